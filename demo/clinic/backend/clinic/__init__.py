@@ -1,0 +1,1 @@
+"""The clinic: patients, their appointments and invoices."""

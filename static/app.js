@@ -1,0 +1,145 @@
+// Clean Start: the few things HTML, CSS and htmx cannot do. No inline handlers, no eval: works under script-src 'self'.
+(() => {
+  const on = (type, act, options) => document.addEventListener(type, act, options);
+  const all = (selector, root = document) => root.querySelectorAll(selector);
+  const byId = (id) => document.getElementById(id);
+
+  // Ages and clocks go on counting between two answers of the server; web/pages/words.py writes the same words.
+  const span = (s) => s < 120 ? `${s | 0} s` : s < 7200 ? `${s / 60 | 0} min` : s < 172800 ? `${s / 3600 | 0} h` : `${s / 86400 | 0} d`;
+  const two = (n) => String(n | 0).padStart(2, '0');
+  const clock = (s) => s < 60 ? `${s | 0} s` : s < 3600 ? `${s / 60 | 0} min ${two(s % 60)} s` : s < 172800 ? `${s / 3600 | 0} h ${two(s % 3600 / 60)} min` : `${s / 86400 | 0} d ${s % 86400 / 3600 | 0} h`;
+  const say = (element, words) => { if (element.textContent !== words) element.textContent = words; };
+  const tick = () => {
+    const now = Date.now();
+    for (const time of all('time[data-since]')) say(time, clock(Math.max(0, now - Date.parse(time.dateTime)) / 1000));
+    for (const time of all('time[data-ago][datetime]')) {
+      const seconds = (now - Date.parse(time.dateTime)) / 1000;
+      if (seconds >= 1209600 || Number.isNaN(seconds)) continue; // a date by now: the server's words stay
+      say(time, seconds < -9 ? `in ${span(-seconds)}` : seconds < 10 ? 'just now' : `${span(seconds)} ago`);
+    }
+  };
+  setInterval(() => document.hidden || tick(), 1000);
+  on('visibilitychange', () => document.hidden || tick());
+
+  // Theme: shown at once; the form's answer sets the cookie with which the server renders the next page.
+  on('submit', (event) => {
+    if (!event.target.matches('[data-theme-form]') || !event.submitter) return;
+    const theme = event.submitter.value;
+    if (theme) document.documentElement.dataset.theme = theme; else delete document.documentElement.dataset.theme;
+    for (const button of all('[name="theme"]', event.target)) button.setAttribute('aria-pressed', String(button === event.submitter));
+  });
+
+  // Typed confirmation: the button lives only while the name matches. The server checks again.
+  const gate = (form) => {
+    const field = form.querySelector('[data-expected]');
+    if (!field) return;
+    const matches = field.value === field.dataset.expected;
+    field.toggleAttribute('data-matches', matches);
+    for (const button of all('[data-when-valid]', form)) button.disabled = !matches;
+  };
+  on('input', (event) => { if (event.target.form?.matches('[data-gated]')) gate(event.target.form); });
+
+  // Log: stick to the end while the switch is on; scrolling up turns it off. Old lines leave, the download has them all.
+  const KEPT_LINES = 5000;
+  const follow = (lines) => { if (document.querySelector('[data-follow]')?.checked && !document.querySelector('[data-ended]')) lines.scrollTop = lines.scrollHeight; };
+  const watchLog = (lines) => {
+    if (lines.watched) return;
+    lines.watched = true;
+    const stop = () => { const toggle = document.querySelector('[data-follow]'); if (toggle) toggle.checked = false; };
+    follow(lines);
+    new MutationObserver(() => {
+      while (lines.childElementCount > KEPT_LINES) lines.firstElementChild.remove();
+      follow(lines);
+    }).observe(lines, { childList: true });
+    lines.addEventListener('wheel', (event) => { if (event.deltaY < 0) stop(); }, { passive: true });
+    lines.addEventListener('touchmove', stop, { passive: true });
+    lines.addEventListener('keydown', (event) => { if (['ArrowUp', 'PageUp', 'Home'].includes(event.key)) stop(); });
+  };
+  on('change', (event) => { if (event.target.matches('[data-follow]')) all('[data-log]').forEach(follow); });
+
+  // Whatever came with the page or by a swap.
+  const awaken = () => {
+    all('form[data-gated]').forEach(gate);
+    all('[data-log]').forEach(watchLog);
+    if (navigator.clipboard) for (const button of all('[data-copy][hidden]')) button.hidden = false;
+    for (const dialog of all('dialog[data-autoshow]')) if (!dialog.open) dialog.showModal();
+    for (const toast of all('[data-toast]:not([data-timed])')) {
+      toast.dataset.timed = '';
+      if (toast.dataset.status === 'ok') setTimeout(() => toast.remove(), 8000);
+    }
+  };
+  on('htmx:after:swap', awaken);
+
+  // A swapped dialog is one answer to one question: closing it removes it, so that the next opening resolves anew.
+  on('close', (event) => { if (event.target.matches?.('dialog[data-swapped]')) event.target.remove(); }, true);
+
+  on('click', async (event) => {
+    const hit = (selector) => event.target.closest?.(selector);
+    const close = hit('dialog [data-close]');
+    if (close) { event.preventDefault(); close.closest('dialog').close(); return; }
+    hit('[data-dismiss]')?.closest('[data-toast]')?.remove();
+    if (hit('[data-print]')) print();
+    const copy = hit('[data-copy]');
+    if (!copy) return;
+    try { await navigator.clipboard.writeText(byId(copy.dataset.copy).textContent); } catch { return; }
+    copy.dataset.done = '';
+    setTimeout(() => delete copy.dataset.done, 1600);
+  });
+
+  // The stream: the pill says how it stands; after a gap the page asks for itself again, a job's log goes on by its ids.
+  const live = (state) => { const pill = byId('live'); if (pill && pill.dataset.live !== state) pill.dataset.live = state; };
+  let lost = false;
+  let attempts = 0;
+  const lose = (state) => {
+    live(state);
+    const note = byId('stale');
+    if (note && state !== 'connecting') note.dataset.state = state;
+    if (lost) return;
+    lost = true;
+    if (!note) return;
+    note.querySelector('time').dateTime = new Date().toISOString();
+    setTimeout(() => { if (lost) note.hidden = false; }, 3000); // a short gap is no news
+  };
+  let out = false;
+  const signedOut = () => { out = true; lose('signed-out'); };
+  const refused = (status) => status === 401 || status === 403;
+  on('htmx:sse:after:connection', () => {
+    live('live');
+    attempts = 0;
+    if (!lost) return;
+    lost = false;
+    const note = byId('stale');
+    if (note) note.hidden = true;
+    document.body.dispatchEvent(new CustomEvent('page-changed', { bubbles: true }));
+  });
+  on('htmx:sse:error', (event) => refused(event.detail.status) ? signedOut() : lose('offline'));
+  on('signed-out', signedOut);
+  on('htmx:sse:before:connection', (event) => {
+    if (out) event.preventDefault(); // asking again would be refused again
+    else if (event.detail.connection.attempt > 0 && !document.hidden) lose('connecting');
+  });
+  on('htmx:sse:close', (event) => { if (event.detail.reason === 'message') live('ended'); });
+  // htmx reconnects a stream that was open once; one that never opened is tried again from here.
+  const retry = (event) => {
+    if (event.target.id !== 'stream') return;
+    const status = event.detail.ctx?.response?.status;
+    if (refused(status)) { signedOut(); return; }
+    lose('offline');
+    setTimeout(() => byId('stream')?.dispatchEvent(new CustomEvent('reconnect')), Math.min(30000, 500 * 2 ** attempts++));
+  };
+  on('htmx:response:error', retry);
+  on('htmx:error', retry);
+
+  // "/" goes to the filter of the page.
+  on('keydown', (event) => {
+    if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, select, textarea, dialog')) return;
+    const field = [...all('[data-filter]')].find((candidate) => candidate.checkVisibility());
+    if (field) { event.preventDefault(); field.focus(); }
+  });
+
+  awaken();
+  tick();
+  if (byId('stream')) live('connecting');
+  // On narrow screens bring the current tab into view.
+  for (const tab of all('.tabs [aria-current]')) tab.parentElement.scrollLeft = tab.offsetLeft - 48;
+})();

@@ -1,0 +1,86 @@
+"""Following a job over the API: what came after a number, at once or as soon as there is something."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from tests.web.filled import BACKUP
+from tests.web.site import Site, until
+from tests.web.stored_jobs import JOBS
+from web.jobs.events import Event, append_events
+
+RUNNING = JOBS["running"]
+EVENTS = f"/api/v1/jobs/{RUNNING}/events"
+
+
+async def say(site: Site, *numbers: int) -> None:
+    now = datetime.now(UTC)
+    async with site.store.begin() as store:
+        await append_events(
+            store, RUNNING, [Event(seq, now, "log", "info", f"line {seq}") for seq in numbers]
+        )
+
+
+async def test_events_come_in_order_and_once(site: Site) -> None:
+    await say(site, *range(31, 2500))
+    seen: list[int] = []
+    while True:
+        answer = (await site.get(f"{EVENTS}?after={seen[-1] if seen else 0}", "token")).json()
+        seen += [event["seq"] for event in answer["events"]]
+        if not answer["more"]:
+            break
+    assert seen == list(range(1, 2500))
+
+
+async def test_who_waits_gets_the_next_event_and_holds_nothing(site: Site) -> None:
+    waiting = [
+        asyncio.create_task(site.get(f"{EVENTS}?after=30&wait=20", who)) for who in ("viewer", "token") * 30
+    ]
+    await until(lambda: site.feed.followers == len(waiting))
+    assert site.store.pool.checkedout() == 0  # type: ignore[attr-defined]
+    await say(site, 31)
+    for each in await asyncio.gather(*waiting):
+        assert [event["seq"] for event in each.json()["events"]] == [31]
+    assert site.feed.followers == 0
+
+
+async def test_waiting_ends(site: Site) -> None:
+    answer = await site.get(f"{EVENTS}?after=30&wait=0.2", "viewer")
+    assert answer.json()["events"] == []
+    over = await site.get(f"/api/v1/jobs/{JOBS['failed']}/events?after=30&wait=25", "viewer")
+    assert over.json()["job"]["finished"] is True
+    assert (await site.get(f"{EVENTS}?wait=26", "viewer")).status_code == 422
+
+
+async def test_a_reset_by_the_api_needs_what_the_dialog_needs(site: Site) -> None:
+    path = "/api/v1/projects/clinic/environments/idle/jobs"
+    asked = (await site.get(f"{path}/new/reset", "admin")).json()
+    assert asked["closed"] == []
+    assert asked["type_to_confirm"] == "clinic/idle"
+    assert [table["name"] for table in asked["goes"]["tables"]][1:3] == ["public.table_1", "public.table_2"]
+    assert asked["gate"]["open"] is True
+    body = {"confirmation": asked["confirmation"], "typed": "clinic/dev"}
+    refused = await site.send("POST", f"{path}/reset", "admin", body)
+    assert (refused.status_code, refused.json()["type"]) == (403, "confirmation-mismatch")
+    started = await site.send("POST", f"{path}/reset", "admin", {**body, "typed": "clinic/idle"})
+    assert (started.status_code, started.json()["kind"]) == (201, "reset")
+    again = await site.send("POST", f"{path}/reset", "admin", {**body, "typed": "clinic/idle"})
+    assert (again.status_code, again.json()["job"]) == (409, started.json()["id"])
+
+
+async def test_a_job_with_its_steps(site: Site) -> None:
+    shown = (await site.get(f"/api/v1/jobs/{JOBS['unknown']}", "token")).json()
+    assert shown["state"] == "unknown"
+    assert [step["state"] for step in shown["steps"]] == ["succeeded", "failed"]
+    assert shown["attempts"][0]["number"] == 1
+    listed = (await site.get("/api/v1/jobs?kind=migrate&limit=2", "token")).json()["jobs"]
+    assert len(listed) == 2
+    older = (await site.get(f"/api/v1/jobs?before={listed[-1]['id']}&limit=200", "token")).json()["jobs"]
+    assert all(each["id"] < listed[-1]["id"] for each in older)
+
+
+async def test_backups_are_listed_but_not_removed_ones(site: Site) -> None:
+    listed = (await site.get("/api/v1/projects/clinic/environments/dev/backups", "viewer")).json()["backups"]
+    assert {each["state"] for each in listed} == {"verified", "unverified", "failed verification"}
+    assert str(BACKUP) in {each["id"] for each in listed}

@@ -1,0 +1,231 @@
+"""What keeps running on a machine: starting twice, restarting, processes that are killed, and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from tests.started import (
+    CLEANSTART,
+    PATIENCE,
+    SignIn,
+    Started,
+    alive,
+    answering,
+    answers,
+    clean_environment,
+    start,
+    until,
+)
+from web.cli.serving import AddressUnavailable, listen
+from web.postgres.server_files import processes_in_folders
+
+#: What "within seconds" may be on a busy machine. Open streams that were waited for would take for ever.
+SECONDS = 20.0
+
+Start = Callable[..., Started]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working directory with folders that are named as ours, as a person's project may have them."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("web", "demo", "alembic"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise RuntimeError('not ours')\n")
+    yield folder
+    # As root its data lie elsewhere, where only the server's own user gets.
+    subprocess.run([CLEANSTART, "demo", "--clean"], cwd=folder, env=clean_environment(), check=True)
+
+
+@pytest.fixture
+def starting(folder: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start `cleanstart` with these arguments; whatever is left of it ends with the test."""
+    begun: list[Started] = []
+
+    def begin(*arguments: str) -> Started:
+        begun.append(start(arguments, folder, tmp_path / f"said-{len(begun)}"))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.destroy()
+    left = processes_in_folders([folder])
+    for process in left:
+        process.kill()
+
+
+@pytest.fixture
+def demo(starting: Start, folder: Path) -> tuple[Started, SignIn]:
+    """A running demo; all tests of this module use its databases, one after the other."""
+    started = starting("demo", "--port", "0")
+    return started, answering(started, folder / ".cleanstart")
+
+
+def dev_url(folder: Path) -> str:
+    return (folder / ".cleanstart" / "secrets" / "clinic_dev_url").read_text().strip()
+
+
+def test_a_restart_keeps_the_data_and_makes_nothing_anew(starting: Start, folder: Path) -> None:
+    started = starting("demo", "--port", "0")
+    first = answering(started, folder / ".cleanstart")
+    with psycopg.connect(dev_url(folder), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS it")
+    started.end()
+    assert started.process.returncode == 0, started.said
+    assert "Creating" in started.said
+
+    again = starting("demo", "--port", "0")
+    second = answering(again, folder / ".cleanstart")
+    assert second.password == first.password
+    with httpx.Client() as client:
+        second.enter(client)
+        assert "Clinic" in client.get(second.address).text
+    with psycopg.connect(dev_url(folder)) as connection:
+        assert connection.execute("SELECT it FROM kept").fetchall() == [(1,)]
+    again.end()
+    assert again.process.returncode == 0, again.said
+    assert "Creating" not in again.said
+
+
+def test_ctrl_c_ends_open_streams_and_everything_else(demo: tuple[Started, SignIn]) -> None:
+    started, sign_in = demo
+    opened, ended = threading.Semaphore(0), []
+
+    def read_on(path: str) -> None:
+        with httpx.Client(timeout=httpx.Timeout(PATIENCE)) as client:
+            sign_in.enter(client)
+            with client.stream("GET", sign_in.address + path) as answer:
+                assert answer.status_code == 200
+                lines = answer.iter_lines()
+                next(lines)
+                opened.release()
+                for _ in lines:
+                    pass
+        ended.append(path)
+
+    # Each signs in by itself; at the same time there would be too many for the limiter.
+    paths = ["/stream", "/projects/clinic/environments/dev/stream", "/stream"]
+    readers = [threading.Thread(target=read_on, args=(path,), daemon=True) for path in paths]
+    for reader in readers:
+        reader.start()
+        assert opened.acquire(timeout=60), started.said
+    assert started.end() < SECONDS
+    for reader in readers:
+        reader.join(SECONDS)
+    assert sorted(ended) == sorted(paths), "a stream was cut off instead of ended"
+    assert started.process.returncode == 0, started.said
+    assert started.left() == []
+    assert "Traceback" not in started.said
+
+
+def test_terminating_it_is_like_ctrl_c(demo: tuple[Started, SignIn]) -> None:
+    started, _ = demo
+    assert started.end(signal.SIGTERM) < SECONDS
+    assert started.process.returncode == 0, started.said
+    assert started.left() == []
+
+
+def test_ctrl_c_while_it_still_starts(starting: Start) -> None:
+    started = starting("demo", "--port", "0")
+    until(lambda: started.look(), "nothing was started")
+    assert started.end() < SECONDS
+    assert started.process.returncode == 0, started.said
+    assert started.left() == []
+    assert "Traceback" not in started.said
+
+
+def test_ctrl_c_while_the_sample_is_made(starting: Start, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "another demo"
+    started = starting("demo", "--port", "0", "--directory", str(other))
+    until(lambda: "Creating" in started.said, "the sample is not made", lambda: started.said)
+    assert started.end() < SECONDS
+    assert started.process.returncode == 0, started.said
+    assert started.left() == []
+
+    # What was begun is finished by the next start.
+    again = starting("demo", "--port", "0", "--directory", str(other))
+    answering(again, other)
+    assert "Creating" in again.said
+    again.end()
+    cleaned = starting("demo", "--clean", "--directory", str(other))
+    assert cleaned.process.wait(60) == 0, cleaned.said
+    assert not other.exists()
+
+
+def test_when_the_parent_is_killed_everything_ends(demo: tuple[Started, SignIn]) -> None:
+    started, _ = demo
+    started.child("worker")
+    started.look()
+    started.process.kill()
+    started.process.wait()
+    until(lambda: not started.left(), "these live on:", lambda: str(started.left()))
+
+
+@pytest.mark.parametrize("command", ["worker", "serve"])
+def test_a_killed_process_is_started_again(demo: tuple[Started, SignIn], command: str) -> None:
+    started, sign_in = demo
+    killed = started.child(command)
+    killed.kill()
+    psutil.wait_procs([killed], timeout=10)
+    fresh = until(
+        lambda: next((each for each in [started.child(command)] if each != killed and alive(each)), None),
+        f"{command} is not started again",
+        lambda: started.said,
+    )
+    assert fresh.pid != killed.pid
+    until(lambda: answers(sign_in.address), "the web server does not answer", lambda: started.said)
+    assert "starting it again" in started.said
+    started.end()
+    assert started.process.returncode == 0, started.said
+
+
+def test_a_second_demo_on_the_same_folder_is_refused(
+    demo: tuple[Started, SignIn], starting: Start, folder: Path
+) -> None:
+    started, sign_in = demo
+    for arguments, said in ((["--port", "0"], "The demo runs already"), (["--clean"], "is in use by")):
+        second = starting("demo", *arguments)
+        assert second.process.wait(60) == 1, second.said
+        assert said in second.said
+        assert str(started.process.pid) in second.said, "it says who has it"
+        assert "Traceback" not in second.said
+    assert answers(sign_in.address)
+    with psycopg.connect(dev_url(folder)) as connection:
+        assert connection.execute("SELECT count(*) > 0 FROM patients").fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize("command", ["demo", "up"])
+def test_a_port_in_use_is_named_before_anything_is_started(
+    starting: Start, folder: Path, tmp_path: Path, command: str
+) -> None:
+    place = tmp_path / "not made"
+    (tmp_path / "cleanstart.toml").write_text(f'data_directory = "{place}"\n')
+    options = {"demo": ["--directory", str(place)], "up": ["--config", str(tmp_path / "cleanstart.toml")]}
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        started = starting(command, "--port", str(port), *options[command])
+        assert started.process.wait(60) == 3
+    assert f"127.0.0.1:{port}" in started.said
+    assert f"--port {port + 1}" in started.said
+    assert "Traceback" not in started.said
+    assert not place.exists()
+
+
+def test_a_port_is_nobody_elses_from_the_start() -> None:
+    with listen("127.0.0.1", 0) as sock:
+        with pytest.raises(AddressUnavailable, match="Something else listens"):
+            listen("127.0.0.1", sock.getsockname()[1])
+        # Who comes early waits for an answer instead of being refused.
+        socket.create_connection(sock.getsockname(), timeout=5).close()
+    with pytest.raises(AddressUnavailable, match="Cannot listen"):
+        listen("192.0.2.1", 8321)

@@ -1,0 +1,228 @@
+"""What every test may ask for: real servers, fresh databases, a fresh store; servers per test process.
+
+`server` is the embedded PostgreSQL 17, `server15` comes from a wheel that `install_postgresql.py` installs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import psutil
+import psycopg
+import pytest
+from _pytest.nodeid import coerce_node_id
+from psycopg import sql
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from web.postgres.embedded import EmbeddedServer
+from web.postgres.programs import Programs, find_programs
+from web.postgres.scratch import ScratchServers, own_folder
+from web.postgres.server_files import processes_in_folders
+from web.store.database import open_store
+from web.store.upgrade import upgrade
+
+POSTGRESQL = Path(__file__).parent.parent / ".cache" / "postgresql"
+Result = TypeVar("Result")
+
+
+class Run(Protocol):
+    """Runs a coroutine to its end and gives its result."""
+
+    def __call__(self, coroutine: Coroutine[Any, Any, Result], /) -> Result: ...
+
+
+STORE_OWNER = "cleanstart_owner"
+STORE_RUNTIME = "cleanstart_runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A fresh, upgraded store: the URL of the role that the product runs as, and of the one that upgrades."""
+
+    url: str
+    owner_url: str
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the members of an `xdist_group` in one test process.
+
+    pytest-xdist 3.8 writes the group into `Item._nodeid`, which pytest 9.2 does not read any more.
+    """
+    if not config.getoption("loadgroup", default=False):
+        return
+    for item in items:
+        groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
+        if groups and "@" not in item.nodeid.rpartition("]")[2]:
+            item._id = coerce_node_id(f"{item.nodeid}@{'_'.join(groups)}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the session when a PostgreSQL process of this test process outlives its fixtures and tests."""
+    yield
+    below = [child for child in psutil.Process().children(recursive=True) if _is_postgres(child)]
+    left = [*below, *processes_in_folders([tmp_path_factory.getbasetemp()])]
+    described = sorted({f"{process.pid} {' '.join(process.cmdline()[:3])}" for process in left})
+    assert not described, f"PostgreSQL processes are still running: {described}"
+
+
+@pytest.fixture(scope="session")
+def in_background() -> Iterator[Run]:
+    """Run coroutines of session fixtures on a loop in a thread that lives as long as the session.
+
+    The servers' lives are tied to the thread that starts them, and the tests' own loops come and go.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="servers", daemon=True)
+    thread.start()
+    yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def servers_folder(in_background: Run) -> Iterator[Path]:
+    """This process's folder for servers; those of killed test processes are removed first."""
+    place = Path(tempfile.gettempdir()) / f"cleanstart-tests-{os.geteuid()}"
+    folder = in_background(own_folder(place))
+    yield folder.path
+    in_background(folder.release())
+
+
+@pytest.fixture(scope="session")
+def programs() -> tuple[Programs, ...]:
+    """All sets of PostgreSQL programs: the embedded one, the system's, the wheels for the tests."""
+    folders = [folder for folder in sorted(POSTGRESQL.glob("*")) if folder.name.isdigit()]
+    return (*find_programs(), *(programs for folder in folders for programs in find_programs([folder])[:1]))
+
+
+@pytest.fixture(scope="session")
+def server(
+    servers_folder: Path, programs: tuple[Programs, ...], in_background: Run
+) -> Iterator[EmbeddedServer]:
+    """A PostgreSQL 17 server of this test process, without fsync."""
+    with _running(servers_folder / "17", programs, 17, in_background) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server15(
+    servers_folder: Path, programs: tuple[Programs, ...], in_background: Run
+) -> Iterator[EmbeddedServer]:
+    """A PostgreSQL 15 server of this test process, without fsync."""
+    if not (POSTGRESQL / "15").is_dir():
+        pytest.fail("PostgreSQL 15 is not installed for the tests: run `python tests/install_postgresql.py`.")
+    with _running(servers_folder / "15", programs, 15, in_background) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def scratch(
+    servers_folder: Path, programs: tuple[Programs, ...], in_background: Run
+) -> Iterator[ScratchServers]:
+    """Scratch servers of this test process, each started when first asked for."""
+    servers = ScratchServers(servers_folder / "scratch", {}, programs)
+    yield servers
+    in_background(servers.stop())
+
+
+@pytest.fixture
+def database(server: EmbeddedServer) -> Iterator[str]:
+    """The URL of a fresh, empty database on PostgreSQL 17."""
+    with fresh_database(server) as url:
+        yield url
+
+
+@pytest.fixture
+def database15(server15: EmbeddedServer) -> Iterator[str]:
+    """The URL of a fresh, empty database on PostgreSQL 15."""
+    with fresh_database(server15) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def store_template(server: EmbeddedServer, in_background: Run) -> str:
+    """The name of an upgraded store that fresh ones are copied from."""
+    in_background(server.ensure_role(STORE_RUNTIME))
+    in_background(server.ensure_role(STORE_OWNER))
+    url = in_background(server.ensure_database("store_template", STORE_OWNER))
+    in_background(upgrade(url, STORE_RUNTIME))
+    return "store_template"
+
+
+@pytest.fixture
+def fresh_store(server: EmbeddedServer, store_template: str) -> Iterator[Store]:
+    """A fresh, upgraded store with the URLs of both its roles."""
+    with fresh_database(server, template=store_template, owner=STORE_OWNER) as url:
+        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        assert isinstance(name, str)
+        yield Store(server.url(name, STORE_RUNTIME), server.url(name, STORE_OWNER))
+
+
+@pytest.fixture
+def store_url(fresh_store: Store) -> str:
+    """The URL of a fresh, upgraded store for the role that the product runs as."""
+    return fresh_store.url
+
+
+@pytest.fixture
+def store_owner_url(fresh_store: Store) -> str:
+    """The URL of the same store for the role that owns its tables."""
+    return fresh_store.owner_url
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on a fresh, upgraded store."""
+    engine = open_store(store_url)
+    yield engine
+    await engine.dispose()
+
+
+@contextmanager
+def fresh_database(
+    server: EmbeddedServer, *, template: str = "template0", owner: str = "postgres"
+) -> Iterator[str]:
+    """Create a database, give its URL, drop it with whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(template), sql.Identifier(owner)
+            )
+        )
+    try:
+        yield server.url(name)
+    finally:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@contextmanager
+def _running(
+    folder: Path, programs: tuple[Programs, ...], major: int, in_background: Run
+) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(folder, programs=programs, major=major, durable=False)
+    in_background(server.start())
+    yield server
+    in_background(server.remove())
+
+
+def _is_postgres(process: psutil.Process) -> bool:
+    try:
+        return process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

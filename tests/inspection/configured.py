@@ -1,0 +1,51 @@
+"""A configuration of one or more projects on given databases, for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from web.config import (
+    AlembicTool,
+    Backups,
+    Configuration,
+    Environment,
+    Project,
+    Secret,
+)
+
+
+def secret(folder: Path, name: str, url: str) -> Secret:
+    """A secret in a file, because tests have no environment of their own."""
+    file = folder / f"{name}.url"
+    file.write_text(url)
+    return Secret(f"file:{file}")
+
+
+def environment(
+    folder: Path, url: str, name: str = "dev", project: str = "clinic", **more: Any
+) -> Environment:
+    """An environment on this database; its tier is development unless said otherwise."""
+    values: dict[str, Any] = {"tier": "development", **more}
+    return Environment(project, name, secret(folder, f"{project}-{name}", url), **values)
+
+
+def project(source: Path, tool: AlembicTool, *environments: Environment, name: str = "clinic") -> Project:
+    """A project with these environments."""
+    return Project(
+        name=name,
+        title=name.title(),
+        source=source,
+        alembic=tool,
+        environments={each.name: each for each in environments},
+    )
+
+
+def configuration(folder: Path, *projects: Project) -> Configuration:
+    """A configuration of these projects with its data and backups below `folder`."""
+    return Configuration(
+        file=None,
+        data_directory=folder / "data",
+        backups=Backups(location=str(folder / "backups")),
+        projects={each.name: each for each in projects},
+    )

@@ -1,0 +1,189 @@
+"""What a person has: the demo as `cleanstart demo` starts it, and a browser. Nothing is mocked.
+
+A module shares one demo, so its tests tell one story from top to bottom; every module has a demo of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+#: Where `make screenshots` wants the pictures of the README; unset: none are taken.
+SCREENSHOTS = os.environ.get("CLEANSTART_SCREENSHOTS")
+#: Seconds that anything on a page may take on a busy machine.
+PATIENCE = 40.0
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+expect.set_options(timeout=PATIENCE * 1000)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo."""
+
+    address: str
+    name: str
+    password: str
+    directory: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def configuration(self) -> Path:
+        return self.directory / "cleanstart.toml"
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `cleanstart` on this host, on the demo's configuration."""
+        return subprocess.run(
+            [sys.executable, "-m", "web.cli", *arguments, "--config", str(self.configuration)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=self.directory,
+            env={**os.environ, **environment},
+        )
+
+
+def start_demo(directory: Path) -> Demo:
+    """Start the demo on a free port and wait until it answers."""
+    note = directory / "secrets" / "demo.json"
+    note.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "web.cli", "demo", "--directory", str(directory), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            assert process.stdout is not None
+            pytest.fail(f"the demo ended with {process.returncode}: {process.stdout.read()}")
+        if note.exists() and (text := note.read_text()):
+            said = json.loads(text)
+            # It is announced once every database was looked at.
+            if "Ctrl-C stops everything" in _read_line(process):
+                return Demo(said["address"], said["name"], said["password"], directory, process)
+        time.sleep(0.01)
+    process.kill()
+    pytest.fail("the demo does not answer")
+
+
+def _read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def stop_demo(demo: Demo) -> str:
+    """Press Ctrl-C and return what it said; it must end by itself."""
+    demo.process.send_signal(signal.SIGINT)
+    said, _ = demo.process.communicate(timeout=60)
+    return said
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = start_demo(tmp_path_factory.mktemp("demo"))
+    yield running
+    said = stop_demo(running)
+    assert running.process.returncode == 0, said
+    assert "Traceback" not in said, said
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for one module: Playwright's loop runs in this thread, so nothing else here may run one."""
+    record = ROOT / ".cache" / "browser" / "browser.json"
+    assert record.exists(), "No browser: run `make test`, or tests/install_browser.py"
+    found = json.loads(record.read_text())
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=found["executable"],
+            args=[*QUIET, *found["arguments"]],
+            env={**os.environ, **found["environment"]},
+        )
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Visitor:
+    """A browser window at the demo, with everything that its console complained about."""
+
+    page: Page
+    demo: Demo
+    complaints: list[str]
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.demo.address + path)
+
+    def sign_in(self, name: str | None = None, password: str | None = None) -> None:
+        self.go("/sign-in")
+        self.page.get_by_label("Name").fill(name or self.demo.name)
+        self.page.get_by_label("Password").fill(password or self.demo.password)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def picture(self, name: str) -> None:
+        """Take a screenshot for the README, where pictures are wanted."""
+        if SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=f"{SCREENSHOTS}/{name}.png")
+
+
+Open = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(browser: Browser, demo: Demo) -> Iterator[Open]:
+    """Open windows: `visit()` signed in, `visit(signed_in=False)`, or with a context's options."""
+    contexts: list[BrowserContext] = []
+    visitors: list[Visitor] = []
+
+    def open_window(*, signed_in: bool = True, **options: Any) -> Visitor:
+        context = browser.new_context(viewport={"width": 1440, "height": 960}, **options)
+        context.set_default_timeout(PATIENCE * 1000)
+        contexts.append(context)
+        page = context.new_page()
+        visitor = Visitor(page, demo, [])
+        visitors.append(visitor)
+        page.on("pageerror", lambda error: visitor.complaints.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda message: (
+                visitor.complaints.append(message.text)
+                if "Content Security Policy" in message.text or "Refused" in message.text
+                else None
+            ),
+        )
+        if signed_in:
+            visitor.sign_in()
+            page.wait_for_url(f"{demo.address}/")
+        return visitor
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    for visitor in visitors:
+        assert visitor.complaints == []

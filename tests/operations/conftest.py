@@ -1,0 +1,142 @@
+"""Jobs of the real kinds, run by the real engine in this process, on real databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.inspection.configured import configuration, environment, project
+from tests.tools.written import execute, migration, write_project
+from web.config import Configuration, Environment, ResetPolicy
+from web.inspection.observe import observe
+from web.jobs.execution import Execution
+from web.jobs.kind import AnyKind, Kinds
+from web.jobs.loading import Equipment
+from web.jobs.queue import withdraw
+from web.jobs.reading import JobRecord, read_job
+from web.jobs.resources import Resources
+from web.jobs.start import start
+from web.operations import KINDS
+from web.postgres.embedded import EmbeddedServer
+from web.postgres.programs import Programs
+from web.postgres.scratch import ScratchServers
+
+MIGRATIONS = {
+    "a": migration(
+        "a",
+        None,
+        execute(
+            "CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL)",
+            "INSERT INTO users SELECT n, n || '@example.com' FROM generate_series(1, 100) n",
+        ),
+    ),
+    "b": migration("b", "a", execute("ALTER TABLE users ADD COLUMN tenant int")),
+    "c": migration("c", "b", execute("CREATE TABLE tenants (id int PRIMARY KEY)")),
+}
+
+
+@dataclass
+class Site:
+    """One project with one environment, a store, and what a worker brings."""
+
+    store: AsyncEngine
+    configuration: Configuration
+    resources: Resources
+    url: str
+    folder: Path
+
+    @property
+    def dev(self) -> Environment:
+        return self.configuration.environment("clinic", "dev")
+
+    def write(self, **migrations: str) -> None:
+        """Add or change migrations."""
+        write_project(self.folder, migrations)
+
+    def change(self, **values: Any) -> None:
+        """Change the environment's configuration."""
+        clinic = self.configuration.project("clinic")
+        changed = replace(clinic, environments={"dev": replace(self.dev, **values)})
+        self.configuration = replace(self.configuration, projects={"clinic": changed})
+
+    async def observe(self) -> Any:
+        """Look at the environment, which pins it the first time."""
+        return await observe(
+            self.store, self.configuration.project("clinic"), self.dev, self.resources.scratch
+        )
+
+    async def start(self, kind: AnyKind, **values: Any) -> int:
+        """Start a job; `seen_revisions` and the like are the form's, the rest are parameters."""
+        seen = {key: values.pop(key) for key in list(values) if key.startswith(("seen_", "plan_"))}
+        async with self.store.begin() as connection:
+            job_id = await start(
+                connection,
+                kind,
+                environment=self.dev,
+                parameters=kind.parameters.model_validate(values),
+                requested_by="ada",
+                **seen,
+            )
+            # As a worker does that takes it out of the queue.
+            await withdraw(connection, job_id)
+        return job_id
+
+    def execution(self, job_id: int) -> Execution:
+        """What a worker makes of a job that it has taken."""
+        return Execution(
+            Equipment(self.store, self.configuration, Kinds(KINDS), self.resources, "test"), job_id
+        )
+
+    async def job(self, job_id: int) -> JobRecord:
+        async with self.store.connect() as connection:
+            return await read_job(connection, job_id)
+
+    async def run(self, kind: AnyKind, **values: Any) -> JobRecord:
+        """Start a job and run it to its end."""
+        job_id = await self.start(kind, **values)
+        await self.execution(job_id).run()
+        return await self.job(job_id)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the target."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    @property
+    def revisions(self) -> list[str]:
+        return [row[0] for row in self.query("SELECT version_num FROM alembic_version ORDER BY 1")]
+
+
+def outcome(job: JobRecord) -> dict[str, Any]:
+    """How a job ended; the test fails with it where it was not expected."""
+    assert job.outcome is not None
+    return dict(job.outcome)
+
+
+@pytest.fixture
+async def site(
+    store: AsyncEngine,
+    server: EmbeddedServer,
+    programs: tuple[Programs, ...],
+    database: str,
+    tmp_path: Path,
+) -> AsyncIterator[Site]:
+    folder = tmp_path / "clinic"
+    tool = write_project(folder, MIGRATIONS)
+    dev = environment(tmp_path, database, reset=ResetPolicy())
+    scratch = ScratchServers(tmp_path / "scratch", {17: server.url()}, ())
+    yield Site(
+        store,
+        configuration(tmp_path, project(folder, tool, dev)),
+        Resources(programs, scratch),
+        database,
+        folder,
+    )
+    await scratch.stop()

@@ -1,0 +1,216 @@
+"""A worker SIGKILLed at named points of real operations: the outcome is true, nothing is run twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from tests.inspection.stored import store_backup
+from tests.jobs.conftest import ROOT, until
+from tests.operations.conftest import MIGRATIONS, Site, outcome
+from tests.tools.written import execute, migration
+from web.inspection.observation import record_of
+from web.jobs.kind import FINISHED, AnyKind
+from web.jobs.reading import JobRecord
+from web.jobs.start import start
+from web.operations.backup import BACKUP
+from web.operations.migrate import MIGRATE
+from web.operations.reset import RESET
+from web.postgres.embedded import EmbeddedServer
+from web.store.tables import BackupRow
+
+
+@dataclass
+class Yard:
+    """Worker processes for one site; the first dies where it is told to."""
+
+    site: Site
+    command: list[str]
+    log: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def work(self, failpoint: str = "") -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env={"PATH": "/usr/bin:/bin", "CLEANSTART_FAILPOINT": failpoint},
+                stderr=log,
+            )
+        self.processes.append(process)
+        return process
+
+    async def start(self, kind: AnyKind, **values: Any) -> int:
+        async with self.site.store.begin() as connection:
+            return await start(
+                connection,
+                kind,
+                environment=self.site.dev,
+                parameters=kind.parameters.model_validate(values),
+                requested_by="ada",
+            )
+
+    async def finished(self, job_id: int) -> JobRecord:
+        async def fact() -> bool:
+            return (await self.site.job(job_id)).state in FINISHED
+
+        try:
+            await until(fact, within=90)
+        except AssertionError:
+            pytest.fail(f"{await self.site.job(job_id)}\n{self.log.read_text()[-4000:]}")
+        return await self.site.job(job_id)
+
+    async def killed(self, kind: AnyKind, failpoint: str) -> JobRecord:
+        """Run a job whose worker dies at the point, then let another worker find out."""
+        job_id = await self.start(kind)
+        process = self.work(failpoint)
+
+        async def dead() -> bool:
+            return process.poll() is not None
+
+        await until(dead, within=60, what=self.log.read_text()[-3000:])
+        assert process.returncode == -signal.SIGKILL, self.log.read_text()[-3000:]
+        self.work()
+        return await self.finished(job_id)
+
+
+@pytest.fixture
+def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> Iterator[Yard]:
+    # As in the site's own configuration, for a process that reads it from a file.
+    tool = site.configuration.project("clinic").alembic
+    config = tmp_path / "cleanstart.toml"
+    config.write_text(
+        f"""
+        data_directory = "{site.configuration.data_directory}"
+        [backups]
+        location = "{site.configuration.backups.location}"
+        [projects.clinic]
+        title = "Clinic"
+        source = "{site.folder}"
+        [projects.clinic.alembic]
+        config = "alembic.ini"
+        python = "{tool.python}"
+        url_variable = "DATABASE_URL"
+        url_driver = "postgresql+psycopg"
+        [projects.clinic.environments.dev]
+        url = "{site.dev.url.reference}"
+        tier = "development"
+        reset = {{ }}
+        """
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "tests.operations.program",
+        str(config),
+        store_url,
+        server.url(),
+        str(tmp_path / "scratch"),
+    ]
+    yard = Yard(site, command, tmp_path / "workers.log")
+    yard.log.touch()
+    yield yard
+    for process in yard.processes:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+async def prepare(site: Site) -> None:
+    await site.observe()
+    assert (await site.run(MIGRATE)).state == "succeeded"
+    async with site.store.begin() as connection:
+        record = await record_of(connection, site.dev)
+        assert record is not None
+        await store_backup(connection, record.environment_id, age=timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "state", "revisions"),
+    [
+        ("before-intent:upgrade", "not done", []),
+        ("after-intent:upgrade", "not done", []),
+        ("after-intent:commit", "not done", []),
+        ("before-receipt:upgrade", "succeeded", ["c"]),
+        ("before-status", "succeeded", ["c"]),
+    ],
+)
+async def test_migrate(yard: Yard, failpoint: str, state: str, revisions: list[str]) -> None:
+    await yard.site.observe()
+    job = await yard.killed(MIGRATE, failpoint)
+    assert job.state == state, outcome(job)
+    exists = yard.site.query("SELECT to_regclass('alembic_version')") != [(None,)]
+    assert (yard.site.revisions if exists else []) == revisions
+    again = await yard.site.run(MIGRATE)
+    assert again.state == "succeeded", outcome(again)
+    assert yard.site.revisions == ["c"]
+
+
+async def test_migrate_while_a_statement_runs(yard: Yard) -> None:
+    await yard.site.observe()
+    yard.site.write(c=migration("c", "b", execute("SELECT pg_sleep(600)")))
+    job_id = await yard.start(MIGRATE)
+    process = yard.work()
+    sleeping = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()"
+
+    async def runs() -> bool:
+        return bool(yard.site.query(sleeping))
+
+    await until(runs, within=60, what=yard.log.read_text()[-3000:])
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    yard.work()
+    job = await yard.finished(job_id)
+    assert job.state == "not done", outcome(job)
+    assert not await runs()
+    yard.site.write(c=MIGRATIONS["c"])
+    assert (await yard.site.run(MIGRATE)).state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "state", "gone"),
+    [
+        ("before-drop", "not done", False),
+        ("after-intent:drop", "not done", False),
+        ("after-drop", "unknown", True),
+        ("after-receipt:drop", "unknown", True),
+        ("after-intent:commit", "unknown", True),
+        ("before-receipt:upgrade", "succeeded", True),
+        ("before-status", "succeeded", True),
+    ],
+)
+async def test_reset(yard: Yard, failpoint: str, state: str, gone: bool) -> None:
+    await prepare(yard.site)
+    yard.site.query("INSERT INTO tenants VALUES (4711)")
+    job = await yard.killed(RESET, failpoint)
+    assert job.state == state, outcome(job)
+    kept = yard.site.query("SELECT to_regclass('tenants')") != [(None,)] and yard.site.query(
+        "SELECT count(*) FROM tenants"
+    ) == [(1,)]
+    assert kept != gone
+    # A person decides: the environment is usable again.
+    again = await yard.site.run(RESET)
+    assert again.state == "succeeded", outcome(again)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "state"),
+    [("after-intent:dump", "not done"), ("before-receipt:dump", "succeeded"), ("before-status", "succeeded")],
+)
+async def test_backup(yard: Yard, failpoint: str, state: str) -> None:
+    await yard.site.observe()
+    job = await yard.killed(BACKUP, failpoint)
+    assert job.state == state, outcome(job)
+    async with yard.site.store.connect() as connection:
+        rows = (await connection.execute(select(BackupRow.state))).scalars().all()
+    assert list(rows) == (["unverified"] if state == "succeeded" else [])
+    again = await yard.site.run(BACKUP)
+    assert again.state == "succeeded", outcome(again)

@@ -1,0 +1,47 @@
+"""SQL, differences and prose as marked-up code."""
+
+from __future__ import annotations
+
+from web.pages import addresses, code
+
+
+def test_sql_is_coloured_and_escaped() -> None:
+    shown = code.sql("SELECT '<b>' FROM t WHERE a < 5 -- <i>")
+    assert '<span class="k">SELECT</span>' in shown
+    assert '<span class="n">5</span>' in shown
+    assert '<span class="c">-- &lt;i&gt;</span>' in shown
+    assert "<b>" not in shown
+    assert "<i>" not in shown
+
+
+def test_long_sql_is_shown_plain() -> None:
+    assert "<span" not in code.sql("SELECT 1; " * 10_000)
+
+
+def test_sides_have_one_height() -> None:
+    left, right = code.side_by_side("a\nb\nc", "a\nx\ny\nc")
+    assert [line.kind for line in left] == ["same", "removed", "gap", "same"]
+    assert [line.kind for line in right] == ["same", "added", "added", "same"]
+
+
+def test_a_missing_side_is_all_gap() -> None:
+    left, right = code.side_by_side(None, "CREATE INDEX\n  ON t")
+    assert [line.kind for line in left] == ["gap", "gap"]
+    assert [line.text for line in right] == ["CREATE INDEX", "  ON t"]
+
+
+def test_prose_marks_code_and_nothing_else() -> None:
+    assert code.prose("Run `a <b>` <now>") == "Run <code>a &lt;b&gt;</code> &lt;now&gt;"
+    assert code.prose("one ` alone") == "one ` alone"
+
+
+def test_addresses_keep_names_whole() -> None:
+    assert (
+        addresses.environment("a/b", "ü ?#", "drift") == "/projects/a%2Fb/environments/%C3%BC%20%3F%23/drift"
+    )
+    assert addresses.job_stream(7, 0) == "/jobs/7/stream?after=0"
+    assert addresses.question("clinic") == "/question?project=clinic"
+
+
+def test_element_ids_tell_names_apart() -> None:
+    assert addresses.element_id("cell", "a-b", "c") != addresses.element_id("cell", "a", "b-c")

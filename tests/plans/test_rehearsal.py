@@ -1,0 +1,189 @@
+"""Rehearsals on real servers: what is recorded, what is seen of locks and losses, what a failure says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.inspection.configured import environment, project
+from tests.tools.written import execute, migration, write_project
+from web.config import Project
+from web.errors import Conflict, ScratchUnavailable, SeveralHeads
+from web.jobs.start import environment_row
+from web.plans.plan import Plan, plan_from_json
+from web.plans.rehearsal import Stage, rehearse
+from web.postgres.connections import connect
+from web.postgres.embedded import EmbeddedServer
+from web.postgres.programs import Programs
+from web.postgres.scratch import ScratchServers
+from web.store.tables import PlanRow
+from web.tools.alembic_history import read_history
+from web.tools.protocol import tool_of
+
+MIGRATIONS = {
+    "a": migration(
+        "a", None, execute("CREATE TABLE users (id int PRIMARY KEY, email varchar(20), old text)")
+    ),
+    "b": migration(
+        "b",
+        "a",
+        execute("ALTER TABLE users ADD COLUMN tenant int", "CREATE TABLE tenants (id int PRIMARY KEY)"),
+    ),
+    "c": migration(
+        "c",
+        "b",
+        execute(
+            "ALTER TABLE users ALTER COLUMN id TYPE bigint",
+            "UPDATE users SET tenant = 1",
+            "CREATE INDEX users_email ON users (email)",
+        ),
+    ),
+    "d": migration("d", "c", execute("ALTER TABLE users DROP COLUMN old")),
+}
+
+
+@dataclass
+class Theatre:
+    """A target at revision a, a project whose later migrations are pending, and a stage."""
+
+    stage: Stage
+    clinic: Project
+    url: str
+    environment_id: int
+
+    async def rehearse(self) -> Plan:
+        history = read_history(Path(str(self.clinic.source)), self.clinic.alembic)
+        async with connect(self.url) as connection:
+            return await rehearse(self.stage, self.clinic, self.environment_id, history, connection, self.url)
+
+    def write(self, **migrations: str) -> None:
+        write_project(Path(str(self.clinic.source)), migrations)
+
+
+@pytest.fixture(params=["database", "database15"])
+def url(request: pytest.FixtureRequest) -> str:
+    found: str = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+async def theatre(
+    store: AsyncEngine,
+    server: EmbeddedServer,
+    server15: EmbeddedServer,
+    programs: tuple[Programs, ...],
+    tmp_path: Path,
+    url: str,
+) -> AsyncIterator[Theatre]:
+    tool = write_project(tmp_path / "clinic", MIGRATIONS)
+    dev = environment(tmp_path, url)
+    clinic = project(tmp_path / "clinic", tool, dev)
+
+    async def ignore(event: object) -> None: ...
+
+    await tool_of(clinic).upgrade(clinic, url=url, revision="a", on_event=ignore)
+    async with store.begin() as connection:
+        environment_id, _ = await environment_row(connection, "clinic", "dev")
+    scratch = ScratchServers(tmp_path / "scratch", {17: server.url(), 15: server15.url()}, ())
+    yield Theatre(Stage(store, scratch, programs), clinic, url, environment_id)
+    await scratch.stop()
+
+
+async def test_every_statement_is_recorded_with_what_it_does(theatre: Theatre) -> None:
+    plan = await theatre.rehearse()
+    assert plan.succeeded, plan.failure
+    assert (plan.from_revisions, plan.to_revisions) == (("a",), ("d",))
+    assert [(each.revision, len(each.statements)) for each in plan.migrations] == [
+        ("b", 2),
+        ("c", 3),
+        ("d", 1),
+    ]
+    b, c, d = plan.migrations
+    assert b.statements[0].sql == "ALTER TABLE users ADD COLUMN tenant int"
+    assert [hazard.words for hazard in b.statements[0].hazards] == ["ACCESS EXCLUSIVE on public.users"]
+    assert b.statements[1].hazards == ()
+    assert [[hazard.words for hazard in each.hazards] for each in c.statements] == [
+        ["Rewrites public.users"],
+        [],
+        [],
+    ]
+    assert [hazard.words for hazard in d.hazards] == ["Deletes public.users.old"]
+    assert plan.not_exercised == ("c: UPDATE users SET tenant = 1",)
+    # The target is as it was.
+    with psycopg.connect(theatre.url) as connection:
+        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        columns = connection.execute(
+            "SELECT count(*) FROM information_schema.columns WHERE table_name = 'users'"
+        ).fetchone()
+    assert rows == [("a",)]
+    assert columns == (3,)
+
+
+async def test_a_plan_is_kept_and_reused(theatre: Theatre) -> None:
+    first = await theatre.rehearse()
+    second = await theatre.rehearse()
+    assert second == first
+    assert second.hash == first.hash
+    async with theatre.stage.store.connect() as connection:
+        assert await connection.scalar(select(func.count()).select_from(PlanRow)) == 1
+        row = (await connection.execute(select(PlanRow.content, PlanRow.hash))).one()
+    assert plan_from_json(["a"], ["d"], row.content, first.made_at) == first
+    assert row.hash == first.hash
+    theatre.write(d=migration("d", "c", execute("ALTER TABLE users DROP COLUMN email")))
+    third = await theatre.rehearse()
+    assert third.hash != first.hash
+
+
+async def test_a_failure_is_a_result(theatre: Theatre) -> None:
+    theatre.write(c=migration("c", "b", execute("CREATE TABLE fine ()", "SELECT 1 / 0")))
+    plan = await theatre.rehearse()
+    assert plan.failure is not None
+    assert (plan.failure.revision, plan.failure.sqlstate) == ("c", "22012")
+    assert "division by zero" in plan.failure.message
+    assert [(each.revision, len(each.statements)) for each in plan.migrations] == [
+        ("b", 2),
+        ("c", 2),
+        ("d", 0),
+    ]
+
+
+async def test_a_concurrent_index_is_outside_of_a_transaction(theatre: Theatre) -> None:
+    body = (
+        "with op.get_context().autocommit_block():\n"
+        "    op.execute('CREATE INDEX CONCURRENTLY users_email ON users (email)')"
+    )
+    theatre.write(c=migration("c", "b", body))
+    plan = await theatre.rehearse()
+    assert plan.succeeded, plan.failure
+    (statement,) = plan.migrations[1].statements
+    assert not statement.in_transaction
+
+
+async def test_a_role_that_only_the_migration_names(theatre: Theatre) -> None:
+    theatre.write(c=migration("c", "b", execute("GRANT SELECT ON users TO somebody_new")))
+    plan = await theatre.rehearse()
+    assert plan.succeeded, plan.failure
+
+
+async def test_several_heads_and_unknown_revisions_are_refused(theatre: Theatre) -> None:
+    theatre.write(x=migration("x", "a"))
+    with pytest.raises(SeveralHeads):
+        await theatre.rehearse()
+    theatre.write(x=migration("x", "d"))
+    with psycopg.connect(theatre.url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'lost'")
+    with pytest.raises(Conflict, match="lost"):
+        await theatre.rehearse()
+
+
+async def test_without_scratch_there_is_no_rehearsal(theatre: Theatre, tmp_path: Path) -> None:
+    nothing = ScratchServers(tmp_path / "none", {}, ())
+    theatre.stage = replace(theatre.stage, scratch=nothing)
+    with pytest.raises(ScratchUnavailable):
+        await theatre.rehearse()

@@ -1,0 +1,67 @@
+"""The token: silent while the schema stays, whatever happens to the data (what it sees: the cases)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.schema.nasty import NASTY
+from web.schema.token import read_token
+
+Connection = psycopg.AsyncConnection[Any]
+TABLE = (
+    "create table t (id serial primary key, a text, b int); create index on t (a); "
+    "alter table t cluster on t_pkey; "
+    "create materialized view m as select * from t; create unique index on m (id); "
+    "create table p (x int) partition by list (x); create table p1 partition of p default; "
+)
+SILENT = (
+    "insert into t (a) select 'x' from generate_series(1, 1000); update t set b = 1; delete from t",
+    "vacuum t",
+    "vacuum full t",
+    "analyze",
+    "truncate t restart identity",
+    "truncate p",
+    "refresh materialized view m",
+    "refresh materialized view concurrently m",
+    "reindex table t",
+    "cluster t",
+    "select nextval('t_id_seq')",
+    "create temp table x (id serial primary key, a text); create temp view y as select * from x",
+    "create table gone (id serial primary key); drop table gone",
+    "begin; alter table t add c int; rollback",
+    "checkpoint",
+    "select lo_create(0)",
+    "comment on role schema_bob is 'x'; comment on role schema_bob is null",
+)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("happening", SILENT)
+async def test_it_is_silent(happening: str, case_connection: Connection) -> None:
+    await case_connection.execute(TABLE)
+    # What the first maintenance settles is not this test's matter.
+    await case_connection.execute("insert into t (a) values ('y')")
+    token = await read_token(case_connection)
+    for statement in happening.split("; "):
+        await case_connection.execute(statement)
+    assert await read_token(case_connection) == token
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_it_stays_over_time_and_connections(case_connection: Connection) -> None:
+    await case_connection.execute(NASTY)
+    token = await read_token(case_connection)
+    await case_connection.execute("insert into fast values (1); insert into parent (name) values ('x')")
+    dsn = case_connection.info.dsn
+    password = case_connection.info.password
+    async with await psycopg.AsyncConnection.connect(dsn, password=password, autocommit=True) as other:
+        await other.execute("set search_path = x; set timezone = 'Asia/Tokyo'; set datestyle = german")
+        assert await read_token(other) == token
+    for name in ("drop event trigger watch", "drop publication pub"):
+        await case_connection.execute(name)
+        later = await read_token(case_connection)
+        assert later != token
+        token = later

@@ -1,0 +1,86 @@
+"""The handbook stays true: the keys of docs/configuration.md are those that the reader accepts and refuses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from web.cli.program import program
+from web.config import load
+from web.config.document import Table
+
+DOCS = Path(__file__).parent.parent / "docs"
+#: Every table that there is, so that the reader asks for each.
+EVERYTHING = """
+[projects.project]
+source = "."
+[projects.project.alembic]
+config = "alembic.ini"
+python = "python"
+prelude = { sql = "prelude.sql" }
+commands = { upgrade = ["make", "upgrade"] }
+[projects.project.environments.environment]
+url = "env:URL"
+tier = "development"
+reset = {}
+backup = {}
+"""
+#: Tables that hold names or majors rather than keys; a table is documented by what is in it.
+OPEN = {"scratch": "scratch.MAJOR"}
+#: Tables whose presence alone means something.
+TELLING = {"projects.PROJECT.environments.ENVIRONMENT.reset"}
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], set[str]]:
+    """The keys that the reader takes, and those that it refuses as not yet built."""
+    taken: set[str] = set()
+    later: set[str] = set()
+    tables: set[str] = set()
+    make = Table.__init__
+
+    def overhear(self: Table, document: Any, path: tuple[str, ...], value: Any, **known: Any) -> None:
+        # As the page writes the names that people choose.
+        prefix = "".join(f"{part.upper() if part in ('project', 'environment') else part}." for part in path)
+        tables.add(prefix.rstrip("."))
+        taken.update(prefix + key for key in known.get("keys") or ())
+        later.update(prefix + key for key in known.get("later") or ())
+        make(self, document, path, value, **known)
+
+    monkeypatch.setattr(Table, "__init__", overhear)
+    (tmp_path / "cleanstart.toml").write_text(EVERYTHING)
+    load(tmp_path / "cleanstart.toml")
+    return {OPEN.get(key, key) for key in taken if key not in tables - set(OPEN) - TELLING}, later
+
+
+def documented(heading: str) -> set[str]:
+    text = (DOCS / "configuration.md").read_text()
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
+
+
+def test_the_keys_of_the_configuration(keys: tuple[set[str], set[str]]) -> None:
+    taken, later = keys
+    assert documented("Keys") == taken
+    assert documented("Not yet") == later
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_commands_that_the_handbook_names_exist(page: Path) -> None:
+    from typer.main import get_command
+
+    commands = get_command(program())
+    context = commands.make_context("cleanstart", [], resilient_parsing=True)
+    named = set(re.findall(r"`(?:[^`\n]*/bin/)?cleanstart ([a-z-]+)", page.read_text()))
+    named |= set(re.findall(r"^\s*(?:[^\s#]*/)?cleanstart ([a-z-]+)", page.read_text(), re.MULTILINE))
+    unknown = [name for name in named if commands.get_command(context, name) is None]  # type: ignore[attr-defined]
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target

@@ -1,0 +1,42 @@
+"""The runner and its shim as files that foreign interpreters read."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import web.tools
+
+TOOLS = Path(web.tools.__file__).parent
+
+
+@pytest.mark.parametrize("name", ["alembic_runner.py", "runner_shim/sitecustomize.py"])
+def test_old_interpreters_can_read_it(name: str) -> None:
+    text = (TOOLS / name).read_text(encoding="utf-8")
+    tree = ast.parse(text, feature_version=(3, 7))
+    imported = {
+        alias.name.partition(".")[0]
+        for node in tree.body
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    # At the top only the standard library of every version: the rest may be shadowed or missing.
+    assert imported <= {
+        "argparse",
+        "atexit",
+        "importlib",
+        "json",
+        "os",
+        "re",
+        "sys",
+        "threading",
+        "time",
+        "traceback",
+    }
+
+
+def test_nothing_else_leads_the_import_path_of_a_projects_command() -> None:
+    names = [file.name for file in (TOOLS / "runner_shim").iterdir() if file.name != "__pycache__"]
+    assert names == ["sitecustomize.py"]

@@ -1,0 +1,164 @@
+"""The graph logic, compared with Alembic's own on histories of every shape."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+
+import pytest
+from alembic.script.revision import Revision, RevisionMap
+from hypothesis import given
+from hypothesis import strategies as st
+
+from web.tools.history import History, Migration, lanes, make_history
+
+
+def line(length: int) -> History:
+    return make_history(
+        Migration(f"r{number}", (f"r{number - 1}",) if number else ()) for number in range(length)
+    )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Migration]:
+    """Graphs with branches, merges, several bases and dependencies, without circles."""
+    size = draw(st.integers(1, 14))
+    migrations: list[Migration] = []
+    for number in range(size):
+        earlier = [migration.revision for migration in migrations]
+        down = draw(st.lists(st.sampled_from(earlier), max_size=2, unique=True)) if earlier else []
+        others = [revision for revision in earlier if revision not in down]
+        depends_on = draw(st.lists(st.sampled_from(others), max_size=2, unique=True)) if others else []
+        migrations.append(Migration(f"rev{number}", tuple(down), tuple(depends_on)))
+    return draw(st.permutations(migrations))
+
+
+def alembic_map(migrations: list[Migration]) -> RevisionMap:
+    return RevisionMap(
+        lambda: (
+            Revision(migration.revision, migration.down or None, migration.depends_on or None)
+            for migration in migrations
+        )
+    )
+
+
+@given(histories(), st.data())
+def test_heads_and_pending_are_what_alembic_says(migrations: list[Migration], data: st.DataObject) -> None:
+    ours, theirs = make_history(migrations), alembic_map(migrations)
+    assert set(ours.heads) == set(theirs._real_heads)
+    assert set(ours.branch_heads) == set(theirs.heads)
+    assert set(ours.bases) == set(theirs.bases)
+    some = data.draw(st.lists(st.sampled_from([migration.revision for migration in migrations]), unique=True))
+    applied = ours.effective(some)
+    wanted = theirs.iterate_revisions("heads", applied or "base", implicit_base=True)
+    assert {migration.revision for migration in ours.pending(applied)} == {rev.revision for rev in wanted}
+
+
+@given(histories())
+def test_every_migration_comes_after_what_it_needs(migrations: list[Migration]) -> None:
+    history = make_history(migrations)
+    assert len(history) == len(migrations)
+    seen: set[str] = set()
+    for migration in history.migrations:
+        assert seen.issuperset(migration.parents)
+        seen.add(migration.revision)
+
+
+@given(histories())
+def test_lanes_never_run_two_things_through_one_cell(migrations: list[Migration]) -> None:
+    history = make_history(migrations)
+    layout = lanes(history)
+    row = {place.migration.revision: place.row for place in layout.places}
+    lane = {place.migration.revision: place.lane for place in layout.places}
+    assert sorted(row.values()) == list(range(len(migrations)))
+    assert len(layout.edges) == sum(len(migration.parents) for migration in migrations)
+    cells = {(place.row, place.lane) for place in layout.places}
+    running: dict[tuple[int, int], str] = {}
+    for edge in layout.edges:
+        assert row[edge.child] < row[edge.parent]
+        for between in range(row[edge.child] + 1, row[edge.parent]):
+            # Lines to one parent may share a lane; a line never runs through a dot or another parent's line.
+            assert (between, edge.lane) not in cells
+            assert running.setdefault((between, edge.lane), edge.parent) == edge.parent
+        assert edge.lane < layout.width
+    assert all(number < layout.width for number in lane.values())
+
+
+@given(histories())
+def test_the_manifest_comes_back_as_it_was(migrations: list[Migration]) -> None:
+    history = make_history(migrations, problems=["one"], complete=False)
+    assert History.from_json(json.loads(json.dumps(history.to_json()))) == history
+
+
+def test_one_row_can_stand_for_two_heads() -> None:
+    history = make_history([Migration("a"), Migration("b"), Migration("c", ("a",), ("b",))])
+    assert (history.heads, set(history.branch_heads)) == (("c",), {"b", "c"})
+    assert history.pending(["c"]) == ()
+    assert history.is_at_head(["c"])
+    assert history.is_at_head(["b", "c"]), "rows are compared by what they imply, not as sets"
+    assert history.effective(["b", "c"]) == ("c",)
+
+
+def test_dependencies_may_name_branch_labels() -> None:
+    history = make_history([Migration("a", labels=("accounts",)), Migration("b", depends_on=("accounts",))])
+    assert history.heads == ("b",)
+    assert history.get("b") == Migration("b", depends_on=("a",))
+
+
+def test_unknown_rows_are_told_and_imply_nothing() -> None:
+    history = line(3)
+    assert history.unknown(["r1", "gone"]) == ("gone",)
+    assert [migration.revision for migration in history.pending(["gone"])] == ["r0", "r1", "r2"]
+    assert not history.is_at_head(["r2", "gone"])
+
+
+@pytest.mark.parametrize(
+    "migrations, problem",
+    [
+        ([Migration("a", ("gone",))], "Revision a follows gone, which no file has."),
+        ([Migration("a", depends_on=("gone",))], "Revision a depends on gone, which no file has."),
+        (
+            [Migration("a", path="x.py"), Migration("a", path="y.py")],
+            "Revision a is in two files: x.py and y.py.",
+        ),
+        ([Migration("a", ("b",)), Migration("b", ("a",))], "Revisions go round in a circle: a, b."),
+        ([Migration("a", ("a",))], "Revisions go round in a circle: a."),
+    ],
+)
+def test_what_does_not_fit_together_is_a_problem(migrations: list[Migration], problem: str) -> None:
+    history = make_history(migrations)
+    assert history.problems == (problem,)
+    assert {migration.revision for migration in history.migrations} == {m.revision for m in migrations}
+    lanes(history)
+
+
+@pytest.mark.parametrize(
+    "manifest", [{}, {"manifest": 99}, {"manifest": 1}, {"manifest": 1, "migrations": [3]}]
+)
+def test_what_is_no_manifest_is_refused(manifest: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        History.from_json(manifest)
+
+
+def test_work_grows_with_the_history_not_with_its_square() -> None:
+    def seconds(length: int) -> float:
+        best = float("inf")
+        for _ in range(5):
+            started = time.perf_counter()
+            history = line(length)
+            history.pending([f"r{length // 2}"])
+            history.effective([f"r{number}" for number in range(length)])
+            lanes(history)
+            best = min(best, time.perf_counter() - started)
+        return best
+
+    # Ten times the migrations: ten times the work, a hundred times if it were quadratic.
+    assert seconds(8000) < 40 * seconds(800)
+
+
+def test_alembic_itself_warns_of_what_we_tell() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        RevisionMap(lambda: (Revision("a", None), Revision("a", None))).heads  # noqa: B018
+    assert "present more than once" in str(caught[0].message)

@@ -1,0 +1,104 @@
+"""Who may do what: the one place where that is decided, for pages, API and command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from web.errors import NotSignedIn, OperationNotAllowed
+
+Role = Literal["viewer", "operator", "admin"]
+
+#: From least to most; each role may do what the ones before it may.
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+
+#: The project of a grant that holds for every project, and for what belongs to none.
+EVERY_PROJECT = "*"
+
+#: The least role that each permission needs. What is not listed here, nobody may.
+PERMISSIONS: Mapping[str, Role] = {
+    "view": "viewer",
+    "observe": "viewer",
+    "plan": "viewer",
+    "register-build": "operator",
+    "record-deployment": "operator",
+    "backup": "operator",
+    "verify": "operator",
+    "migrate": "operator",
+    "cancel": "operator",
+    "terminate": "operator",
+    "approve": "operator",
+    "reset": "admin",
+    "restore": "admin",
+    "repair": "admin",
+    "stamp": "admin",
+    "baseline": "admin",
+    "pin": "admin",
+    "download": "admin",
+    "read-audit": "admin",
+    "manage-users": "admin",
+    "manage-tokens": "admin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts: a signed-in user, an API token, or a person at the machine itself."""
+
+    #: As the audit trail names them: `user:ada`, `token:ci`, `local:root`.
+    actor: str
+    name: str
+    source: Literal["session", "token", "local"]
+    #: Role by project; project `*` is every project.
+    grants: Mapping[str, Role]
+    user_id: int | None = None
+    #: Digest of the session, id of the token: what is looked up again to see whether this still holds.
+    session: str | None = None
+    token_id: int | None = None
+
+    def role_on(self, project: str | None) -> Role | None:
+        """The role on a project; None asks about what belongs to no project (users, the audit trail)."""
+        held = [
+            self.grants[key] for key in (EVERY_PROJECT, project) if key is not None and key in self.grants
+        ]
+        return max(held, key=ROLES.index, default=None)
+
+
+def local_admin(login: str) -> Principal:
+    """A person at the machine that runs the dashboard: on its command line, or in local mode on loopback."""
+    return Principal(f"local:{login}", login, "local", {EVERY_PROJECT: "admin"})
+
+
+def may(principal: Principal, permission: str, project: str | None) -> bool:
+    """Whether the principal may do this on the project (None: on what belongs to no project)."""
+    needed = PERMISSIONS.get(permission)
+    role = principal.role_on(project)
+    return needed is not None and role is not None and ROLES.index(role) >= ROLES.index(needed)
+
+
+def require(principal: Principal | None, permission: str, project: str | None) -> Principal:
+    """Return the principal who may do this.
+
+    Raises:
+        NotSignedIn: nobody is signed in.
+        OperationNotAllowed: somebody is, whose role does not suffice; the message names the role it takes.
+    """
+    if principal is None:
+        raise NotSignedIn
+    if may(principal, permission, project):
+        return principal
+    where = f"on project “{project}”" if project is not None else "on all projects"
+    needed = PERMISSIONS.get(permission)
+    if needed is None:
+        raise OperationNotAllowed(f"Nobody may “{permission}”.")
+    held = principal.role_on(project)
+    raise OperationNotAllowed(
+        f"“{permission}” {where} takes the role {needed}; {principal.name} is {held or 'nothing'} there.",
+        hint="Ask an administrator for the role.",
+    )
+
+
+def visible_projects(principal: Principal, projects: Iterable[str]) -> tuple[str, ...]:
+    """Those of the projects that the principal may see, in the order given."""
+    return tuple(project for project in projects if may(principal, "view", project))

@@ -1,0 +1,11 @@
+"""The JSON API, version 1: the nouns of the pages, a module each; errors are problem details."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from web.api import builds, jobs, people, projects
+
+router = APIRouter(prefix="/api/v1")
+for module in (projects, builds, jobs, people):
+    router.include_router(module.router)

@@ -1,0 +1,241 @@
+"""`/jobs`: preparing, starting, following, cancelling. To follow is to ask for what came after a number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from web.access import audit
+from web.access.permissions import visible_projects
+from web.access.requests import signed_in
+from web.api.bodies import Body
+from web.dashboard import (
+    LARGEST,
+    Board,
+    Dashboard,
+    Id,
+    InEnvironment,
+    OneJob,
+    Store,
+    Text,
+    Who,
+    in_project,
+    on_job,
+    permission_of_kind,
+)
+from web.jobs.cancel import cancel
+from web.jobs.events import Event
+from web.jobs.reading import (
+    JobRecord,
+    list_jobs,
+    live_workers,
+    read_attempts,
+    read_events,
+    read_job,
+    read_steps,
+)
+from web.operations.preparation import prepare
+from web.operations.starting import Wish, kind_for, start_job
+
+router = APIRouter()
+
+#: How long a request for further events waits at most, in seconds.
+LONGEST_WAIT = 25.0
+#: Events in one answer at most.
+PAGE = 1000
+
+
+class NewJob(Body):
+    """A job to be started."""
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    #: The environment's name, typed by a person, where it is asked for.
+    typed: str | None = None
+    #: From `…/jobs/new/{kind}`; destructive kinds need one.
+    confirmation: str | None = None
+    seen_fingerprint: str | None = None
+    seen_revisions: list[str] | None = None
+    plan_hash: str | None = None
+
+
+@router.get(
+    "/projects/{project}/environments/{environment}/jobs/new/{kind}", dependencies=[in_project("view")]
+)
+async def show_preparation(
+    board: Board, store: Store, who: Who, environment: InEnvironment, kind: str
+) -> dict[str, object]:
+    """What a person has to know and confirm before a job of this kind starts."""
+    wanted = kind_for(board.kinds, environment, kind)
+    prepared = await prepare(
+        store, board.configuration, wanted, environment, who, key=board.key, histories=board.histories
+    )
+    return prepared.to_json()
+
+
+@router.post(
+    "/projects/{project}/environments/{environment}/jobs/{kind}",
+    status_code=201,
+    dependencies=[in_project(permission_of_kind)],
+)
+async def start(
+    board: Board, who: Who, environment: InEnvironment, kind: str, new: NewJob
+) -> dict[str, object]:
+    """Start a job."""
+    job = await start_job(
+        board.store,
+        board.configuration,
+        board.kinds,
+        environment,
+        who,
+        Wish(
+            kind=kind,
+            parameters=new.parameters,
+            typed=new.typed,
+            confirmation=new.confirmation,
+            seen_fingerprint=new.seen_fingerprint,
+            seen_revisions=None if new.seen_revisions is None else tuple(new.seen_revisions),
+            plan_hash=new.plan_hash,
+        ),
+        key=board.key,
+    )
+    board.overviews.forget()
+    async with board.store.connect() as connection:
+        return as_json(await read_job(connection, job))
+
+
+@router.get("/jobs", dependencies=[signed_in()])
+async def index(
+    board: Board,
+    store: Store,
+    who: Who,
+    project: Text | None = None,
+    environment: Text | None = None,
+    kind: Text | None = None,
+    before: Id | None = None,
+    limit: int = 50,
+) -> dict[str, object]:
+    """Jobs, newest first; `before` continues a list."""
+    found = await list_jobs(
+        store,
+        project=project,
+        projects=visible_projects(who, board.configuration.projects),
+        environment=environment,
+        kinds=[kind] if kind else None,
+        before=before,
+        limit=max(1, min(limit, 200)),
+    )
+    return {"jobs": [as_json(each) for each in found]}
+
+
+@router.get("/jobs/{job}", dependencies=[on_job("view")])
+async def show(job: OneJob, store: Store) -> dict[str, object]:
+    """One job with its steps and attempts."""
+    return {
+        **as_json(job),
+        "steps": [
+            {
+                "name": step.name,
+                "title": step.title,
+                "state": step.state,
+                "detail": step.detail,
+                "started_at": step.started_at.isoformat() if step.started_at else None,
+                "finished_at": step.finished_at.isoformat() if step.finished_at else None,
+            }
+            for step in await read_steps(store, job.id)
+        ],
+        "attempts": [
+            {"number": each.number, "worker": each.worker, "host": each.host, "outcome": each.outcome}
+            for each in await read_attempts(store, job.id)
+        ],
+    }
+
+
+@router.get("/jobs/{job}/events", dependencies=[on_job("view")])
+async def follow(
+    board: Board,
+    job: OneJob,
+    after: int = Query(0, ge=0, le=LARGEST),
+    wait: float = Query(0, ge=0, le=LONGEST_WAIT),
+) -> dict[str, object]:
+    """The events after a sequence number; with `wait`, the answer comes as soon as there is one, or then."""
+    now, events = await _look(board, job.id, after)
+    if wait and not events and not now.finished:
+        stream = board.feed.follow(job.id, after=after)
+        try:
+            async with asyncio.timeout(wait):
+                await anext(stream, None)
+        except TimeoutError:
+            pass
+        finally:
+            await stream.aclose()
+        now, events = await _look(board, job.id, after)
+    workers = None
+    if now.state == "queued":
+        async with board.store.connect() as connection:
+            workers = await live_workers(connection)
+    return {
+        "job": as_json(now),
+        # How many could take it; None: one has.
+        "live_workers": workers,
+        "more": bool(events) and events[-1].seq < now.last_seq,
+        "events": [
+            {
+                "seq": event.seq,
+                "at": event.at.isoformat(),
+                "kind": event.kind,
+                "level": event.level,
+                "text": event.text,
+                "data": event.data,
+            }
+            for event in events
+        ],
+    }
+
+
+@router.post("/jobs/{job}/cancellation", status_code=202, dependencies=[on_job("cancel")])
+async def request_cancellation(board: Board, who: Who, job: OneJob) -> dict[str, object]:
+    """Ask for the job's end; it ends in its true state."""
+    async with board.store.begin() as connection:
+        await cancel(connection, job.id, requested_by=who.name)
+        await audit.append(
+            connection, actor=who.actor, action="cancel", object=job.label, detail={"job": job.id}
+        )
+    board.overviews.forget()
+    async with board.store.connect() as connection:
+        return as_json(await read_job(connection, job.id))
+
+
+async def _look(board: Dashboard, job: int, after: int) -> tuple[JobRecord, Sequence[Event]]:
+    async with board.store.connect() as connection:
+        # The job first: one that is finished here has all of its events in the second answer.
+        now = await read_job(connection, job)
+        return now, await read_events(connection, job, after=after, limit=PAGE)
+
+
+def as_json(job: JobRecord) -> dict[str, object]:
+    """A job as API and command line show it."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "project": job.project,
+        "environment": job.environment,
+        "label": job.label,
+        "state": job.state,
+        "finished": job.finished,
+        "parameters": dict(job.parameters),
+        "requested_by": job.requested_by,
+        "requested_at": job.requested_at.isoformat(),
+        "started_at": job.started_at.isoformat() if job.started_at else None,
+        "finished_at": job.finished_at.isoformat() if job.finished_at else None,
+        "step": job.step,
+        "done": job.done,
+        "total": job.total,
+        "unit": job.unit,
+        "statement": job.statement,
+        "outcome": dict(job.outcome) if job.outcome else None,
+        "last_seq": job.last_seq,
+    }

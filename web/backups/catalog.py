@@ -1,0 +1,79 @@
+"""Backups at a place: three keys each, of which the manifest is written last and removed first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from web.backups.manifest import LARGEST, Manifest, from_json, to_json
+from web.backups.places import Place, read_whole
+from web.errors import BackupInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where the parts of one backup lie."""
+
+    dump: str
+    schema: str
+    manifest: str
+
+
+def keys_of(project: str, environment: str, backup_id: UUID) -> Keys:
+    """Return the keys of a backup. Nothing that a person types is in them."""
+    stem = f"{folder_of(project, environment)}/{backup_id}"
+    return Keys(f"{stem}.dump", f"{stem}.schema.json", f"{stem}.manifest.json")
+
+
+def folder_of(project: str, environment: str) -> str:
+    """Return the prefix of an environment's backups."""
+    return f"{project}/{environment}"
+
+
+async def write_manifest(place: Place, manifest: Manifest) -> None:
+    """Make the backup visible: from here on it exists."""
+    async with place.write(keys_of(manifest.project, manifest.environment, manifest.id).manifest) as writer:
+        await writer.write(to_json(manifest))
+
+
+async def read_manifest(place: Place, project: str, environment: str, backup_id: UUID) -> Manifest:
+    """Read a backup's manifest. Raises BackupInvalid when it is missing, altered or another backup's."""
+    key = keys_of(project, environment, backup_id).manifest
+    manifest = from_json(await read_whole(place, key, LARGEST))
+    if (manifest.project, manifest.environment, manifest.id) != (project, environment, backup_id):
+        raise BackupInvalid(
+            f"{key} is the manifest of another backup, {manifest.id} "
+            f"of {manifest.project}/{manifest.environment}."
+        )
+    return manifest
+
+
+async def list_backups(place: Place, project: str, environment: str) -> tuple[UUID, ...]:
+    """List the ids of the environment's backups, those that are visible."""
+    keys = await place.keys(folder_of(project, environment))
+    return tuple(UUID(_stem(key)) for key in keys if key.endswith(".manifest.json"))
+
+
+async def remove_backup(place: Place, project: str, environment: str, backup_id: UUID) -> None:
+    """Remove a backup; interrupted, it leaves no visible backup, and `sweep` finds the rest."""
+    keys = keys_of(project, environment, backup_id)
+    for key in (keys.manifest, keys.schema, keys.dump):
+        await place.remove(key)
+
+
+async def sweep(place: Place, project: str, environment: str) -> int:
+    """Remove what backups that came to no end left behind, and say how many files it was.
+
+    To be called while nothing else makes a backup of this environment: parts without a manifest go.
+    """
+    folder = folder_of(project, environment)
+    keys = await place.keys(folder)
+    whole = {_stem(key) for key in keys if key.endswith(".manifest.json")}
+    orphans = [key for key in keys if _stem(key) not in whole]
+    for key in orphans:
+        await place.remove(key)
+    return len(orphans) + await place.sweep(folder)
+
+
+def _stem(key: str) -> str:
+    return key.rpartition("/")[2].partition(".")[0]

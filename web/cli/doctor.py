@@ -1,0 +1,234 @@
+"""`doctor`: what this machine, or the dashboard elsewhere, needs and has; each line with what to do about it.
+
+Every examination stands alone: what fails is a finding, and the others are still made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from web.cli import exits
+from web.cli.invocation import Invocation, add
+from web.cli.transport import Json
+from web.cli.writing import bytes_in_words, coloured, counted
+from web.config import Configuration, Project, Secret
+from web.errors import CleanStartError
+
+State = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: how it is, and what to do where it is not well."""
+
+    what: str
+    state: State
+    detail: str
+    way: str = ""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    add(app, "doctor", panel="Questions")(doctor)
+
+
+def doctor(call: Invocation) -> int:
+    """Examine configuration, secrets, store, workers, programs and places. Exits 1 where something fails."""
+    found = asyncio.run(_examined(call))
+    if call.as_json:
+        call.writer.document({"findings": [asdict(each) for each in found]})
+    else:
+        call.writer.table(
+            ("", "", ""),
+            [(coloured(each.state, each.state), each.what, _words(each)) for each in found],
+            none="",
+        )
+    return exits.NO if any(each.state == "fail" for each in found) else exits.YES
+
+
+def _words(finding: Finding) -> str:
+    return f"{finding.detail} {finding.way}".strip()
+
+
+async def _examined(call: Invocation) -> list[Finding]:
+    if call.remote is not None:
+        return [each async for each in _dashboard(call, "dashboard")]
+    try:
+        configuration = call.configuration()
+    except CleanStartError as error:
+        return [_failed("configuration", error)]
+    found = [
+        Finding(
+            "configuration", "ok", f"{configuration.file} ({counted(len(configuration.projects), 'project')})"
+        ),
+        *_secrets(configuration),
+    ]
+    majors: set[int] = set()
+    found += [each async for each in _dashboard(call, "store", majors)]
+    found += await asyncio.to_thread(list, _programs(configuration, sorted(majors)))
+    found += await asyncio.to_thread(list, _backups(configuration))
+    for project in configuration.projects.values():
+        found += await asyncio.to_thread(list, _source(project))
+    return found
+
+
+async def _dashboard(call: Invocation, what: str, majors: set[int] | None = None) -> AsyncIterator[Finding]:
+    """The store or the dashboard, and its workers; adds the servers' majors that were seen to `majors`."""
+    try:
+        async with call.api() as api:
+            seen = await api.get("projects")
+            place = api.place
+    except CleanStartError as error:
+        yield _failed(what, error)
+        return
+    yield Finding(what, "ok", "reachable and upgraded" if call.remote is None else f"{place} answers")
+    if majors is not None:
+        majors |= _majors(seen)
+    if seen["live_workers"]:
+        yield Finding("workers", "ok", f"{counted(seen['live_workers'], 'worker')} alive")
+    else:
+        yield Finding("workers", "warn", "None is alive, so no job runs.", "Start one: `cleanstart worker`.")
+
+
+def _majors(seen: Json) -> set[int]:
+    return {
+        each["observation"]["server_version"] // 10000
+        for project in seen["projects"]
+        for each in project["environments"]
+        if each["observation"] and each["observation"]["server_version"]
+    }
+
+
+def _secrets(configuration: Configuration) -> Iterator[Finding]:
+    places = {
+        "store": configuration.store_url,
+        "backup identity": configuration.backups.identity,
+        **{f"scratch {major}": place for major, place in configuration.scratch.items()},
+        **{
+            environment.label: environment.url
+            for project in configuration.projects.values()
+            for environment in project.environments.values()
+        },
+    }
+    read = 0
+    for name, place in places.items():
+        if isinstance(place, Secret):
+            try:
+                place.read()
+                read += 1
+            except CleanStartError as error:
+                yield _failed(f"secret of {name}", error)
+    if configuration.store_owner_url is not None:
+        # Web server and workers do without it, and better so.
+        try:
+            configuration.store_owner_url.read()
+            read += 1
+        except CleanStartError:
+            yield Finding(
+                "owner of the store", "ok", "its secret is not here; only `cleanstart upgrade` needs it"
+            )
+    if read:
+        yield Finding("secrets", "ok", f"{counted(read, 'secret')} can be read")
+
+
+def _programs(configuration: Configuration, majors: list[int]) -> Iterator[Finding]:
+    from web.postgres.programs import client_for, find_programs, server_for
+
+    try:
+        found = find_programs(configuration.programs)
+    except CleanStartError as error:
+        yield _failed("programs", error)
+        return
+    if not found:
+        yield Finding(
+            "programs",
+            "fail",
+            "No PostgreSQL programs are found.",
+            "Install them, or name their folder under `programs`.",
+        )
+    for each in found:
+        parts = [name for name, there in (("server", each.has_server), ("client", each.has_clients)) if there]
+        yield Finding(
+            f"PostgreSQL {each.version}", "ok", f"{' and '.join(parts) or 'parts'}: {each.directory}"
+        )
+    for major in majors:
+        try:
+            yield Finding(f"backups of {major}", "ok", f"by pg_dump {client_for(major, found).version}")
+        except CleanStartError as error:
+            yield _failed(f"backups of {major}", error)
+        if configuration.scratch.get(major, "embedded") != "embedded":
+            yield Finding(f"scratch {major}", "ok", "a configured server")
+        elif server := server_for(major, found):
+            yield Finding(f"scratch {major}", "ok", f"embedded, {server.version}")
+        else:
+            yield Finding(
+                f"scratch {major}",
+                "warn",
+                f"No server programs of PostgreSQL {major}: no drift, no rehearsal, no verification there.",
+                "Install them, or name a server under [scratch].",
+            )
+
+
+def _backups(configuration: Configuration) -> Iterator[Finding]:
+    location = configuration.backups.location
+    if "://" in location:
+        yield Finding("backups", "ok", f"{location} (not tried)")
+        return
+    folder = Path(location)
+    # One that is not there yet is made at the first backup.
+    existing = next((each for each in (folder, *folder.parents) if each.is_dir()), Path("/"))
+    try:
+        if folder == existing:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        elif not os.access(existing, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        yield Finding(
+            "backups",
+            "fail",
+            f"{location} cannot be written to: {error.strerror}.",
+            "Give this user the folder, or name another under [backups].",
+        )
+        return
+    yield Finding("backups", "ok", f"{location} ({bytes_in_words(free)} free)")
+
+
+def _source(project: Project) -> Iterator[Finding]:
+    from web.tools.alembic_history import read_history
+
+    python = project.alembic.python
+    if not os.access(python, os.X_OK):
+        yield Finding(
+            f"{project.name}: interpreter",
+            "fail",
+            f"{python} is not there or cannot be run.",
+            f"Make the project's environment, or correct projects.{project.name}.alembic.python.",
+        )
+    if not isinstance(project.source, Path):
+        return
+    try:
+        history = read_history(project.source, project.alembic)
+    except CleanStartError as error:
+        yield _failed(f"{project.name}: migrations", error)
+        return
+    problems = " ".join(history.problems)
+    yield Finding(
+        f"{project.name}: migrations",
+        "warn" if problems else "ok",
+        problems or f"{counted(len(history), 'migration')}, head {', '.join(history.branch_heads)}",
+    )
+
+
+def _failed(what: str, error: CleanStartError) -> Finding:
+    return Finding(what, "fail", str(error), error.hint)

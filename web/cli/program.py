@@ -1,0 +1,145 @@
+"""The program: all commands together, and what every failure becomes on the way out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import web
+from web.cli import builds, checking, doctor, exits, jobs, people, questions, running
+from web.cli.invocation import CONFIG, FORMAT, Format
+from web.cli.writing import Writer
+from web.errors import CleanStartError
+
+
+class UsageWrong(CleanStartError):
+    """This command does not exist, or not with these options."""
+
+    title = "Usage"
+
+
+class Commands(TyperGroup):
+    """The commands; those of the job kinds are made when one is asked for that is not among the others.
+
+    Kinds bring the engine and everything below it, which takes longer to load than `status` to answer.
+    """
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Every command's name."""
+        self._add_operations()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str):  # type: ignore[no-untyped-def, override]
+        """The command of this name."""
+        if cmd_name not in self.commands:
+            self._add_operations()
+        return super().get_command(ctx, cmd_name)
+
+    def _add_operations(self) -> None:
+        from web.cli import operations
+        from web.operations import KINDS
+
+        made = typer.Typer()
+        operations.add_to(made, KINDS)
+        for name, command in getattr(get_command(made), "commands", {}).items():
+            # A kind never takes the place of a command that scripts rely on.
+            self.commands.setdefault(name, command)
+
+
+def program() -> typer.Typer:
+    """The program with all its commands."""
+    app = typer.Typer(
+        name="cleanstart",
+        cls=Commands,
+        help="See, back up, reset and migrate the PostgreSQL databases of your projects, and start clean.",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_before)
+    for module in (questions, checking, builds, jobs, people, doctor, running):
+        module.add_to(app)
+    return app
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(web.__version__)  # noqa: T201
+        raise typer.Exit
+
+
+def _before(
+    context: typer.Context,
+    format_: Annotated[Format | None, FORMAT] = None,
+    config: Annotated[Path | None, CONFIG] = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version.")
+    ] = False,
+) -> None:
+    context.obj = (format_, config)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = bool(os.environ.get("CLEANSTART_DEBUG"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a name gets its escapes, not a crash.
+            stream.reconfigure(errors="backslashreplace")
+    if not debug and not logging.getLogger().handlers:
+        # What libraries log is for servers, which set up their own; here the answer counts.
+        logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        code = get_command(program())(arguments, prog_name="cleanstart", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else exits.YES
+    except typer.TyperException as error:
+        # Without any words it is the help, which was printed by being asked for nothing.
+        if _words(error):
+            _writer(arguments).error(_usage(error))
+    except (typer.Abort, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.CANNOT_TELL
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        _writer(arguments).error(_bug(error))
+    return exits.CANNOT_TELL
+
+
+def _words(error: typer.TyperException) -> str:
+    return str(error.format_message() if hasattr(error, "format_message") else error)
+
+
+def _usage(error: typer.TyperException) -> UsageWrong:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "cleanstart"
+    return UsageWrong(_words(error), hint=f"See `{command} --help`.")
+
+
+def _bug(error: Exception) -> CleanStartError:
+    # Its words may hold anything, a password too; its name does not.
+    return CleanStartError(
+        f"This is a mistake in Clean Start ({type(error).__name__}).",
+        hint="CLEANSTART_DEBUG=1 shows where it happened.",
+    )
+
+
+def _writer(arguments: Sequence[str]) -> Writer:
+    """How to print when the options themselves could not be read."""
+    joined = " ".join(arguments)
+    return Writer(as_json="--format json" in joined or "--format=json" in joined)

@@ -1,0 +1,222 @@
+"""`status`, `history`, `migrations`, `drift`, `backups`: what is known, with the time of the look it stands on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from web.cli import exits
+from web.cli.checking import MaxAge, duration, look
+from web.cli.invocation import AnEnvironment, AProject, Invocation, Where, add, project_of, where_of
+from web.cli.transport import Api, Json
+from web.cli.writing import Writer, ago, bytes_in_words, coloured, counted, write_gate
+
+PANEL = "Questions"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    add(app, "status", panel=PANEL)(status)
+    add(app, "history", panel=PANEL)(history)
+    add(app, "migrations", panel=PANEL)(migrations)
+    add(app, "drift", panel=PANEL)(drift)
+    add(app, "backups", panel=PANEL)(backups)
+
+
+def status(
+    call: Invocation,
+    where: Annotated[
+        str | None, typer.Argument(metavar="[PROJECT/ENVIRONMENT]", help="One environment; else all of them.")
+    ] = None,
+) -> None:
+    """Show every environment as of its last look, and what needs attention."""
+    if where is not None:
+        environment = where_of(where)
+        found = call.ask(lambda api: api.get(*environment.path))
+        call.writer.document(found) if call.as_json else _environment(call.writer, environment, found)
+        return
+    found = call.ask(lambda api: api.get("projects"))
+    call.writer.document(found) if call.as_json else _overview(call.writer, found)
+
+
+def _overview(writer: Writer, found: Json) -> None:
+    writer.table(
+        ("environment", "tier", "verdict", "drift", "build", "last backup", "looked at", "job"),
+        [
+            (
+                each["label"],
+                each["tier"],
+                coloured(each["words"], each["status"]),
+                _drift_words(each["observation"]),
+                f"#{each['build']}" if each["build"] else "",
+                ago(each["last_backup"]),
+                ago((each["observation"] or {}).get("observed_at")),
+                each["job"],
+            )
+            for project in found["projects"]
+            for each in project["environments"]
+        ],
+        none="There is no environment that you may see.",
+    )
+    if found["attention"]:
+        writer.say("\nNeeds attention", style="bold")
+        for each in found["attention"]:
+            name = f"{each['project']}/{each['environment']}" if each["environment"] else each["project"]
+            writer.say(f"  {name} {each['sentence']}" + (f" ({each['detail']})" if each["detail"] else ""))
+    if not found["live_workers"]:
+        writer.note(
+            "No worker is alive: nothing is looked at and no job runs. Start one: `cleanstart worker`."
+        )
+
+
+def _environment(writer: Writer, where: Where, found: Json) -> None:
+    seen = found["observation"] or {}
+    version = seen.get("server_version")
+    facts = [
+        ("verdict", coloured(found["sentence"], found["status"])),
+        ("also", ", ".join(found["also"])),
+        ("revisions", ", ".join(found["revisions"])),
+        ("drift", _drift_words(seen)),
+        ("database", f"{seen['database']} on {seen['host']}" if seen.get("database") else ""),
+        ("server", f"PostgreSQL {version // 10000}.{version % 10000}" if version else ""),
+        ("identity", found["identity"]),
+        ("build", f"#{found['build']}" if found["build"] else ""),
+        ("last backup", ago(found["last_backup"])),
+        ("running job", found["job"]),
+        ("looked at", ago(seen.get("observed_at"))),
+        ("error", (seen.get("error") or {}).get("message")),
+    ]
+    writer.table((str(where), found["tier"]), [fact for fact in facts if fact[1]], none="")
+    write_gate(writer, found["gate"])
+
+
+def history(call: Invocation, project: AProject) -> None:
+    """List a project's migrations, the newest first, as last read from its source."""
+    name = project_of(project)
+    found = call.ask(lambda api: api.get("projects", name, "history"))
+    if call.as_json:
+        return call.writer.document(found)
+    content = found["history"] or {"migrations": [], "heads": [], "problems": []}
+    call.writer.table(
+        ("revision", "follows", "message", "file"),
+        [
+            (
+                f"{each['revision']} (head)" if each["revision"] in content["heads"] else each["revision"],
+                ", ".join((*each["down"], *each["depends_on"])),
+                each["message"],
+                each["path"],
+            )
+            for each in reversed(content["migrations"])
+        ],
+        none="No migrations were read.",
+    )
+    for problem in content["problems"]:
+        call.writer.note(f"Problem: {problem}")
+    if found["error"]:
+        call.writer.note(f"The source could not be read: {found['error']['message']}")
+    return None
+
+
+def migrations(call: Invocation, environment: AnEnvironment) -> None:
+    """List every migration with its mark on an environment: applied, pending or unknown."""
+    where = where_of(environment)
+    found = call.ask(lambda api: api.get(*where.path, "migrations"))
+    if call.as_json:
+        return call.writer.document(found)
+    marks = {"applied": "ok", "pending": "pending", "unknown": "blocked"}
+    call.writer.table(
+        ("revision", "", "first seen", "message", "file"),
+        [
+            (
+                each["revision"],
+                coloured(each["mark"], marks.get(each["mark"], "")),
+                ago(each["first_seen"]) if each.get("first_seen") else "",
+                each.get("message"),
+                each.get("path"),
+            )
+            for each in found["migrations"]
+        ],
+        none="No migrations were read.",
+    )
+    return call.writer.say(found["sentence"])
+
+
+def drift(call: Invocation, environment: AnEnvironment, max_age: MaxAge = None) -> int:
+    """Compare an environment with what its migrations give. Exits 0: none, 1: drift, 3: could not compare.
+
+    It is the last look's answer; with --max-age a look that is older is taken again first.
+    """
+    where, oldest = where_of(environment), duration(max_age)
+
+    async def ask(api: Api) -> Json:
+        if oldest is not None:
+            await look(api, where, max_age=oldest)
+        return await api.get(*where.path, "drift")
+
+    found = call.ask(ask)
+    if call.as_json:
+        call.writer.document(found)
+    else:
+        _drift(call.writer, found)
+    return {"none": exits.YES, "drifted": exits.NO}.get(found["state"], exits.CANNOT_TELL)
+
+
+def _drift(writer: Writer, found: Json) -> None:
+    writer.table(
+        ("object", "change", "severity", "migrations give", "is there"),
+        [
+            (
+                each["object"] + (f" {each['attribute']}" if each["attribute"] else ""),
+                f"{each['kind']} {each['change']}",
+                each["severity"],
+                _one_line(each["a"]),
+                _one_line(each["b"]),
+            )
+            for each in found["differences"]
+        ],
+        none="No difference."
+        if found["state"] == "none"
+        else f"Could not compare: {found['reason'] or found['state']}",
+    )
+    if found["differences"]:
+        writer.say(counted(len(found["differences"]), "difference"))
+    writer.note(f"Looked at {ago(found['observed_at'])}.")
+
+
+def backups(call: Invocation, environment: AnEnvironment) -> None:
+    """List an environment's backups, the newest first."""
+    where = where_of(environment)
+    found = call.ask(lambda api: api.get(*where.path, "backups"))
+    if call.as_json:
+        return call.writer.document(found)
+    return call.writer.table(
+        ("backup", "taken", "size", "state", "verified", "job"),
+        [
+            (
+                each["id"],
+                ago(each["created_at"]),
+                bytes_in_words(each["bytes"]),
+                coloured(each["state"], "ok" if each["state"] == "verified" else "warn"),
+                ago(each["verified_at"]) if each["verified_at"] else "",
+                each["job"],
+            )
+            for each in found["backups"]
+        ],
+        none="There is no backup.",
+    )
+
+
+def _drift_words(seen: dict[str, Any] | None) -> Text:
+    if not seen:
+        return Text("")
+    state, count = seen["drift"]["state"], seen["drift"]["count"]
+    if state == "drifted":
+        return coloured(counted(count or 0, "difference"), "drift")
+    return coloured({"none": "none"}.get(state, state), "ok" if state == "none" else "")
+
+
+def _one_line(definition: str | None) -> str:
+    text = " ".join((definition or "").split())
+    return text if len(text) <= 60 else text[:59] + "…"

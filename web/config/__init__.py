@@ -1,0 +1,38 @@
+"""cleanstart.toml as frozen values; a bad file fails at start with its line and key."""
+
+from __future__ import annotations
+
+from web.config.reading import is_loopback, load
+from web.config.values import (
+    AlembicTool,
+    BackupPolicy,
+    Backups,
+    Configuration,
+    Environment,
+    GitSource,
+    Keep,
+    Prelude,
+    Project,
+    ResetPolicy,
+    Secret,
+    SmokePolicy,
+    Tier,
+)
+
+__all__ = [
+    "AlembicTool",
+    "BackupPolicy",
+    "Backups",
+    "Configuration",
+    "Environment",
+    "GitSource",
+    "Keep",
+    "Prelude",
+    "Project",
+    "ResetPolicy",
+    "Secret",
+    "SmokePolicy",
+    "Tier",
+    "is_loopback",
+    "load",
+]

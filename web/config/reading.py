@@ -1,0 +1,284 @@
+"""Read cleanstart.toml into `values`: which keys there are, what each expects, which are not built yet."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import urllib.parse
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, cast
+
+from web.config.document import Table, dotted, read_document
+from web.config.values import (
+    AlembicTool,
+    BackupPolicy,
+    Backups,
+    Configuration,
+    Environment,
+    Prelude,
+    Project,
+    ResetPolicy,
+    Secret,
+    Tier,
+)
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+NAME_RULE = (
+    "a name is 1 to 63 of a-z, 0-9, - and _, beginning with a letter or a digit, because it is part of URLs"
+)
+REFERENCE = "a reference to a secret: env:NAME or file:PATH"
+TIERS = ("development", "staging", "production")
+
+PROJECT_LATER = {
+    "branch": "sources in git; use a folder",
+    "install": "sources in git; use a folder",
+}
+ALEMBIC_LATER = {"models": "comparing with the models"}
+BACKUPS_LATER = {
+    "keep": "retention, every backup is kept",
+    "recipients": "encryption, backups are not encrypted",
+    "identity": "encryption, backups are not encrypted",
+}
+ENVIRONMENT_LATER = {"smoke": "smoke checks after a deployment"}
+
+
+def load(file: Path) -> Configuration:
+    """Read the configuration; `ConfigurationInvalid` names file, line, key and what was expected."""
+    document = read_document(file)
+    folder = file.absolute().parent
+    top = Table(
+        document,
+        (),
+        document.values,
+        keys=("public_url", "data_directory", "programs", "store", "scratch", "backups", "projects"),
+    )
+    data_directory = _path(top, "data_directory", folder) or folder / ".cleanstart"
+    store = top.table("store", keys=("url", "owner_url"))
+    store_url, owner_url = _secret(store, "url", folder), _secret(store, "owner_url", folder)
+    if owner_url and not store_url:
+        raise store.error("owner_url", "only together with url; without url the store is embedded")
+    projects = top.table("projects")
+    return Configuration(
+        file=file.absolute(),
+        public_url=_public_url(top),
+        data_directory=data_directory,
+        store_url=store_url,
+        store_owner_url=owner_url,
+        scratch=_scratch(top.table("scratch"), folder),
+        programs=tuple(
+            _under(top, "programs", folder, path) for path in top.texts("programs", "an array of folders")
+        ),
+        backups=_backups(top, folder, data_directory),
+        lines={dotted(path): line for path, line in document.lines.items()},
+        projects={name: _project(projects, name, folder) for name in projects.values},
+    )
+
+
+def _public_url(top: Table) -> str | None:
+    url = top.text("public_url", "a URL such as https://db.acme.internal")
+    if url is None:
+        return None
+    expected = "expected https://HOST or https://HOST:PORT"
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise top.error("public_url", expected) from None
+    if parts.username or parts.password:
+        raise top.error("public_url", f"{expected}, without a user name or a password")
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", url):
+        raise top.error("public_url", expected)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise top.error("public_url", f"{expected}, without a path: the dashboard is served at the root")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise top.error("public_url", "plain http only on loopback; expected https://, or http://localhost")
+    name = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{name}" + (f":{port}" if port and port != usual else "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine and nothing else: localhost, 127.0.0.0/8 or ::1."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _scratch(table: Table, folder: Path) -> dict[int, Secret | Literal["embedded"]]:
+    servers: dict[int, Secret | Literal["embedded"]] = {}
+    for key in table.values:
+        if not re.fullmatch(r"[1-9][0-9]", key):
+            raise table.error(key, "unknown key; expected a major version of PostgreSQL, such as 17")
+        if table.text(key, f'"embedded", or {REFERENCE}') == "embedded":
+            servers[int(key)] = "embedded"
+        else:
+            servers[int(key)] = _needed_secret(table, key, folder, f'"embedded", or {REFERENCE}')
+    return servers
+
+
+def _backups(top: Table, folder: Path, data_directory: Path) -> Backups:
+    table = top.table("backups", keys=("location",), later=BACKUPS_LATER)
+    location = table.text("location", "a folder")
+    if location is not None and "://" in location:
+        raise table.error("location", "not yet: object stores; expected a folder")
+    return Backups(
+        location=str(_under(table, "location", folder, location) if location else data_directory / "backups")
+    )
+
+
+def _project(projects: Table, name: str, folder: Path) -> Project:
+    if not NAME.fullmatch(name):
+        raise projects.error(name, f"{NAME_RULE}; a title may hold anything")
+    table = projects.table(
+        name, keys=("title", "source", "keeps", "alembic", "environments"), later=PROJECT_LATER
+    )
+    if isinstance(table.values.get("source"), dict):
+        raise table.not_yet("source", PROJECT_LATER["branch"])
+    written = table.needed_text("source", "the folder of the project")
+    if "://" in written or re.match(r"[\w.-]+@[\w.-]+:", written):
+        raise table.error("source", "not yet: sources in git; expected the folder of the project")
+    source = _under(table, "source", folder, written)
+    if "alembic" not in table:
+        raise table.missing("alembic", "a table that says how the project's Alembic is run")
+    environments = table.table("environments")
+    return Project(
+        name=name,
+        title=table.text("title") or name,
+        source=source,
+        keeps=table.texts("keeps", "an array of text"),
+        alembic=_alembic(table, source),
+        environments={
+            environment: _environment(environments, name, environment, source, folder)
+            for environment in environments.values
+        },
+    )
+
+
+def _alembic(project: Table, source: Path) -> AlembicTool:
+    table = project.table(
+        "alembic",
+        keys=(
+            "config", "section", "cwd", "version_table", "version_table_schema", "python", "url_variable",
+            "url_driver", "x_arguments", "prelude", "commands", "time_limit",
+        ),
+        later=ALEMBIC_LATER,
+    )  # fmt: skip
+    url_variable = table.text("url_variable")
+    if url_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", url_variable):
+        raise table.error(
+            "url_variable", "expected the name of an environment variable, such as DATABASE_URL"
+        )
+    url_driver = table.text("url_driver")
+    if url_driver and not re.fullmatch(r"postgres(ql)?(\+[a-z][a-z0-9_]*)?", url_driver):
+        raise table.error("url_driver", "expected a dialect and driver, such as postgresql+asyncpg")
+    x_arguments = table.texts("x_arguments", 'an array of names, such as ["url"]')
+    if any(not re.fullmatch(r"[A-Za-z_][\w.-]*", name) for name in x_arguments):
+        raise table.error("x_arguments", 'expected an array of names, such as ["url"], without values')
+    return AlembicTool(
+        config=_needed_path(table, "config", source, "alembic.ini or pyproject.toml, within the source"),
+        python=_needed_path(table, "python", source, "the project's own interpreter"),
+        section=table.text("section") or "alembic",
+        cwd=_path(table, "cwd", source),
+        version_table=table.text("version_table"),
+        version_table_schema=table.text("version_table_schema"),
+        url_variable=url_variable,
+        url_driver=url_driver,
+        prelude=_prelude(table, source),
+        commands=_commands(table),
+        x_arguments=x_arguments,
+        time_limit=table.duration("time_limit") or timedelta(hours=1),
+    )
+
+
+def _commands(alembic: Table) -> dict[str, tuple[str, ...]]:
+    table = alembic.table("commands", keys=("upgrade", "stamp", "history"))
+    return {name: command for name in table.values if (command := table.command(name))}
+
+
+def _prelude(alembic: Table, source: Path) -> Prelude | None:
+    if "prelude" not in alembic:
+        return None
+    table = alembic.table("prelude", keys=("sql", "command"))
+    sql, command = _path(table, "sql", source), table.command("command")
+    if (sql is None) == (command is None):
+        raise alembic.error("prelude", "expected either sql (a file) or command (an array of text)")
+    return Prelude(sql=sql, command=command)
+
+
+def _environment(environments: Table, project: str, name: str, source: Path, folder: Path) -> Environment:
+    if not NAME.fullmatch(name):
+        raise environments.error(name, NAME_RULE)
+    table = environments.table(
+        name, keys=("url", "tier", "approvals", "reset", "backup"), later=ENVIRONMENT_LATER
+    )
+    url = _needed_secret(table, "url", folder, REFERENCE)
+    tier = cast(Tier, table.choice("tier", TIERS))
+    if table.count("approvals"):
+        raise table.not_yet("approvals", "approvals by a second person")
+    return Environment(
+        project=project,
+        name=name,
+        url=url,
+        tier=tier,
+        reset=_reset(table, tier, source),
+        backup=_backup(table),
+    )
+
+
+def _reset(environment: Table, tier: Tier, source: Path) -> ResetPolicy | None:
+    if "reset" not in environment:
+        return None
+    table = environment.table("reset", keys=("seed", "script", "spare"))
+    if tier == "production":
+        raise environment.error("reset", "an environment of tier production is never reset; remove this key")
+    if table.flag("spare"):
+        raise table.not_yet("spare", "spare databases, a reset is done in place")
+    return ResetPolicy(seed=_path(table, "seed", source), script=_path(table, "script", source))
+
+
+def _backup(environment: Table) -> BackupPolicy:
+    table = environment.table("backup", keys=("verify", "max_age"), later={"schedule": "scheduled backups"})
+    if table.flag("verify"):
+        raise table.not_yet("verify", "verifying by itself, start Verify by hand")
+    return BackupPolicy(max_age=table.duration("max_age") or BackupPolicy().max_age)
+
+
+def _secret(table: Table, key: str, folder: Path) -> Secret | None:
+    return _needed_secret(table, key, folder, REFERENCE) if key in table else None
+
+
+def _needed_secret(table: Table, key: str, folder: Path, expected: str) -> Secret:
+    text = table.needed_text(key, expected)
+    scheme, _, name = text.partition(":")
+    path = (*table.path, key)
+    place = (str(table.document.file), table.document.line_of(path), ".".join(path))
+    if scheme == "env" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        return Secret(text, place)
+    if scheme == "file" and name.strip():
+        return Secret(f"file:{_under(table, key, folder, name)}", place)
+    if "://" in text:
+        raise table.error(key, f"secrets only by reference: expected {expected}, found a URL")
+    raise table.error(key, f"expected {expected}")
+
+
+def _path(table: Table, key: str, folder: Path, expected: str = "a path") -> Path | None:
+    text = table.text(key, expected)
+    return None if text is None else _under(table, key, folder, text)
+
+
+def _needed_path(table: Table, key: str, folder: Path, expected: str) -> Path:
+    return _under(table, key, folder, table.needed_text(key, expected))
+
+
+def _under(table: Table, key: str, folder: Path, path: str) -> Path:
+    # Never resolved: the interpreter of a virtual environment is a link, and finds its packages beside it.
+    try:
+        return (folder / Path(path).expanduser()).absolute()
+    except RuntimeError:
+        raise table.error(
+            key, "expected a path; the home directory before the first / is not known"
+        ) from None

@@ -1,0 +1,215 @@
+"""What cleanstart.toml says, as frozen values. Reading the file is left to `web.config.reading`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from web.errors import NotFound, SecretUnavailable
+
+Tier = Literal["development", "staging", "production"]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A reference to a secret, `env:NAME` or `file:PATH`; the secret itself is never kept here."""
+
+    reference: str
+    #: Where the reference is written, so that an unreadable secret names its line: (file, line, key).
+    place: tuple[str, int | None, str] | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def read(self) -> str:
+        """Read the secret as it is now; `SecretUnavailable` where there is none."""
+        scheme, _, name = self.reference.partition(":")
+        if scheme == "env":
+            value = os.environ.get(name, "")
+            if not value.strip():
+                raise self._unavailable(f"the environment variable {name} is not set")
+            return value.strip()
+        try:
+            value = Path(name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise self._unavailable(f"the file {name} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError:
+            # The error would carry the file's bytes, and with them the secret.
+            raise self._unavailable(f"the file {name} is not UTF-8 text") from None
+        if not value.strip():
+            raise self._unavailable(f"the file {name} is empty")
+        return value.strip()
+
+    def _unavailable(self, reason: str) -> SecretUnavailable:
+        file, line, key = self.place or (self.reference, None, "")
+        return SecretUnavailable(file, line, key, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ResetPolicy:
+    """How an environment may be reset. An environment without one has no reset at all."""
+
+    #: SQL file that runs after the migrations.
+    seed: Path | None = None
+    #: The project's own reset script (SQL), run instead of ours.
+    script: Path | None = None
+    #: Keep a spare database ready to be swapped in.
+    spare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BackupPolicy:
+    """When backups are made, and how old one may be when something destructive leans on it."""
+
+    #: Cron expression; None: only by hand.
+    schedule: str | None = None
+    #: Verify every backup right after it was made.
+    verify: bool = False
+    #: A reset needs a verified backup younger than this.
+    max_age: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class SmokePolicy:
+    """What has to answer after a deployment."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One PostgreSQL database of a project, with its tier and its policies."""
+
+    project: str
+    name: str
+    url: Secret
+    tier: Tier
+    approvals: int = 0
+    reset: ResetPolicy | None = None
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
+    smoke: SmokePolicy | None = None
+
+    @property
+    def label(self) -> str:
+        """`project/environment`, as people write it."""
+        return f"{self.project}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class GitSource:
+    """A source that is fetched from a git repository."""
+
+    url: str
+    branch: str
+    #: Command that makes the project's environment in a fresh work tree.
+    install: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prelude:
+    """What runs in an empty database before the first migration: an SQL file or a command, never both."""
+
+    sql: Path | None = None
+    command: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlembicTool:
+    """How a project's Alembic is found and run."""
+
+    #: alembic.ini or pyproject.toml.
+    config: Path
+    #: The project's own interpreter; a path inside a virtual environment is never resolved through its link.
+    python: Path
+    section: str = "alembic"
+    #: Working directory; None: the folder of `config`.
+    cwd: Path | None = None
+    version_table: str | None = None
+    version_table_schema: str | None = None
+    #: Environment variable through which env.py learns the URL.
+    url_variable: str | None = None
+    #: Dialect and driver that env.py expects, such as postgresql+asyncpg.
+    url_driver: str | None = None
+    #: module:attribute of the models' MetaData.
+    models: str | None = None
+    prelude: Prelude | None = None
+    #: The project's own commands, by what they do (`upgrade`).
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Names of `-x` arguments that carry the URL.
+    x_arguments: tuple[str, ...] = ()
+    #: How long one run may take before it is ended.
+    time_limit: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """An application whose schema is looked after."""
+
+    name: str
+    title: str
+    source: Path | GitSource
+    alembic: AlembicTool
+    #: What a reset leaves alone, shown as "what stays".
+    keeps: tuple[str, ...] = ()
+    #: In the order of the file.
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How many backups are kept; None: no limit of that sort."""
+
+    last: int | None = None
+    daily: int | None = None
+    monthly: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """Where backups go."""
+
+    #: An absolute folder.
+    location: str
+    keep: Keep = Keep()
+    #: age recipients; empty: backups are not encrypted.
+    recipients: tuple[str, ...] = ()
+    identity: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that cleanstart.toml says, with defaults filled in and paths made absolute."""
+
+    file: Path | None
+    data_directory: Path
+    backups: Backups
+    public_url: str | None = None
+    #: None: embedded PostgreSQL under the data directory.
+    store_url: Secret | None = None
+    #: The role that may upgrade the store; None: `store_url` does.
+    store_owner_url: Secret | None = None
+    #: Per major version, where scratch databases are made.
+    scratch: Mapping[int, Secret | Literal["embedded"]] = field(default_factory=dict)
+    #: Further folders with PostgreSQL programs.
+    programs: tuple[Path, ...] = ()
+    projects: Mapping[str, Project] = field(default_factory=dict)
+    #: The line of every key that the file has (`projects.clinic.title`), to show where a setting comes from.
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def project(self, name: str) -> Project:
+        """The project of this name, or `NotFound`."""
+        try:
+            return self.projects[name]
+        except KeyError:
+            raise NotFound(f"There is no project “{name}”.") from None
+
+    def environment(self, project: str, name: str) -> Environment:
+        """The environment of this name, or `NotFound`."""
+        try:
+            return self.project(project).environments[name]
+        except KeyError:
+            raise NotFound(f"There is no environment “{name}” in project “{project}”.") from None

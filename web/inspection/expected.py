@@ -1,0 +1,173 @@
+"""The schema that migrations give up to a set of revisions: replayed in scratch, cached by content."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from web.config import Project
+from web.errors import CleanStartError, ExtensionsMissing, MigrationFailed, ScratchUnavailable
+from web.inspection.drift import as_expected, load_schema, store_schema
+from web.postgres.connections import connect
+from web.postgres.identity import read_identity
+from web.postgres.scratch import ScratchServers
+from web.schema.model import Schema
+from web.schema.snapshot import read_schema
+from web.store.tables import ExpectedSchemaRow
+from web.tools.alembic_applied import VERSION_TABLE
+from web.tools.alembic_settings import config_file, read_locations
+from web.tools.history import History
+from web.tools.protocol import tool_of
+
+#: Counted up when expected schemas are made in another way, so that old ones are not taken for new ones.
+_FORMAT = 1
+_ROLE_THERE = re.compile(r'role "(?:[^"]|"")+" already exists')
+_MISSING_ROLE = re.compile(r'role "((?:[^"]|"")+)" does not exist')
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An expected schema, or why there is none."""
+
+    fingerprint: str | None = None
+    schema: Schema | None = None
+    reason: str | None = None
+
+
+def excluded_tables(project: Project) -> tuple[str, ...]:
+    """The tool's own version table: in every database, in no migration."""
+    tool = project.alembic
+    name = tool.version_table or VERSION_TABLE
+    return (f"{tool.version_table_schema}.{name}" if tool.version_table_schema else name,)
+
+
+async def expected_schema(
+    store: AsyncEngine,
+    scratch: ScratchServers,
+    project: Project,
+    history: History,
+    revisions: Collection[str],
+    *,
+    major: int,
+    roles: Sequence[str] = (),
+    extensions: Sequence[tuple[str, str]] = (),
+) -> Expected:
+    """The schema at these version rows on a server of this major; never raises for what a project does wrong.
+
+    `roles` and `extensions` (name, version) are the target's: roles are created NOLOGIN, missing extensions
+    are named. The revisions must be known to the history.
+    """
+    key = await asyncio.to_thread(_cache_key, project, history, revisions, major, extensions)
+    async with store.connect() as connection:
+        cached = await connection.scalar(
+            select(ExpectedSchemaRow.fingerprint).where(ExpectedSchemaRow.cache_key == key)
+        )
+        schema = await load_schema(connection, cached) if cached is not None else None
+    if cached is not None and schema is not None:
+        return Expected(cached, schema)
+    try:
+        schema = await _replay(scratch, project, revisions, major, roles, [name for name, _ in extensions])
+    except (ScratchUnavailable, ExtensionsMissing) as error:
+        return Expected(reason=str(error))
+    except MigrationFailed as error:
+        return Expected(reason=f"Could not compare: in an empty database, {_lowered(str(error))}")
+    except CleanStartError as error:
+        return Expected(reason=f"Could not compare: {_lowered(str(error))}")
+    async with store.begin() as connection:
+        digest = await store_schema(connection, schema)
+        await connection.execute(
+            insert(ExpectedSchemaRow)
+            .values(cache_key=key, fingerprint=digest)
+            .on_conflict_do_update(index_elements=["cache_key"], set_={"fingerprint": digest})
+        )
+    return Expected(digest, schema)
+
+
+async def _replay(
+    scratch: ScratchServers,
+    project: Project,
+    revisions: Collection[str],
+    major: int,
+    roles: Sequence[str],
+    extensions: Sequence[str],
+) -> Schema:
+    await scratch.ensure_roles(major, roles)
+    created = set(roles)
+    again = True
+    while True:
+        async with scratch.database(major, extensions=extensions) as url:
+            try:
+                await tool_of(project).replay(
+                    project, url=url, revisions=sorted(revisions), application_name="cleanstart/replay"
+                )
+            except MigrationFailed as error:
+                if error.sqlstate == "42710" and _ROLE_THERE.search(str(error)) and again:
+                    # Another replay on this server created the same role between the question and the answer.
+                    again = False
+                    continue
+                missing = _MISSING_ROLE.search(str(error)) if error.sqlstate == "42704" else None
+                role = missing.group(1).replace('""', '"') if missing else None
+                if role is None or role in created:
+                    raise
+                # A role that only the migrations name: definitions need it to exist, nothing more.
+                created.add(role)
+                await scratch.ensure_roles(major, [role])
+                continue
+            async with connect(url, application_name="cleanstart/replay") as connection:
+                role = (await read_identity(connection)).user
+                schema = await read_schema(connection, exclude_tables=excluded_tables(project))
+            return as_expected(schema, role)
+
+
+def _cache_key(
+    project: Project,
+    history: History,
+    revisions: Collection[str],
+    major: int,
+    extensions: Sequence[tuple[str, str]],
+) -> str:
+    """Hash of everything that the replay stands on. Reads files."""
+    tool = project.alembic
+    implied = history.ancestors(revisions)
+    content = {
+        "format": _FORMAT,
+        "tool": ["alembic", tool.section, tool.version_table, tool.version_table_schema, *tool.x_arguments],
+        "commands": {name: list(command) for name, command in tool.commands.items()},
+        "files": [[step.revision, step.digest] for step in history.migrations if step.revision in implied],
+        "revisions": sorted(revisions),
+        "surroundings": _surroundings(project),
+        "major": major,
+        "extensions": sorted(extensions),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _surroundings(project: Project) -> list[list[str]]:
+    """Digests of what runs besides the migrations: configuration, env.py, prelude."""
+    tool, source = project.alembic, project.source
+    assert isinstance(source, Path)
+    files = [config_file(source, tool)]
+    with suppress(CleanStartError):  # the replay itself will say so
+        files += [folder.parent / "env.py" for folder in read_locations(source, tool).folders]
+    found: list[list[str]] = []
+    if tool.prelude is not None:
+        found.append(["prelude", *(tool.prelude.command or ())])
+        files += [source / tool.prelude.sql] if tool.prelude.sql is not None else []
+    for file in files:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "none"
+        found.append([file.name, digest])
+    return found
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,317 @@
+"""The gate: the verdict and the policy's conditions, open or closed, with a reason for each.
+
+Pure, apart from `read_rehearsal`. Page, API, CLI and the jobs that act all ask here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.config import Environment
+from web.inspection.observation import Observation, Record
+from web.inspection.verdict import Verdict
+from web.store.tables import ApprovalRow, PlanRow
+
+ConditionState = Literal["met", "not met", "not known"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that has to hold, whether it does, and what would make it so."""
+
+    name: str
+    title: str
+    state: ConditionState
+    detail: str = ""
+    #: What opens it, in one sentence.
+    way: str = ""
+
+    @property
+    def status(self) -> str:
+        """The status key of the pages."""
+        return {"met": "ok", "not met": "blocked", "not known": "unknown"}[self.state]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Open only if every condition is met: what could not be told never counts as ready."""
+
+    conditions: tuple[Condition, ...]
+
+    @property
+    def open(self) -> bool:
+        return all(condition.state == "met" for condition in self.conditions)
+
+    @property
+    def closed_by(self) -> tuple[Condition, ...]:
+        return tuple(condition for condition in self.conditions if condition.state != "met")
+
+    def to_json(self) -> dict[str, object]:
+        """JSON of API and CLI."""
+        return {
+            "open": self.open,
+            "conditions": [
+                {
+                    "name": each.name,
+                    "title": each.title,
+                    "state": each.state,
+                    "detail": each.detail,
+                    "way": each.way,
+                }
+                for each in self.conditions
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """The newest rehearsal that stands on where the database is now, and who consented to its plan."""
+
+    plan_hash: str
+    succeeded: bool
+    made_at: datetime
+    #: Digest of each file that was rehearsed, by revision.
+    files: dict[str, str]
+    message: str | None
+    approvals: int
+    #: The whole plan, in the shape that `web.plans` owns.
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def read_rehearsal(
+    connection: AsyncConnection, environment_id: int, observation: Observation | None, heads: tuple[str, ...]
+) -> Rehearsed | None:
+    """The newest plan from the observed revisions to these heads, with the number of its approvals."""
+    if observation is None:
+        return None
+    approvals = (
+        select(func.count())
+        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.plan_hash == PlanRow.hash)
+        .scalar_subquery()
+    )
+    query = (
+        select(PlanRow.hash, PlanRow.content, PlanRow.made_at, approvals)
+        .where(
+            PlanRow.environment_id == environment_id,
+            PlanRow.from_revisions == sorted(observation.revisions),
+            PlanRow.to_revisions == sorted(heads),
+        )
+        .order_by(PlanRow.id.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    plan_hash, content, made_at, count = row
+    return Rehearsed(
+        plan_hash=plan_hash,
+        succeeded=content["succeeded"],
+        made_at=made_at,
+        files=content["files"],
+        message=(content.get("failure") or {}).get("message"),
+        approvals=count,
+        content=content,
+    )
+
+
+def deployment_gate(
+    verdict: Verdict,
+    environment: Environment,
+    record: Record | None,
+    rehearsed: Rehearsed | None,
+    *,
+    now: datetime | None = None,
+) -> Gate:
+    """May this build be deployed: nothing pending, and everything that a migrate would need as well."""
+    conditions = [*_migration_conditions(verdict, environment, record, rehearsed, now or datetime.now(UTC))]
+    count = len(verdict.pending)
+    told = verdict.standing not in ("unreachable", "not known", "unknown revision")
+    nothing = Condition(
+        "nothing pending",
+        "Nothing pending",
+        "not known" if not told else "not met" if count else "met",
+        f"{count} pending" if told and count else "",
+        f"Apply {'it' if count == 1 else f'the {count} migrations'} first." if count else "",
+    )
+    return Gate((*conditions, nothing))
+
+
+def migration_gate(
+    verdict: Verdict,
+    environment: Environment,
+    record: Record | None,
+    rehearsed: Rehearsed | None,
+    *,
+    now: datetime | None = None,
+) -> Gate:
+    """May the pending migrations be applied."""
+    return Gate(
+        tuple(_migration_conditions(verdict, environment, record, rehearsed, now or datetime.now(UTC)))
+    )
+
+
+#: Conditions without which nothing is applied anywhere.
+_ENFORCED = frozenset({"looked at", "one head", "revision known", "unchanged", "verified backup", "approval"})
+
+
+def enforced(condition: Condition, environment: Environment) -> bool:
+    """Whether a migrate waits for this condition; what is not enforced is shown as a warning.
+
+    Drift is not: whoever has it must be able to migrate out of it. A rehearsal is on production only, because
+    development and staging are where one finds out.
+    """
+    return condition.name in _ENFORCED or (condition.name == "rehearsal" and environment.tier == "production")
+
+
+def reset_gate(environment: Environment, record: Record | None, *, now: datetime | None = None) -> Gate:
+    """May this environment be reset; asked by the dialog, at the start and right before the first drop."""
+    now = now or datetime.now(UTC)
+    allowed = environment.reset is not None and environment.tier != "production"
+    policy = Condition(
+        "policy",
+        "The environment may be reset",
+        "met" if allowed else "not met",
+        f"{environment.label} is a {environment.tier} database",
+        "" if allowed else "Reset exists only where it is configured, never on production.",
+    )
+    identity = Condition(
+        "identity",
+        "The database is the one that was pinned",
+        "met" if record is not None and record.pinned else "not known",
+        (record.identity or "") if record else "",
+        "" if record is not None and record.pinned else "Check the environment once: that pins its identity.",
+    )
+    return Gate((policy, _looked_at(record), identity, _verified_backup(environment, record, now)))
+
+
+def backup_needed(environment: Environment) -> bool:
+    """Whether changing it needs a verified backup: production, and wherever backups are scheduled."""
+    return environment.tier == "production" or environment.backup.schedule is not None
+
+
+def _migration_conditions(
+    verdict: Verdict,
+    environment: Environment,
+    record: Record | None,
+    rehearsed: Rehearsed | None,
+    now: datetime,
+) -> Iterable[Condition]:
+    told = verdict.standing not in ("unreachable", "not known")
+    holds = {verdict.standing, *verdict.also}
+
+    def judge(name: str, title: str, bad: bool, detail: str, way: str) -> Condition:
+        if not told:
+            return Condition(name, title, "not known", verdict.sentence, "Put that right, then check again.")
+        return Condition(name, title, "not met" if bad else "met", detail, way if bad else "")
+
+    yield _looked_at(record)
+    yield judge(
+        "one head",
+        "One head",
+        "several heads" in holds,
+        ", ".join(verdict.heads),
+        "Merge the heads and register the new build.",
+    )
+    yield judge(
+        "revision known",
+        "The database's revision is in this history",
+        bool(verdict.unknown or verdict.beyond),
+        ", ".join(verdict.unknown or verdict.beyond or verdict.revisions),
+        "Take a build that has this revision, or stamp the database at one that is known.",
+    )
+    yield judge(
+        "unchanged",
+        "Migrations unchanged since applied",
+        bool(verdict.edited),
+        ", ".join(verdict.edited) or ("" if verdict.edits_known else "for some there is no evidence yet"),
+        "Restore the files as they were applied; put the change into a new migration.",
+    )
+    yield _no_drift(record)
+    if backup_needed(environment):
+        yield _verified_backup(environment, record, now)
+    if verdict.pending and told:
+        yield _rehearsal(verdict, rehearsed)
+        if environment.approvals:
+            yield _approval(environment, rehearsed)
+
+
+def _looked_at(record: Record | None) -> Condition:
+    observation = record.observation if record else None
+    title = "The database has been looked at"
+    if observation is None:
+        return Condition("looked at", title, "not known", "never", "Check the environment.")
+    if not observation.reachable:
+        reason = observation.error["message"] if observation.error else ""
+        return Condition("looked at", title, "not known", reason, "Check again once it can be reached.")
+    return Condition("looked at", title, "met", observation.observed_at.isoformat(timespec="seconds"))
+
+
+def _no_drift(record: Record | None) -> Condition:
+    title = "No difference to the applied migrations"
+    observation = record.observation if record else None
+    if observation is None:
+        return Condition("no drift", title, "not known", "never compared", "Check the environment.")
+    drift = observation.drift
+    if drift.state == "none":
+        return Condition("no drift", title, "met")
+    if drift.state == "drifted":
+        return Condition(
+            "no drift", title, "not met", drift.words, "Adopt the differences as a migration, or revert them."
+        )
+    return Condition("no drift", title, "not known", drift.reason or drift.words, "Check the environment.")
+
+
+def _verified_backup(environment: Environment, record: Record | None, now: datetime) -> Condition:
+    limit = environment.backup.max_age
+    title = f"Verified backup within {_span(limit)}"
+    newest = record.backup.verified_created_at if record and record.backup else None
+    way = "Back up, then verify the backup."
+    if newest is None:
+        return Condition("verified backup", title, "not met", "there is none", way)
+    age = now - newest
+    return Condition(
+        "verified backup",
+        title,
+        "met" if age <= limit else "not met",
+        f"taken {_span(age)} ago",
+        "" if age <= limit else way,
+    )
+
+
+def _rehearsal(verdict: Verdict, rehearsed: Rehearsed | None) -> Condition:
+    title = "Rehearsed in a scratch database"
+    way = "Rehearse the migrations."
+    if rehearsed is None:
+        return Condition("rehearsal", title, "not known", "not yet", way)
+    if not rehearsed.succeeded:
+        return Condition(
+            "rehearsal", title, "not met", rehearsed.message or "it failed", "Correct the migration."
+        )
+    if {step.revision: step.digest for step in verdict.pending} != rehearsed.files:
+        return Condition("rehearsal", title, "not known", "the files have changed since", way)
+    return Condition("rehearsal", title, "met", rehearsed.made_at.isoformat(timespec="seconds"))
+
+
+def _approval(environment: Environment, rehearsed: Rehearsed | None) -> Condition:
+    given, needed = rehearsed.approvals if rehearsed else 0, environment.approvals
+    return Condition(
+        "approval",
+        "Approved" if needed == 1 else f"Approved by {needed} people",
+        "met" if given >= needed else "not met",
+        f"{given} of {needed}",
+        "" if given >= needed else "Ask for consent to the rehearsed plan.",
+    )
+
+
+def _span(length: timedelta) -> str:
+    seconds = max(0, int(length.total_seconds()))
+    for size, least, unit in ((86400, 172800, "d"), (3600, 3600, "h"), (60, 60, "min")):
+        if seconds >= least:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

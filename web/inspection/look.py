@@ -1,0 +1,154 @@
+"""Looking at a target: who it is, its revisions and token, its facts; its schema where something has changed.
+
+What is made of it, the comparison and what is stored, is left to `observe.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from web.config import Environment, Project
+from web.errors import CleanStartError, IdentityMismatch
+from web.inspection.expected import excluded_tables
+from web.inspection.history import StoredHistory
+from web.inspection.observation import Observation, read_records
+from web.inspection.state import Facts, read_facts
+from web.jobs.start import environment_row
+from web.postgres.connections import Connection, connect
+from web.postgres.identity import ResolvedTarget, TargetIdentity, read_identity
+from web.schema.model import Schema
+from web.schema.snapshot import read_schema
+from web.schema.token import read_token
+from web.store.tables import EnvironmentStateRow, ObservationRow
+from web.tools.alembic_applied import Applied
+from web.tools.protocol import tool_of
+
+#: A snapshot is taken at least so often, whatever the token says.
+FULL_EVERY: Final = timedelta(hours=20)
+#: Tables, rows and sizes are read at most so often while nothing changes.
+TABLES_EVERY: Final = timedelta(minutes=10)
+#: What could not be compared for a passing reason is tried again after this.
+RETRY_EVERY: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store has from earlier looks."""
+
+    environment_id: int
+    pinned: TargetIdentity | None
+    token: str | None
+    observation: Observation | None
+    facts: Facts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What this look found on the target."""
+
+    target: ResolvedTarget
+    applied: Applied | None
+    #: Why the version table could not be read.
+    refusal: CleanStartError | None
+    token: str
+    facts: Facts
+    #: None: nothing changed, so nothing was read.
+    schema: Schema | None
+    roles: Sequence[str]
+
+
+async def load_known(store: AsyncEngine, environment: Environment) -> Known:
+    """What the store has; the environment's row is made where there is none yet."""
+    async with store.begin() as connection:
+        environment_id, pinned = await environment_row(connection, environment.project, environment.name)
+        records = await read_records(connection, environment.project, environment.name)
+        row = (
+            await connection.execute(
+                select(ObservationRow.token, EnvironmentStateRow.facts)
+                .join(EnvironmentStateRow, EnvironmentStateRow.observation_id == ObservationRow.id)
+                .where(EnvironmentStateRow.environment_id == environment_id)
+            )
+        ).one_or_none()
+    return Known(
+        environment_id,
+        pinned,
+        row.token if row else None,
+        records[environment.project, environment.name].observation,
+        Facts.from_json(row.facts) if row else None,
+    )
+
+
+async def look(
+    project: Project,
+    environment: Environment,
+    known: Known,
+    source: StoredHistory,
+    application_name: str,
+    *,
+    full: bool,
+) -> Seen:
+    """Look once. Raises CleanStartError for whatever keeps from it."""
+    async with connect(
+        environment.url.read(),
+        application_name=application_name,
+        read_only=True,
+        lock_timeout="10s",
+        statement_timeout="120s",
+    ) as connection:
+        target = await read_identity(connection)
+        if known.pinned is not None and target.identity != known.pinned:
+            raise IdentityMismatch(
+                f"The URL leads to {target.database} on {target.host}:{target.port}, which is "
+                f"{target.identity.as_text}; pinned is {known.pinned.as_text}."
+            )
+        applied: Applied | None = None
+        refusal: CleanStartError | None = None
+        try:
+            applied = await tool_of(project).applied(project, connection)
+        except CleanStartError as error:
+            refusal = error
+        token = await read_token(connection)
+        same = not full and _same(known, source, applied, token)
+        now = datetime.now(UTC)
+        earlier = known.facts
+        if not same or earlier is None or now - (earlier.tables_at or now) > TABLES_EVERY:
+            earlier = None
+        facts = await read_facts(connection, earlier=earlier)
+        if same:
+            assert known.facts is not None
+            return Seen(
+                target, applied, refusal, token, replace(facts, schema_at=known.facts.schema_at), None, ()
+            )
+        schema = await read_schema(connection, exclude_tables=excluded_tables(project))
+        roles = await _roles(connection)
+        return Seen(target, applied, refusal, token, replace(facts, schema_at=now), schema, roles)
+
+
+def _same(known: Known, source: StoredHistory, applied: Applied | None, token: str) -> bool:
+    """Whether the last snapshot and its comparison still hold."""
+    last, facts = known.observation, known.facts
+    if last is None or facts is None or facts.schema_at is None or not last.reachable:
+        return False
+    age = datetime.now(UTC) - facts.schema_at
+    if last.drift.state == "not compared" and age > RETRY_EVERY:
+        return False
+    return (
+        token == known.token
+        and last.fingerprint is not None
+        and last.source_digest == source.digest
+        and last.version_table == (applied.table_exists if applied else None)
+        and last.revisions == (applied.revisions if applied else ())
+        and age < FULL_EVERY
+    )
+
+
+async def _roles(connection: Connection) -> Sequence[str]:
+    text = files("web.inspection").joinpath("queries", "roles.sql").read_bytes()
+    return [row[0] for row in await (await connection.execute(text)).fetchall()]

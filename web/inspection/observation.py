@@ -1,0 +1,243 @@
+"""What is stored about environments: the newest observation of each, with what belongs to its cell.
+
+One query, whatever the number of environments. Making observations is left to `observe.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import Any, Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.config import Environment
+from web.inspection.verdict import Observed
+
+DriftState = Literal["none", "drifted", "unknown", "not compared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Whether the schema is what the applied migrations give, as far as that was compared."""
+
+    state: DriftState
+    #: Why it could not be told.
+    reason: str | None = None
+    #: How many differences.
+    count: int | None = None
+    expected_fingerprint: str | None = None
+    fingerprint: str | None = None
+
+    @property
+    def words(self) -> str:
+        """For cells: "No difference", "2 differences", "Not compared"."""
+        match self.state:
+            case "none":
+                return "No difference"
+            case "drifted":
+                return "1 difference" if self.count == 1 else f"{self.count} differences"
+            case "unknown":
+                return "Drift not known"
+            case "not compared":
+                return "Not compared"
+
+    @property
+    def status(self) -> str:
+        """The status key of the pages."""
+        return {"none": "ok", "drifted": "drift"}.get(self.state, "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the last look found. Where it failed (`reachable` false), the rest is what was known before."""
+
+    id: int
+    observed_at: datetime
+    #: Since when every look has found the same.
+    since: datetime
+    reachable: bool
+    #: Title, message and hint, where the look failed.
+    error: Mapping[str, str] | None
+    server_version: int | None
+    database: str | None
+    host: str | None
+    #: None: it could not be read.
+    version_table: bool | None
+    revisions: tuple[str, ...]
+    fingerprint: str | None
+    drift: Drift
+    source_digest: str | None
+
+    @property
+    def observed(self) -> Observed:
+        """What the verdict needs to know."""
+        return Observed(
+            reachable=self.reachable,
+            version_table=self.version_table,
+            revisions=self.revisions,
+            reason=self.error["message"] if self.error else None,
+        )
+
+    @property
+    def major(self) -> int | None:
+        return self.server_version // 10000 if self.server_version else None
+
+    def to_json(self) -> dict[str, object]:
+        """JSON of API and CLI."""
+        return {
+            "observed_at": self.observed_at.isoformat(),
+            "since": self.since.isoformat(),
+            "reachable": self.reachable,
+            "error": dict(self.error) if self.error else None,
+            "server_version": self.server_version,
+            "database": self.database,
+            "host": self.host,
+            "version_table": self.version_table,
+            "revisions": list(self.revisions),
+            "fingerprint": self.fingerprint,
+            "drift": {"state": self.drift.state, "reason": self.drift.reason, "count": self.drift.count},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedBuild:
+    """The build that an environment runs, as CI last recorded it."""
+
+    number: int
+    commit: str | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LastBackup:
+    """The newest backup of an environment and the newest one that a restore has proven."""
+
+    created_at: datetime
+    state: str
+    verified_created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobGlance:
+    """A job as a cell shows it."""
+
+    id: int
+    kind: str
+    state: str
+    step: str | None = None
+    done: int | None = None
+    total: int | None = None
+    unit: str | None = None
+    finished_at: datetime | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything the store knows about an environment at a glance."""
+
+    environment_id: int
+    project: str
+    name: str
+    #: None: it was never looked at.
+    observation: Observation | None
+    pinned: bool
+    #: `system identifier/oid` of the pinned target.
+    identity: str | None
+    build: DeployedBuild | None
+    backup: LastBackup | None
+    #: The unfinished job that changes it, else the newest unfinished one.
+    job: JobGlance | None
+    #: The newest finished job that could have changed it.
+    last_change: JobGlance | None
+
+
+async def read_records(
+    connection: AsyncConnection, project: str | None = None, environment: str | None = None
+) -> dict[tuple[str, str], Record]:
+    """The records of all environments, of a project's, or of one; by (project, name)."""
+    rows = await connection.execute(text(_sql("records")), {"project": project, "environment": environment})
+    return {(row["project"], row["name"]): _record(row) for row in rows.mappings()}
+
+
+async def record_of(connection: AsyncConnection, environment: Environment) -> Record | None:
+    """The record of one environment; None where it was never used."""
+    found = await read_records(connection, environment.project, environment.name)
+    return found.get((environment.project, environment.name))
+
+
+def _record(row: Mapping[Any, Any]) -> Record:
+    return Record(
+        environment_id=row["environment_id"],
+        project=row["project"],
+        name=row["name"],
+        observation=_observation(row) if row["observation_id"] is not None else None,
+        pinned=row["system_identifier"] is not None,
+        identity=f"{row['system_identifier']}/{row['database_oid']}" if row["system_identifier"] else None,
+        build=(
+            DeployedBuild(row["build_number"], row["build_commit"], row["build_recorded_at"])
+            if row["build_number"] is not None
+            else None
+        ),
+        backup=(
+            LastBackup(row["backup_created_at"], row["backup_state"], row["verified_created_at"])
+            if row["backup_created_at"] is not None
+            else None
+        ),
+        job=(
+            JobGlance(
+                row["job_id"],
+                row["job_kind"],
+                row["job_state"],
+                row["job_step"],
+                row["job_done"],
+                row["job_total"],
+                row["job_unit"],
+            )
+            if row["job_id"] is not None
+            else None
+        ),
+        last_change=(
+            JobGlance(
+                row["change_id"],
+                row["change_kind"],
+                row["change_state"],
+                finished_at=row["change_finished_at"],
+                title=row["change_title"],
+            )
+            if row["change_id"] is not None
+            else None
+        ),
+    )
+
+
+def _observation(row: Mapping[Any, Any]) -> Observation:
+    return Observation(
+        id=row["observation_id"],
+        observed_at=row["observed_at"],
+        since=row["first_observed_at"],
+        reachable=row["reachable"],
+        error=row["error"],
+        server_version=row["server_version"],
+        database=row["database"],
+        host=row["host"],
+        version_table=row["version_table"],
+        revisions=tuple(row["revisions"] or ()),
+        fingerprint=row["fingerprint"],
+        drift=Drift(
+            row["drift_state"],
+            row["drift_reason"],
+            row["drift_count"],
+            row["expected_fingerprint"],
+            row["fingerprint"],
+        ),
+        source_digest=row["source_digest"],
+    )
+
+
+def _sql(name: str) -> str:
+    return files("web.inspection").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")

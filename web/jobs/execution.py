@@ -1,0 +1,335 @@
+"""One job running in this process: from opening its attempt to its final, true state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from web.errors import CleanStartError, FencedOff
+from web.jobs.attempt import Attempt, open_attempt
+from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
+from web.jobs.events import state_event
+from web.jobs.failpoints import failpoint
+from web.jobs.kind import Intent, JobState, Outcome, Reconciled
+from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
+from web.jobs.patience import patiently
+from web.jobs.progress import Progress
+from web.jobs.reading import read_intents
+from web.jobs.work import Evidence, Work
+
+logger = logging.getLogger(__name__)
+
+#: So long a cancelled run is left alone to end what it started, in seconds.
+_ALONE = 1.0
+#: So long its statements are cancelled; then its backends are terminated.
+_CANCEL_FOR = 3.0
+#: So long it is waited for until everything is seen gone; then the reaper takes over.
+_WAIT = 7.5
+#: How long a kind may look at what it did.
+RECONCILE_WITHIN = 60.0
+
+Reason = Literal["cancelled", "stopped", "fenced off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A final state and what is said about it."""
+
+    state: JobState
+    title: str
+    account: str = ""
+    next_step: str = ""
+    evidence: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The job's `outcome`."""
+        return {
+            "title": self.title,
+            "account": self.account,
+            "next_step": self.next_step,
+            "evidence": self.evidence or {},
+            "data": self.data or {},
+            "error": self.error,
+        }
+
+
+class Execution:
+    """A job that this process has taken. `run` it once; `stop` may be called at any time."""
+
+    def __init__(self, equipment: Equipment, job_id: int) -> None:
+        self.job_id = job_id
+        self.attempt: Attempt | None = None
+        self._equipment = equipment
+        self._stop = asyncio.Event()
+        self._reason: Reason | None = None
+        self._by = ""
+
+    def stop(self, reason: Reason, by: str = "") -> None:
+        """Ask the run to end: because of a person, because this worker stops, or because it was replaced."""
+        if self._reason is None or reason == "fenced off":
+            self._reason, self._by = reason, by
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run the job to a final state. Returns at once if somebody else has taken or ended it."""
+        self.attempt = await open_attempt(self._equipment.store, self.job_id, self._equipment.worker)
+        if self.attempt is None:
+            return
+        try:
+            await self._run(self.attempt)
+        except FencedOff:
+            logger.warning("Attempt %s of job %s was fenced off.", self.attempt.number, self.job_id)
+
+    async def _run(self, attempt: Attempt) -> None:
+        try:
+            loaded = await patiently(self._load)
+        except CleanStartError as error:
+            await finish(
+                attempt, Verdict("not done", "Not begun", f"{error}", error.hint, error=described(error))
+            )
+            return
+        progress = Progress(attempt, {step.name: step.title for step in loaded.kind.steps})
+        work = Work(
+            job=loaded.job,
+            attempt=attempt,
+            progress=progress,
+            configuration=self._equipment.configuration,
+            resources=self._equipment.resources,
+            store=self._equipment.store,
+            identity=loaded.identity,
+        )
+        run = asyncio.ensure_future(loaded.kind.run(work))
+        try:
+            ended = await self._await_end(run, attempt, loaded, progress)
+            if ended.left and loaded.kind.mutating:
+                verdict = None
+            else:
+                verdict = await self._judge(run, attempt, loaded, ended)
+        finally:
+            await progress.close()
+        if verdict is None:
+            await self._hand_over(attempt, ended)
+        else:
+            await finish(attempt, verdict)
+
+    async def _load(self) -> LoadedJob:
+        async with self._equipment.store.connect() as connection:
+            return await load_job(connection, self._equipment, self.job_id)
+
+    async def _await_end(
+        self, run: asyncio.Future[Outcome], attempt: Attempt, loaded: LoadedJob, progress: Progress
+    ) -> Ended:
+        """Wait for the run's end, or end it when asked to; then see gone whatever it left behind."""
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            either: list[asyncio.Future[Any]] = [run, stop]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+        if run.done() and not run.cancelled() and run.exception() is None:
+            return Ended()
+        if not run.done():
+            if self._reason == "fenced off":
+                # Whoever replaced this attempt has ended its backends; what is written here counts no more.
+                run.cancel()
+                await asyncio.wait({run}, timeout=_ALONE)
+                raise FencedOff
+            with suppress(FencedOff):
+                await progress.log(f"Cancelling: {self._why()}.", level="warning")
+            run.cancel()
+            await asyncio.wait({run}, timeout=_ALONE)
+        ending = asyncio.ensure_future(self._end_remains(attempt, loaded))
+        both: list[asyncio.Future[Any]] = [run, ending]
+        await asyncio.wait(both, timeout=_WAIT)
+        if not ending.done():
+            ending.cancel()
+            await asyncio.wait({ending}, timeout=1.0)
+            return Ended(left=["what it started could not be seen gone in time"])
+        if not run.done():
+            return Ended(ended=ending.result().ended, left=["the run itself does not end"])
+        return ending.result()
+
+    async def _end_remains(self, attempt: Attempt, loaded: LoadedJob) -> Ended:
+        """Signal the process groups, cancel the statements, and see it all gone."""
+
+        async def read() -> Any:
+            async with self._equipment.store.connect() as connection:
+                return await load_remains(connection, self.job_id, [attempt.number])
+
+        remains = await patiently(read)
+        if not remains.backends and not remains.groups:
+            return Ended()
+        groups = await end_process_groups(remains, within=_WAIT)
+        try:
+            url = loaded.job.environment.url.read()
+            backends = await end_backends(url, loaded.identity, remains, cancel_for=_CANCEL_FOR, within=_WAIT)
+        except CleanStartError as error:
+            return Ended(groups.ended, [*groups.left, f"backends could not be looked at: {error}"])
+        return Ended(groups.ended + backends.ended, groups.left + backends.left)
+
+    async def _judge(
+        self, run: asyncio.Future[Outcome], attempt: Attempt, loaded: LoadedJob, ended: Ended
+    ) -> Verdict:
+        """Say how it ended: the run itself where it came to its end, else the kind by looking."""
+        error: BaseException | None = None
+        if run.done() and not run.cancelled():
+            error = run.exception()
+            if error is None:
+                outcome = run.result()
+                return Verdict(
+                    "succeeded", outcome.title, outcome.account, outcome.next_step, data=dict(outcome.data)
+                )
+        if isinstance(error, FencedOff):
+            raise error
+        intents = await patiently(self._intents)
+        cancelled = self._reason is not None
+        if not any(intent.proof is None for intent in intents):
+            return self._plain(error, intents, ended)
+        reconciled = await reconcile(
+            self._equipment, loaded, attempt, intents, "cancelled" if cancelled else "failed"
+        )
+        state: JobState = (
+            "succeeded"
+            if reconciled.state == "done"
+            else "unknown"
+            if reconciled.state == "unknown"
+            else "cancelled"
+            if cancelled
+            else "failed"
+        )
+        evidence = {
+            **reconciled.evidence,
+            **({"remains": as_json(ended)} if ended.ended or ended.left else {}),
+        }
+        title = _TITLES[state] if error is None or state != "failed" else described(error)["title"]
+        said = [] if error is None or cancelled else [described(error)["message"]]
+        said += [f"Cancelled: {self._why()}."] if cancelled else []
+        return Verdict(
+            state,
+            title,
+            " ".join(_sentence(each) for each in (*said, reconciled.account)),
+            reconciled.next_step or (described(error)["hint"] if error is not None else ""),
+            evidence=evidence,
+            error=None if error is None else described(error),
+        )
+
+    async def _hand_over(self, attempt: Attempt, ended: Ended) -> None:
+        """Leave the job to the reaper, its gate closed, because something of the run may still be alive."""
+        left = ", ".join(ended.left)
+        event = state_event(attempt.next_seq(), "interrupted", f"Not yet seen gone: {left}.")
+        await attempt.interrupt("left behind", event)
+
+    def _plain(self, error: BaseException | None, intents: tuple[Intent, ...], ended: Ended) -> Verdict:
+        """No open intent: everything that was begun has a receipt, so nothing has to be found out."""
+        done = list(dict.fromkeys(intent.step for intent in intents))
+        what = f"Done before that: {', '.join(done)}." if done else "Nothing had been changed."
+        evidence = {"remains": as_json(ended)} if ended.ended or ended.left else None
+        if self._reason is not None:
+            return Verdict(
+                "cancelled", _TITLES["cancelled"], f"{self._why(capital=True)}. {what}", evidence=evidence
+            )
+        assert error is not None
+        if isinstance(error, asyncio.CancelledError):
+            return Verdict("cancelled", _TITLES["cancelled"], what, evidence=evidence)
+        about = described(error)
+        return Verdict(
+            "failed", about["title"], about["message"], about["hint"], evidence=evidence, error=about
+        )
+
+    async def _intents(self) -> tuple[Intent, ...]:
+        async with self._equipment.store.connect() as connection:
+            return await read_intents(connection, self.job_id)
+
+    def _why(self, *, capital: bool = False) -> str:
+        text = (
+            f"{self._by or 'somebody'} asked for it"
+            if self._reason == "cancelled"
+            else "the worker is stopping"
+        )
+        return text[0].upper() + text[1:] if capital else text
+
+
+_TITLES: dict[str, str] = {
+    "succeeded": "Done",
+    "failed": "The operation failed",
+    "cancelled": "Cancelled",
+    "not done": "Not done",
+    "unknown": "Not known how it ended",
+}
+
+
+def _sentence(text: str) -> str:
+    """With its full stop, so that another one can follow."""
+    text = text.rstrip()
+    return text if not text or text[-1] in ".!?:…" else f"{text}."
+
+
+async def reconcile(
+    equipment: Equipment,
+    loaded: LoadedJob,
+    attempt: Attempt,
+    intents: tuple[Intent, ...],
+    reason: Literal["worker died", "cancelled", "failed"],
+) -> Reconciled:
+    """Ask the kind how a job ended. What it cannot find out in time, or by an error, is unknown."""
+    evidence: Evidence[Any] = Evidence(
+        job=loaded.job,
+        reason=reason,
+        intents=intents,
+        configuration=equipment.configuration,
+        resources=equipment.resources,
+        store=equipment.store,
+        identity=loaded.identity,
+        attempt=attempt,
+    )
+    try:
+        async with asyncio.timeout(RECONCILE_WITHIN):
+            return await loaded.kind.reconcile(evidence)
+    except FencedOff:
+        raise
+    except TimeoutError:
+        why = f"Looking took longer than {RECONCILE_WITHIN:g} s."
+    except Exception as error:
+        why = described(error)["message"]
+    return Reconciled(
+        "unknown",
+        f"It could not be found out how it ended. {why}",
+        {"open": [{"step": intent.step, "what": dict(intent.what)} for intent in evidence.open_intents]},
+        "Look at the database before you do anything else with it.",
+    )
+
+
+async def finish(attempt: Attempt, verdict: Verdict) -> None:
+    """Write the final state. Raises FencedOff."""
+    failpoint("before-status")
+    event = state_event(attempt.next_seq(), verdict.state, verdict.title, {"account": verdict.account})
+    steps = {"failed": "failed", "cancelled": "cancelled", "succeeded": "succeeded"}.get(
+        verdict.state, "unknown"
+    )
+    await attempt.finish(verdict.state, verdict.as_json(), last_event=event, unfinished_steps=steps)
+    failpoint("after-status")
+
+
+def described(error: BaseException) -> dict[str, Any]:
+    """An error as pages may show it. One that is not ours is a bug, and its text is not shown."""
+    if isinstance(error, CleanStartError):
+        return {
+            "type": type(error).__name__,
+            "title": error.title,
+            "message": str(error),
+            "hint": error.hint,
+        }
+    where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    logger.error("A job ended with %s.\n%s", type(error).__name__, where)
+    return {
+        "type": type(error).__name__,
+        "title": "Something went wrong",
+        "message": f"An unexpected {type(error).__name__}; the worker's log says where.",
+        "hint": "Please report this.",
+    }

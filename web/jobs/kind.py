@@ -1,0 +1,160 @@
+"""What a job kind is: one value that form, route, CLI command, audit line and worker dispatch derive from.
+
+The engine knows no kind: `web.operations.KINDS` is handed to it. `Work` and `Evidence`, which a kind's
+functions get, live in `web.jobs.work`; starting, running and reaping are left to the modules named so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+
+from web.config import Environment, Project
+
+if TYPE_CHECKING:
+    from web.jobs.work import Evidence, Work
+
+P = TypeVar("P", bound=BaseModel)
+
+JobState = Literal[
+    "queued",
+    "running",
+    "cancelling",
+    "interrupted",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "not done",
+    "unknown",
+]
+FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "not done", "unknown"})
+
+#: JSON objects as the store keeps them.
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepTitle:
+    """A named part of a job as it is announced before it runs."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended well. Raising is how it ends badly: the error's title, message and hint are shown.
+
+    `data` is the kind's own (a backup's id, the revisions reached); it must be JSON.
+    """
+
+    title: str
+    account: str = ""
+    next_step: str = ""
+    data: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The truth about a job whose run did not come to its end.
+
+    `state`: "done" only with proof that commits with the act; "not done" only with proof that nothing
+    of it is there; "unknown" otherwise. `account` is for people; `evidence` holds what it stands on.
+    """
+
+    state: Literal["done", "not done", "unknown"]
+    account: str
+    evidence: Json = field(default_factory=dict)
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a step was about to do, and the proof that it did (None: no receipt was written)."""
+
+    id: int
+    step: str
+    what: Json
+    written_at: datetime
+    proof: Json | None = None
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[P]):
+    """A job as a kind sees it; it does not change while the job runs."""
+
+    id: int
+    kind: str
+    project: Project
+    environment: Environment
+    #: The environment's key in the store.
+    environment_id: int
+    parameters: P
+    requested_by: str
+    requested_at: datetime
+    #: What the person saw when they pressed the button; None where the form carried none.
+    seen_fingerprint: str | None = None
+    seen_revisions: tuple[str, ...] | None = None
+    plan_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind(Generic[P]):
+    """One kind of job.
+
+    `run(work)` does it and returns an `Outcome`, or raises. It writes `await work.intend(step, what)` before
+    every act that changes something and `await work.receive(intent, proof)` after it. Being cancelled, it
+    lets `asyncio.CancelledError` through after ending what it started.
+
+    `reconcile(evidence)` is asked whenever a run stopped with an intent that has no receipt: its worker died,
+    it was cancelled, or it failed. Nothing of the run is alive any more at that time (process groups and
+    backends were seen gone). It looks, and says done, not done or unknown; it never runs anything again.
+    Without any open intent it is only asked after a worker's death.
+    """
+
+    name: str
+    title: str
+    #: What the button says: "Back up".
+    verb: str
+    parameters: type[P]
+    #: "observe" | "backup" | "migrate" | "reset" …: `web.access` owns the list.
+    permission: str
+    #: Takes the gate of every target it touches: one mutating job at a time per target identity.
+    mutating: bool
+    #: Wants the typed name and, by policy, a verified backup.
+    destructive: bool
+    steps: tuple[StepTitle, ...]
+    #: Why this environment has no such operation (then there is no route and no button); None: it may exist.
+    available: Callable[[Environment], str | None]
+    run: Callable[[Work[P]], Awaitable[Outcome]]
+    reconcile: Callable[[Evidence[P]], Awaitable[Reconciled]]
+    #: A start while the same kind is still queued on the environment joins that job (observe).
+    joins: bool = False
+
+    def step_title(self, name: str) -> str:
+        """The announced title of a step, or its name."""
+        return next((step.title for step in self.steps if step.name == name), name)
+
+
+#: Kinds with different parameters in one tuple.
+AnyKind = JobKind[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """The kinds a process knows, by name."""
+
+    all: tuple[AnyKind, ...]
+    by_name: Mapping[str, AnyKind] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = {kind.name: kind for kind in self.all}
+        if len(names) != len(self.all):
+            raise ValueError("Two job kinds have one name.")
+        object.__setattr__(self, "by_name", MappingProxyType(names))

@@ -1,0 +1,14 @@
+"""What a person can start, one file per job kind. `KINDS` is the explicit tuple of them."""
+
+from __future__ import annotations
+
+from web.jobs.kind import AnyKind
+from web.operations.backup import BACKUP
+from web.operations.migrate import MIGRATE
+from web.operations.observe import OBSERVE
+from web.operations.rehearse import REHEARSE
+from web.operations.reset import RESET
+from web.operations.verify import VERIFY
+
+#: In the order in which buttons are shown.
+KINDS: tuple[AnyKind, ...] = (OBSERVE, BACKUP, VERIFY, REHEARSE, MIGRATE, RESET)

@@ -1,0 +1,285 @@
+"""Migrate: apply the pending migrations to the target, and tell exactly what became permanent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import select
+
+from web.config import Environment
+from web.errors import (
+    CleanStartError,
+    Conflict,
+    OperationNotAllowed,
+    SeveralHeads,
+    SourceInvalid,
+    TargetChanged,
+)
+from web.inspection.evidence import read_evidence
+from web.inspection.expected import excluded_tables
+from web.inspection.gate import enforced, migration_gate, read_rehearsal
+from web.inspection.history import refresh_history
+from web.inspection.observation import record_of
+from web.inspection.observe import observe
+from web.inspection.verdict import Observed, verdict
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.parameters import Parameters
+from web.operations.upgrading import LockPatience, invalid_indexes, read_trace, run_prelude, upgrade
+from web.postgres.connections import Connection
+from web.postgres.identity import require_writable
+from web.schema.fingerprint import fingerprint
+from web.schema.snapshot import read_schema
+from web.store.tables import PlanRow
+from web.tools.history import History
+from web.tools.protocol import tool_of
+
+
+class MigrateParameters(Parameters):
+    """What a migrate takes."""
+
+    lock_timeout: int = Field(
+        default=5,
+        ge=1,
+        le=600,
+        title="Lock timeout in seconds",
+        description="Who waits longer for a lock rolls back, and what is not committed is tried again.",
+    )
+    lock_attempts: int = Field(
+        default=3, ge=1, le=20, title="Attempts", description="How often it is tried in all."
+    )
+
+
+async def run(work: Work[MigrateParameters]) -> Outcome:
+    """Check that everything is as the person saw it, apply, look at the result."""
+    job = work.job
+    # The lock's connection does nothing that waits; migrations have sessions of their own.
+    async with work.target() as connection:
+        async with work.progress.step("check"):
+            history, before = await _check(work, connection)
+            pending = history.pending(before)
+        if not pending:
+            await work.progress.skip("migrate", "Nothing is pending.")
+            return Outcome("Nothing to apply", f"{job.environment.label} has every migration already.")
+        invalid = await invalid_indexes(connection)
+        async with work.progress.step("migrate"):
+            if not before and work.job.project.alembic.prelude and (await read_schema(connection)).is_empty:
+                await run_prelude(work)
+            intent = await work.intend(
+                "upgrade",
+                {
+                    "from": list(before),
+                    "to": list(history.heads),
+                    "pending": [step.revision for step in pending],
+                    "invalid_indexes": list(invalid),
+                },
+            )
+            patience = LockPatience(job.parameters.lock_timeout, job.parameters.lock_attempts)
+            try:
+                result = await upgrade(work, "commit", patience)
+            except CleanStartError:
+                await _look(work)
+                raise
+            await work.receive(intent, {"rows": list(result.heads)})
+    async with work.progress.step("observe"):
+        seen = await _look(work)
+    count = len(result.revisions)
+    return Outcome(
+        f"{count} migrations applied" if count != 1 else "1 migration applied",
+        f"{job.environment.label} is at {', '.join(result.heads)}. {seen}".strip(),
+        data={
+            "before": list(before),
+            "after": list(result.heads),
+            "applied": [step.revision for step in result.revisions],
+            "statements": result.statements,
+            "libraries": dict(result.libraries),
+        },
+    )
+
+
+async def require_seen(work: Work[Any], connection: Connection, applied: Collection[str]) -> None:
+    """Refuse a target that is not in the state that the person saw. Raises TargetChanged."""
+    job = work.job
+    if job.seen_revisions is not None and set(job.seen_revisions) != set(applied):
+        raise TargetChanged(
+            f"You saw {', '.join(job.seen_revisions) or 'no revision'}; the database is at "
+            f"{', '.join(applied) or 'no revision'}."
+        )
+    if job.seen_fingerprint is not None:
+        schema = await read_schema(connection, exclude_tables=excluded_tables(job.project))
+        if fingerprint(schema) != job.seen_fingerprint:
+            raise TargetChanged("The schema is not the one that you saw.")
+
+
+async def _check(work: Work[MigrateParameters], connection: Connection) -> tuple[History, tuple[str, ...]]:
+    job = work.job
+    source = await refresh_history(work.store, job.project)
+    history = source.history
+    if history is None:
+        raise SourceInvalid(source.reason or "")
+    if not history.complete:
+        raise SourceInvalid(
+            "Part of the history can only be told by the project's code, which did not answer."
+        )
+    await require_writable(connection)
+    applied = await tool_of(job.project).applied(job.project, connection)
+    await require_seen(work, connection, applied.revisions)
+    if len(history.heads) > 1:
+        raise SeveralHeads(history.heads)
+    async with work.store.connect() as store:
+        record = await record_of(store, job.environment)
+        evidence = await read_evidence(store, job.environment_id)
+        found = verdict(history, Observed(True, applied.table_exists, applied.revisions), evidence=evidence)
+        rehearsed = await read_rehearsal(
+            store, job.environment_id, record.observation if record else None, history.heads
+        )
+        gate = migration_gate(found, job.environment, record, rehearsed)
+        await _require_plan(work, history, applied.revisions)
+    # That the database was looked at is not asked: this look is the newest.
+    closed = [each for each in gate.closed_by if enforced(each, job.environment) and each.name != "looked at"]
+    if closed:
+        kind = OperationNotAllowed if closed[0].name in ("verified backup", "approval") else Conflict
+        said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
+        raise kind(f"Not applied. {said}.", hint=closed[0].way)
+    for each in gate.closed_by:
+        await work.progress.log(f"{each.title}: {each.detail or each.state}", level="warning")
+    return history, applied.revisions
+
+
+async def _require_plan(work: Work[MigrateParameters], history: History, applied: tuple[str, ...]) -> None:
+    """What runs has to be what was rehearsed and shown, where something was."""
+    if work.job.plan_hash is None:
+        return
+    query = (
+        select(PlanRow.from_revisions, PlanRow.content)
+        .where(PlanRow.environment_id == work.job.environment_id, PlanRow.hash == work.job.plan_hash)
+        .limit(1)
+    )
+    async with work.store.connect() as store:
+        row = (await store.execute(query)).one_or_none()
+    files = {step.revision: step.digest for step in history.pending(applied)}
+    if row is None or set(row.from_revisions) != set(applied) or row.content["files"] != files:
+        raise TargetChanged("What would run now is not the plan that you saw.", hint="Rehearse it again.")
+
+
+async def _look(work: Work[MigrateParameters]) -> str:
+    """Observe the target after the act; that this fails changes nothing about the act."""
+    with suppress(CleanStartError):
+        seen = await observe(
+            work.store,
+            work.job.project,
+            work.job.environment,
+            work.resources.scratch,
+            full=True,
+            application_name=work.application_name,
+        )
+        return (
+            f"{seen.drift.words} to the migrations." if seen.reachable else "It was not reached afterwards."
+        )
+    return ""
+
+
+async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
+    """By the version rows, which commit with the migrations, and by what was written before each commit."""
+    begun = next((intent.what for intent in evidence.intents if intent.step == "upgrade"), None)
+    if begun is None:
+        prelude = next((intent for intent in evidence.intents if intent.step == "prelude"), None)
+        if prelude is not None and prelude.proof is None:
+            return Reconciled(
+                "unknown" if evidence.reason == "worker died" else "not done",
+                "No migration was applied. The prelude did not come to its end; what it made may be there.",
+                {"open": ["prelude"]},
+                "Empty the database, then apply the migrations again.",
+            )
+        return Reconciled("not done", "Nothing had been applied: it ended before the first migration.")
+    async with evidence.target() as connection:
+        rows = (await tool_of(evidence.job.project).applied(evidence.job.project, connection)).revisions
+        invalid = [each for each in await invalid_indexes(connection) if each not in begun["invalid_indexes"]]
+    trace = read_trace(evidence.intents, "commit", rows)
+    found = {
+        "before": begun["from"],
+        "rows": list(rows),
+        "to": begun["to"],
+        "half_applied": list(trace.half),
+        "half_applied_of": trace.half_of,
+        "invalid_indexes": invalid,
+        "open": dict(trace.open) if trace.open else None,
+    }
+    where = f"The database is at {', '.join(rows) or 'no revision'}."
+    if set(rows) == set(begun["to"]):
+        return Reconciled("done", f"All migrations are applied. {where}", found)
+    if trace.open is not None and trace.open.get("sql"):
+        text = (
+            f"{where} A statement that commits by itself was running, and whether it took effect cannot be "
+            f"proven: “{trace.open['sql']}” of {trace.open['revision']}."
+        )
+        return Reconciled(
+            "unknown", _with_remains(text, trace.half, trace.half_of, invalid), found, _way(invalid)
+        )
+    if trace.half or invalid:
+        text = f"{where} {trace.half_of or 'A migration'} is half applied: it is not recorded as applied."
+        return Reconciled(
+            "unknown" if evidence.reason == "worker died" else "not done",
+            _with_remains(text, trace.half, trace.half_of, invalid),
+            found,
+            _way(invalid),
+        )
+    committed = trace.open is not None and set(trace.open.get("rows", ())) == set(rows)
+    if set(rows) == set(begun["from"]):
+        if trace.open is not None and not trace.open.get("recorded"):
+            text = f"{where} A commit inside {trace.open['revision']} was under way and cannot be proven."
+            return Reconciled("unknown", text, found, "Compare the schema before you go on.")
+        return Reconciled("not done", f"Nothing was applied: what was begun was rolled back. {where}", found)
+    left = [revision for revision in begun["pending"] if revision not in trace.recorded]
+    if committed and trace.open is not None:
+        left = [revision for revision in left if revision not in trace.open["recorded"]]
+    return Reconciled(
+        "unknown" if evidence.reason == "worker died" else "not done",
+        f"Part of it was applied, each migration whole. {where} Not applied: {', '.join(left)}.",
+        found,
+        "Look at the error, then apply the rest.",
+    )
+
+
+def _with_remains(text: str, half: Collection[str], half_of: str | None, invalid: Collection[str]) -> str:
+    said = [text]
+    if half:
+        said.append(f"Committed of {half_of}: {'; '.join(half)}.")
+    if invalid:
+        said.append(f"Invalid indexes: {', '.join(invalid)}.")
+    return " ".join(said)
+
+
+def _way(invalid: Collection[str]) -> str:
+    drop = f"Drop {', '.join(invalid)}, " if invalid else ""
+    return (
+        f"{drop}{'see' if drop else 'See'} whether the migration can go on from there: if it can, apply it again; "
+        "else undo by hand what is committed of it, or finish it by hand and stamp its revision."
+    )
+
+
+def available(environment: Environment) -> str | None:
+    """Every environment may be migrated."""
+    return None
+
+
+MIGRATE = JobKind(
+    name="migrate",
+    title="Migration",
+    verb="Apply migrations",
+    parameters=MigrateParameters,
+    permission="migrate",
+    mutating=True,
+    destructive=False,
+    steps=(
+        StepTitle("check", "Check the database"),
+        StepTitle("migrate", "Apply the migrations"),
+        StepTitle("observe", "Look at the result"),
+    ),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+)

@@ -1,0 +1,68 @@
+"""Observe: one look at an environment, asked for by a person or by the clock."""
+
+from __future__ import annotations
+
+from web.config import Environment
+from web.inspection.environment import view
+from web.inspection.observe import observe
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.parameters import Parameters
+
+
+class ObserveParameters(Parameters):
+    """What a look takes."""
+
+    #: Take a snapshot of the schema even where nothing seems to have changed.
+    full: bool = False
+
+
+async def run(work: Work[ObserveParameters]) -> Outcome:
+    """Look. A database that cannot be reached is a finding, not a failure."""
+    job = work.job
+    async with work.progress.step("look"):
+        seen = await observe(
+            work.store,
+            job.project,
+            job.environment,
+            work.resources.scratch,
+            full=job.parameters.full,
+            application_name=work.application_name,
+        )
+    async with work.store.connect() as connection:
+        shown = await view(connection, work.configuration, job.environment.project, job.environment.name)
+    return Outcome(
+        shown.verdict.words,
+        f"{shown.verdict.sentence} {seen.drift.words}.",
+        data={
+            "verdict": shown.verdict.standing,
+            "drift": seen.drift.state,
+            "revisions": list(seen.revisions),
+        },
+    )
+
+
+async def reconcile(evidence: Evidence[ObserveParameters]) -> Reconciled:
+    """A look changes nothing."""
+    return Reconciled("not done", f"{evidence.job.environment.label} was not looked at to the end.")
+
+
+def available(environment: Environment) -> str | None:
+    """Every environment may be looked at."""
+    return None
+
+
+OBSERVE = JobKind(
+    name="observe",
+    title="Check",
+    verb="Check now",
+    parameters=ObserveParameters,
+    permission="observe",
+    mutating=False,
+    destructive=False,
+    steps=(StepTitle("look", "Look at the database"),),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+    joins=True,
+)

@@ -1,0 +1,153 @@
+"""What a person is shown before a job starts: target, what goes and stays, conditions, confirmation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.access import confirmations
+from web.access.permissions import Principal, may
+from web.config import Configuration, Environment
+from web.inspection.drift import load_schema
+from web.inspection.environment import View, view
+from web.inspection.gate import Gate, reset_gate
+from web.inspection.histories import Histories
+from web.inspection.state import Facts
+from web.jobs.kind import AnyKind
+from web.jobs.reading import live_workers
+from web.operations.starting import held_back_by, name_to_type
+from web.schema.model import Schema, shape_of
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Everything that a dialog, an API client or the command line needs to ask the question."""
+
+    kind: AnyKind
+    view: View
+    facts: Facts | None
+    #: Conditions of a reset or a migrate; None: the kind has none.
+    gate: Gate | None
+    #: Why it cannot be started now, in one sentence each; empty: it can.
+    closed: tuple[str, ...]
+    #: What has to be typed.
+    expected: str | None
+    #: The signed confirmation of a destructive job; None where there is nothing to confirm yet.
+    confirmation: str | None
+    #: Kinds of objects and how many of each a reset removes; empty: not known.
+    objects: tuple[tuple[str, int], ...]
+    #: The rehearsed plan of a migrate, in the shape that `web.plans` owns.
+    plan: dict[str, Any] | None
+    live_workers: int
+
+    @property
+    def environment(self) -> Environment:
+        """Where the job would run."""
+        return self.view.environment
+
+    def to_json(self) -> dict[str, object]:
+        """JSON of API and CLI."""
+        observation = self.view.observation
+        return {
+            "kind": self.kind.name,
+            "title": self.kind.title,
+            "environment": self.environment.label,
+            "tier": self.environment.tier,
+            "identity": self.view.record.identity if self.view.record else None,
+            "database": observation.database if observation else None,
+            "host": observation.host if observation else None,
+            "observed_at": observation.observed_at.isoformat() if observation else None,
+            "seen_revisions": list(observation.revisions) if observation else None,
+            "seen_fingerprint": observation.fingerprint if observation else None,
+            "plan_hash": self.view.rehearsed.plan_hash if self.view.rehearsed else None,
+            "pending": [step.revision for step in self.view.verdict.pending],
+            "goes": {
+                "tables": [
+                    {"name": f"{table.schema}.{table.name}", "rows": table.rows, "bytes": table.size}
+                    for table in (self.facts.tables if self.facts and self.kind.destructive else ())
+                ],
+                "objects": dict(self.objects),
+            },
+            "stays": list(self.view.project.keeps),
+            "gate": self.gate.to_json() if self.gate else None,
+            "closed": list(self.closed),
+            "type_to_confirm": self.expected,
+            "confirmation": self.confirmation,
+            "live_workers": self.live_workers,
+        }
+
+
+async def prepare(
+    connection: AsyncConnection,
+    configuration: Configuration,
+    kind: AnyKind,
+    environment: Environment,
+    who: Principal,
+    *,
+    key: bytes,
+    histories: Histories | None = None,
+) -> Preparation:
+    """Read what the store knows; no target is asked. `key` is the store's signing key."""
+    names = environment.project, environment.name
+    seen = await view(connection, configuration, *names, histories=histories, tables=True)
+    record, observation, facts = seen.record, seen.observation, seen.facts
+    closed = [
+        f"{each.title}: {each.detail or each.state}. {each.way}".strip() for each in held_back_by(kind, seen)
+    ]
+    if not may(who, kind.permission, environment.project):
+        closed.insert(0, f"Your role does not allow “{kind.permission}” on {environment.project}.")
+    if kind.mutating and (record is None or not record.pinned):
+        closed.append(
+            "This database was never looked at, so it is not known which one it is. Check it first."
+        )
+    if kind.mutating and record is not None and record.job is not None and record.job.kind != "observe":
+        closed.append(f"Job {record.job.id} ({record.job.kind}) is running on this database.")
+    confirmation = None
+    if kind.destructive and not closed and record is not None and record.identity is not None:
+        confirmation = confirmations.sign(
+            key,
+            confirmations.Seen(
+                actor=who.actor,
+                environment=environment.label,
+                kind=kind.name,
+                identity=record.identity,
+                fingerprint=observation.fingerprint if observation else None,
+                revisions=observation.revisions if observation else (),
+            ),
+        )
+    plan = dict(seen.rehearsed.content) if kind.name == "migrate" and seen.rehearsed is not None else None
+    return Preparation(
+        kind=kind,
+        view=seen,
+        facts=facts,
+        gate=_gate(kind, seen),
+        closed=tuple(closed),
+        expected=name_to_type(kind, environment),
+        confirmation=confirmation,
+        objects=await _objects(connection, seen) if kind.destructive else (),
+        plan=plan,
+        live_workers=await live_workers(connection),
+    )
+
+
+def _gate(kind: AnyKind, seen: View) -> Gate | None:
+    if kind.destructive:
+        return reset_gate(seen.environment, seen.record)
+    return seen.gate if kind.name == "migrate" else None
+
+
+async def _objects(connection: AsyncConnection, seen: View) -> tuple[tuple[str, int], ...]:
+    """How many objects of each kind the last snapshot has; what belongs to a table is not counted apart."""
+    fingerprint = seen.observation.fingerprint if seen.observation else None
+    if fingerprint is None:
+        return ()
+    schema = await load_schema(connection, fingerprint)
+    return tuple(sorted(count_objects(schema).items())) if schema is not None else ()
+
+
+def count_objects(schema: Schema) -> Counter[str]:
+    """Objects of a schema by kind, without those that live in another object."""
+    return Counter({child.kind: len(getattr(schema, field)) for field, child in shape_of(Schema).children})

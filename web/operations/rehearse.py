@@ -1,0 +1,79 @@
+"""Rehearse: the pending migrations run in a scratch copy of the target's schema; the target is only read."""
+
+from __future__ import annotations
+
+from web.config import Environment
+from web.errors import OperationFailed, SourceInvalid
+from web.inspection.history import refresh_history
+from web.jobs.events import announce_change
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.parameters import Parameters
+from web.plans.rehearsal import Stage, rehearse
+
+
+async def run(work: Work[Parameters]) -> Outcome:
+    """Rehearse and store the plan. A rehearsal that stopped ends the job as failed, with its plan stored."""
+    job = work.job
+    async with work.progress.step("read"):
+        source = await refresh_history(work.store, job.project)
+        if source.history is None:
+            raise SourceInvalid(source.reason or "")
+    stage = Stage(work.store, work.resources.scratch, work.resources.programs, work.application_name)
+    async with work.progress.step("rehearse"), work.target(lock=False) as connection:
+        plan = await rehearse(
+            stage,
+            job.project,
+            job.environment_id,
+            source.history,
+            connection,
+            work.url,
+            tell=work.progress.log,
+        )
+        for migration in plan.migrations:
+            await work.progress.log(f"{migration.revision} {migration.message}".strip())
+            for statement in migration.statements:
+                await work.progress.log(
+                    statement.sql, level="debug", data={"seconds": statement.seconds, "sql": True}
+                )
+            for hazard in migration.hazards:
+                await work.progress.log(hazard.words, level="warning")
+    async with work.store.begin() as connection_to_store:
+        await announce_change(connection_to_store, job.environment_id)
+    if plan.failure is not None:
+        raise OperationFailed(
+            f"The rehearsal stopped: {plan.failure.message} The database itself was not touched.",
+            hint="Correct the migration, or see whether it needs rows, of which the scratch copy has none.",
+        )
+    count = len(plan.migrations)
+    return Outcome(
+        "Nothing is pending" if not count else f"{count} migrations rehearsed" if count > 1 else "Rehearsed",
+        f"{plan.statements} statements ran in a scratch database. The database itself was not touched.",
+        data={"plan_hash": plan.hash, "migrations": count, "statements": plan.statements},
+    )
+
+
+async def reconcile(evidence: Evidence[Parameters]) -> Reconciled:
+    """A rehearsal leaves the target alone."""
+    return Reconciled("not done", f"{evidence.job.environment.label} was not touched.")
+
+
+def available(environment: Environment) -> str | None:
+    """Every environment's migrations may be rehearsed."""
+    return None
+
+
+REHEARSE = JobKind(
+    name="rehearse",
+    title="Rehearsal",
+    verb="Rehearse",
+    parameters=Parameters,
+    permission="observe",
+    mutating=False,
+    destructive=False,
+    steps=(StepTitle("read", "Read the migrations"), StepTitle("rehearse", "Run them in a scratch copy")),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+    joins=True,
+)

@@ -1,0 +1,359 @@
+"""Reset in place: empty the database (or run the project's own script), run the migrations, then the seed.
+
+Everything that allows it is checked again right before the first drop, in the session that drops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from psycopg import sql
+from pydantic import Field
+
+from web.config import Environment, ResetPolicy
+from web.errors import CleanStartError, OperationNotAllowed, SeveralHeads, SourceInvalid
+from web.inspection.gate import reset_gate
+from web.inspection.history import refresh_history
+from web.inspection.observation import record_of
+from web.inspection.observe import observe
+from web.jobs.failpoints import failpoint
+from web.jobs.kind import JobKind, Json, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.blockers import blockers_told
+from web.operations.emptying import Contents, drop, read_contents, still_there
+from web.operations.migrate import require_seen
+from web.operations.parameters import Parameters
+from web.operations.script import read_script, run_script
+from web.operations.upgrading import LockPatience, read_trace, run_prelude, upgrade
+from web.postgres.connections import Connection
+from web.postgres.identity import require_writable
+from web.tools.history import History
+from web.tools.protocol import tool_of
+
+# Tables of user schemas. Any role. PostgreSQL 10 and later.
+_TABLES = """
+SELECT c.oid::bigint, n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ ORDER BY 2, 3
+"""
+
+
+class ResetParameters(Parameters):
+    """What a reset takes."""
+
+    seed: bool = Field(
+        default=True, title="Run the seed", description="The environment's seed file, after the migrations."
+    )
+    lock_timeout: int = Field(
+        default=10,
+        ge=1,
+        le=600,
+        title="Lock timeout in seconds",
+        description="The reset gives up, with nothing dropped, where a lock takes longer.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The policy's SQL files, read and split before anything is dropped."""
+
+    script: tuple[str, ...] | None
+    seed: tuple[str, ...] | None
+
+
+async def run(work: Work[ResetParameters]) -> Outcome:
+    """Check, empty (or run the script), migrate, seed, look at the result."""
+    job, progress = work.job, work.progress
+    policy = _policy(job.environment)
+    patience = f"{job.parameters.lock_timeout}s"
+    async with work.target(lock_timeout=patience) as connection:
+        async with progress.step("check"):
+            history = await _history(work)
+            files = await _read_files(policy, with_seed=job.parameters.seed)
+            await _require_allowed(work, connection)
+            contents = None if files.script is not None else await read_contents(connection)
+            before = await _tables(connection)
+        left: list[str] = []
+        try:
+            if contents is not None:
+                await _empty(work, connection, contents)
+                await run_prelude(work)
+            else:
+                assert policy.script is not None
+                assert files.script is not None
+                await _run_file(work, connection, "drop", policy.script, files.script)
+                left = await _left_behind(connection, before)
+                await _tell_left(work, left)
+            applied = await _migrate(work, connection, history)
+            if policy.seed is not None and files.seed is not None:
+                await _run_file(work, connection, "seed", policy.seed, files.seed)
+            else:
+                await progress.skip("seed", "There is no seed." if policy.seed is None else "Not asked for.")
+        except CleanStartError:
+            await _look(work)
+            raise
+    async with progress.step("observe"):
+        seen = await _look(work)
+    remains = f" The script left rows in {len(left)} tables: {', '.join(left[:10])}." if left else ""
+    return Outcome(
+        "Reset",
+        f"{job.environment.label} is at {', '.join(history.heads)}; {len(applied)} migrations ran. {seen}{remains}",
+        "Have the script cover the tables that it leaves." if left else "",
+        data={
+            "dropped": len(contents.objects) if contents else None,
+            "applied": applied,
+            "left_behind": left,
+            "seeded": files.seed is not None,
+        },
+    )
+
+
+async def _history(work: Work[ResetParameters]) -> History:
+    """Where the migrations will lead; known before anything is dropped."""
+    source = await refresh_history(work.store, work.job.project)
+    history = source.history
+    if history is None:
+        raise SourceInvalid(source.reason or "")
+    if not history.complete:
+        raise SourceInvalid(
+            "Part of the history can only be told by the project's code, which did not answer."
+        )
+    if history.problems:
+        raise SourceInvalid(f"The migrations would not run: {history.problems[0]}")
+    if len(history.heads) > 1:
+        raise SeveralHeads(history.heads)
+    return history
+
+
+async def _read_files(policy: ResetPolicy, *, with_seed: bool) -> _Files:
+    return _Files(
+        await read_script(policy.script) if policy.script is not None else None,
+        await read_script(policy.seed) if policy.seed is not None and with_seed else None,
+    )
+
+
+async def _require_allowed(work: Work[ResetParameters], connection: Connection) -> None:
+    """Everything that allows the reset, as it is now. Raises OperationNotAllowed, TargetChanged."""
+    job = work.job
+    if (reason := available(job.environment)) is not None:
+        raise OperationNotAllowed(reason)
+    await require_writable(connection)
+    async with work.store.connect() as store:
+        gate = reset_gate(job.environment, await record_of(store, job.environment))
+    if not gate.open:
+        said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in gate.closed_by)
+        raise OperationNotAllowed(f"Nothing was dropped. {said}.", hint=gate.closed_by[0].way)
+    applied = await tool_of(job.project).applied(job.project, connection)
+    await require_seen(work, connection, applied.revisions)
+
+
+async def _empty(work: Work[ResetParameters], connection: Connection, contents: Contents) -> None:
+    progress = work.progress
+    async with progress.step("drop"):
+        batches = list(contents.batches())
+        what = f"{len(contents.objects)} objects with {len(contents.tables)} tables"
+        if contents.in_one_transaction:
+            await progress.log(f"Dropping {what} in one transaction: all of it or nothing")
+        else:
+            await progress.log(
+                f"Dropping {what} in {len(batches)} transactions: they need {contents.locks} locks, and the "
+                f"lock table has room for {contents.room}. Stopped half way, a part is gone.",
+                level="warning",
+            )
+        # Between the first check and here files were read and objects listed: once more, in this session.
+        await _require_allowed(work, connection)
+        failpoint("before-drop")
+        for number, batch in enumerate(batches, start=1):
+            listed = batch if len(batches) > 1 else (*contents.objects, *contents.within)
+            intent = await work.intend(
+                "drop",
+                {
+                    "batch": number,
+                    "batches": len(batches),
+                    "oids": [each.oid for each in listed],
+                    "names": [each.name for each in listed[:100]],
+                },
+            )
+            async with blockers_told(work, [connection.info.backend_pid]):
+                await drop(connection, batch)
+            failpoint("after-drop")
+            await work.receive(intent, {"dropped": len(batch)})
+            await progress.at(number, len(batches), "transactions")
+
+
+async def _migrate(work: Work[ResetParameters], connection: Connection, history: History) -> list[str]:
+    async with work.progress.step("migrate"):
+        rows = (await tool_of(work.job.project).applied(work.job.project, connection)).revisions
+        intent = await work.intend("upgrade", {"from": list(rows), "to": list(history.heads)})
+        result = await upgrade(work, "commit", LockPatience(work.job.parameters.lock_timeout))
+        await work.receive(intent, {"rows": list(result.heads)})
+        return [step.revision for step in result.revisions]
+
+
+async def _run_file(
+    work: Work[ResetParameters], connection: Connection, step: str, file: Path, statements: tuple[str, ...]
+) -> None:
+    async with work.progress.step(step):
+        if step == "drop":
+            await _require_allowed(work, connection)
+        intent = await work.intend(step, {"file": file.name, "statements": len(statements)})
+        await work.progress.log(f"Running {file.name}: {len(statements)} statements")
+        # A file may set whatever it likes, so the session that holds the lock is not its session.
+        async with work.target(lock=False, lock_timeout=f"{work.job.parameters.lock_timeout}s") as session:
+            await run_script(session, work.url, file, statements, work.progress)
+        await work.receive(intent, {"statements": len(statements)})
+
+
+async def _tables(connection: Connection) -> dict[int, tuple[str, str]]:
+    rows = await (await connection.execute(_TABLES)).fetchall()
+    return {oid: (schema, name) for oid, schema, name in rows}
+
+
+async def _left_behind(connection: Connection, before: dict[int, tuple[str, str]]) -> list[str]:
+    """Tables that were there before the script, are there still, and hold rows."""
+    left = []
+    for oid, (schema, name) in (await _tables(connection)).items():
+        if oid not in before:
+            continue
+        query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(schema, name))
+        row = await (await connection.execute(query)).fetchone()
+        if row is not None and row[0]:
+            left.append(f"{schema}.{name}")
+    return left
+
+
+async def _tell_left(work: Work[ResetParameters], left: list[str]) -> None:
+    if left:
+        await work.progress.log(
+            f"The script left rows in {len(left)} tables that were there before: {', '.join(left)}",
+            level="warning",
+            data={"left_behind": left},
+        )
+
+
+async def _look(work: Work[ResetParameters]) -> str:
+    """Observe the target after the act; that this fails changes nothing about the act."""
+    with suppress(CleanStartError):
+        seen = await observe(
+            work.store,
+            work.job.project,
+            work.job.environment,
+            work.resources.scratch,
+            full=True,
+            application_name=work.application_name,
+        )
+        return (
+            f"{seen.drift.words} to the migrations." if seen.reachable else "It was not reached afterwards."
+        )
+    return ""
+
+
+async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
+    """By the oids that the intents listed, the version rows, and the receipts of the rest."""
+    drops = [intent for intent in evidence.intents if intent.step == "drop"]
+    if not drops:
+        return Reconciled("not done", "Nothing was dropped: it ended before the first drop.")
+    oids = [oid for intent in drops for oid in intent.what.get("oids", ())]
+    async with evidence.target() as connection:
+        remaining = await still_there(connection, oids)
+        applied = await tool_of(evidence.job.project).applied(evidence.job.project, connection)
+    rows = list(applied.revisions) if applied.table_exists else []
+    begun = next((intent for intent in evidence.intents if intent.step == "upgrade"), None)
+    trace = read_trace(evidence.intents, "commit", rows)
+    found = {
+        "listed": len(oids),
+        "remaining": len(remaining),
+        "rows": rows,
+        "to": begun.what["to"] if begun else None,
+        "half_applied": list(trace.half),
+        "half_applied_of": trace.half_of,
+        "finished_steps": [intent.step for intent in evidence.intents if intent.proof is not None],
+    }
+    if "file" in drops[0].what and drops[0].proof is None:
+        return Reconciled(
+            "unknown",
+            f"The script {drops[0].what['file']} did not come to its end; how far it got is not known.",
+            found,
+            "Look at what is there, then reset again.",
+        )
+    if oids and len(remaining) == len(oids):
+        return Reconciled("not done", "Nothing was dropped: every listed object is still there.", found)
+    if remaining:
+        return Reconciled(
+            "unknown",
+            f"{len(oids) - len(remaining)} of {len(oids)} objects are gone, {len(remaining)} are still there.",
+            found,
+            "Reset again, or restore the backup.",
+        )
+    return _after_the_drop(evidence, rows, found, begun.what["to"] if begun else ())
+
+
+def _after_the_drop(
+    evidence: Evidence[ResetParameters], rows: Collection[str], found: Json, heads: Collection[str]
+) -> Reconciled:
+    """Everything that was listed is gone; how far did the rest come?"""
+    where = f"The database is at {', '.join(rows) or 'no revision'}."
+    open_steps = {intent.step for intent in evidence.open_intents} - {"drop", "commit", "upgrade"}
+    policy = evidence.job.environment.reset
+    wants_seed = evidence.job.parameters.seed and policy is not None and policy.seed is not None
+    seeded = any(intent.step == "seed" and intent.proof is not None for intent in evidence.intents)
+    at_head = bool(heads) and set(rows) == set(heads)
+    if at_head and not open_steps and (seeded or not wants_seed):
+        return Reconciled("done", f"The old objects are gone and every migration is applied. {where}", found)
+    # A run that lived to say what stopped it has failed; only after a death is it an open question.
+    state: Literal["not done", "unknown"] = "unknown" if evidence.reason == "worker died" else "not done"
+    if at_head and wants_seed:
+        seed = "was cut off" if "seed" in open_steps else "did not run"
+        return Reconciled(
+            state,
+            f"The old objects are gone and every migration is applied, but the seed {seed}. {where}",
+            found,
+            "Reset again, or run the seed by hand.",
+        )
+    return Reconciled(
+        state,
+        f"The old objects are gone, and the migrations did not come to their end. {where}",
+        found,
+        "Apply the pending migrations, reset again, or restore the backup.",
+    )
+
+
+def _policy(environment: Environment) -> ResetPolicy:
+    if environment.reset is None:
+        raise OperationNotAllowed(f"{environment.label} is not configured to be reset.")
+    return environment.reset
+
+
+def available(environment: Environment) -> str | None:
+    """Reset exists only where it is configured, and never on production."""
+    if environment.tier == "production":
+        return "Reset is not offered on production."
+    if environment.reset is None:
+        return f"{environment.label} is not configured to be reset."
+    return None
+
+
+RESET = JobKind(
+    name="reset",
+    title="Reset",
+    verb="Reset",
+    parameters=ResetParameters,
+    permission="reset",
+    mutating=True,
+    destructive=True,
+    steps=(
+        StepTitle("check", "Check everything that allows it"),
+        StepTitle("drop", "Empty the database"),
+        StepTitle("migrate", "Run the migrations"),
+        StepTitle("seed", "Load the seed"),
+        StepTitle("observe", "Look at the result"),
+    ),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+)

@@ -1,0 +1,138 @@
+"""Starts what is due by itself: a look at every environment once a minute, rehearsals of what is pending."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from web.config import Configuration, Environment
+from web.inspection.gate import read_rehearsal
+from web.inspection.overview import Cell, read_overview
+from web.jobs.kind import JobKind, P
+from web.jobs.start import start
+from web.operations.forgetting import BATCH, forget
+from web.operations.observe import OBSERVE
+from web.operations.rehearse import REHEARSE
+from web.store.tables import EnvironmentRow, EnvironmentStateRow, JobRow
+
+#: Who asks for what the schedule starts.
+BY = "schedule"
+#: How old a look may become. A dead database is looked at as often: it shows when it is back.
+EVERY = timedelta(minutes=1)
+
+
+#: How soon a rehearsal that could not be held is tried again.
+RETRY = timedelta(minutes=5)
+#: Looks that the schedule started are forgotten after this: what they found is in the observations.
+KEPT = timedelta(minutes=10)
+#: How often it is looked for what else nobody needs any more.
+FORGET_EVERY = timedelta(minutes=30)
+
+
+def scheduled(configuration: Configuration) -> Callable[[AsyncEngine], Awaitable[None]]:
+    """What a worker calls every few seconds, while no other one does: `start_due`, and now and then `forget`."""
+    forgotten: datetime | None = None
+
+    async def run(store: AsyncEngine) -> None:
+        nonlocal forgotten
+        await start_due(store, configuration)
+        now = datetime.now(UTC)
+        if forgotten is None or now - forgotten >= FORGET_EVERY:
+            removed = await forget(store)
+            # Where there was more than one piece of something, the next call goes on.
+            forgotten = None if max(removed.values()) == BATCH else now
+
+    return run
+
+
+async def start_due(store: AsyncEngine, configuration: Configuration) -> None:
+    """Start what is due, and forget looks that are done. Called by one worker at a time."""
+    await start_due_looks(store, configuration)
+    await start_due_rehearsals(store, configuration)
+    await forget_old_looks(store)
+
+
+async def start_due_looks(store: AsyncEngine, configuration: Configuration) -> None:
+    """Start a look at every environment whose last one, or last try, is older than `EVERY`.
+
+    One query, then a short transaction for each look.
+    """
+    due_before = datetime.now(UTC) - EVERY
+    # A try that found nothing to write down (the environment is new, the worker died) counts as well.
+    tried = (
+        select(JobRow.environment_id, func.max(JobRow.requested_at).label("at"))
+        .where(JobRow.kind == OBSERVE.name, JobRow.requested_at > due_before)
+        .group_by(JobRow.environment_id)
+        .subquery()
+    )
+    query = (
+        select(
+            EnvironmentRow.project,
+            EnvironmentRow.name,
+            func.greatest(EnvironmentStateRow.observed_at, tried.c.at),
+        )
+        .outerjoin(EnvironmentStateRow, EnvironmentStateRow.environment_id == EnvironmentRow.id)
+        .outerjoin(tried, tried.c.environment_id == EnvironmentRow.id)
+    )
+    async with store.connect() as connection:
+        last = {(project, name): at for project, name, at in await connection.execute(query)}
+    for project in configuration.projects.values():
+        for environment in project.environments.values():
+            at = last.get((environment.project, environment.name))
+            if at is None or at < due_before:
+                await _start(store, OBSERVE, environment)
+
+
+async def start_due_rehearsals(store: AsyncEngine, configuration: Configuration) -> None:
+    """Rehearse what is pending and was not rehearsed yet, so that its SQL is there before a person asks.
+
+    A rehearsal whose migrations failed has a plan that says so; one that could not be held at all (no scratch
+    server) has none, and is tried again after `RETRY`.
+    """
+    tried = (
+        select(EnvironmentRow.project, EnvironmentRow.name, func.max(JobRow.requested_at))
+        .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
+        .where(JobRow.kind == REHEARSE.name)
+        .group_by(EnvironmentRow.project, EnvironmentRow.name)
+    )
+    retry_before = datetime.now(UTC) - RETRY
+    async with store.connect() as connection:
+        overview = await read_overview(connection, configuration)
+        last = {(project, name): at for project, name, at in await connection.execute(tried)}
+        due = []
+        for row in overview.rows:
+            for cell in row.cells.values():
+                at = last.get((row.project.name, cell.environment.name))
+                if cell.verdict.standing != "pending" or (at is not None and at > retry_before):
+                    continue
+                if REHEARSE.available(cell.environment) is None and not await _rehearsed(connection, cell):
+                    due.append(cell.environment)
+    for environment in due:
+        await _start(store, REHEARSE, environment)
+
+
+async def _rehearsed(connection: AsyncConnection, cell: Cell) -> bool:
+    record, verdict = cell.record, cell.verdict
+    if record is None:
+        return False
+    plan = await read_rehearsal(connection, record.environment_id, record.observation, verdict.heads)
+    return plan is not None and plan.files == {step.revision: step.digest for step in verdict.pending}
+
+
+async def forget_old_looks(store: AsyncEngine) -> None:
+    """Remove finished looks that the schedule started: at 500 environments they would be 700,000 rows a day."""
+    old = select(JobRow.id).where(
+        JobRow.kind == OBSERVE.name,
+        JobRow.requested_by == BY,
+        JobRow.finished_at < datetime.now(UTC) - KEPT,
+    )
+    async with store.begin() as connection:
+        await connection.execute(delete(JobRow).where(JobRow.id.in_(old.limit(1000))))
+
+
+async def _start(store: AsyncEngine, kind: JobKind[P], environment: Environment) -> None:
+    async with store.begin() as connection:
+        await start(connection, kind, environment=environment, parameters=kind.parameters(), requested_by=BY)

@@ -1,0 +1,146 @@
+"""Every address of the pages, made in one place: templates call these as `to.job(id)`, pages redirect with them.
+
+Names come from people, so every part is percent-encoded whole, slashes too. Who answers is left to the route modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+
+def _path(*parts: str | int, query: Mapping[str, str | int | None] | None = None) -> str:
+    path = "/" + "/".join(quote(str(part), safe="") for part in parts)
+    given = {key: value for key, value in (query or {}).items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def query(**values: str | int | None) -> str:
+    """The query of an address, with its question mark; empty where nothing is given."""
+    given = {key: value for key, value in values.items() if value not in (None, "")}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def overview(only: str | None = None) -> str:
+    """The overview, or only what needs attention in it."""
+    return _path(query={"only": only}) if only else "/"
+
+
+def overview_stream(project: str | None = None, seen: str | None = None) -> str:
+    """Live changes of the overview, or of one project's part of it, since the reading `seen`."""
+    return _path("stream", query={"project": project, "seen": seen})
+
+
+def observations() -> str:
+    """Where the wish for a fresh look at every environment is sent to."""
+    return "/observations"
+
+
+def question(
+    project: str | None = None, build: str | int | None = None, environment: str | None = None
+) -> str:
+    """The question box with its answer."""
+    return _path("question", query={"project": project, "build": build, "environment": environment})
+
+
+def project(name: str) -> str:
+    """One project."""
+    return _path("projects", name)
+
+
+def environment(project: str, name: str, tab: str = "") -> str:
+    """One environment; `tab` is one of its sections, State where it is empty."""
+    parts = ("projects", project, "environments", name)
+    return _path(*parts, tab) if tab else _path(*parts)
+
+
+def environment_stream(project: str, name: str, seen: str | None = None) -> str:
+    """Live changes of one environment since the state `seen`."""
+    return environment(project, name, "stream") + query(seen=seen)
+
+
+def new_job(project: str, environment: str, kind: str, **query: str | int | None) -> str:
+    """The dialog that asks before a job of this kind starts; `query` chooses in advance (a backup, a build)."""
+    return _path("projects", project, "environments", environment, "jobs", "new", kind, query=query)
+
+
+def start_job(project: str, environment: str, kind: str) -> str:
+    """Where that dialog is sent to."""
+    return _path("projects", project, "environments", environment, "jobs", kind)
+
+
+def jobs(**query: str | int | None) -> str:
+    """All jobs, filtered."""
+    return _path("jobs", query=query)
+
+
+def job(number: int) -> str:
+    """One job."""
+    return _path("jobs", number)
+
+
+def job_stream(number: int, after: int) -> str:
+    """A job's events that follow the given one."""
+    return _path("jobs", number, "stream", query={"after": after})
+
+
+def job_log(number: int) -> str:
+    """A job's whole log as plain text."""
+    return _path("jobs", number, "log")
+
+
+def cancellation(number: int) -> str:
+    """Where the wish to cancel a job is sent to; a GET asks first."""
+    return _path("jobs", number, "cancellation")
+
+
+def builds(project: str | None = None) -> str:
+    """The builds of a project, or of all projects."""
+    return _path("projects", project, "builds") if project else "/builds"
+
+
+def build(project: str, number: int, environment: str | None = None) -> str:
+    """One build; `environment` chooses whose answer is shown in full."""
+    return _path("projects", project, "builds", number, query={"environment": environment})
+
+
+def build_stream(project: str, number: int) -> str:
+    """Word of whatever may change a build's answer."""
+    return _path("projects", project, "builds", number, "stream")
+
+
+def badge(project: str, number: int, environment: str) -> str:
+    """The badge that says how a build stands to an environment."""
+    return _path("projects", project, "builds", number, "environments", environment, "badge.svg")
+
+
+def audit(**query: str | int | None) -> str:
+    """The audit trail, filtered."""
+    return _path("audit", query=query)
+
+
+def settings() -> str:
+    """The configuration as resolved."""
+    return "/settings"
+
+
+def theme() -> str:
+    """Where the choice of light or dark is sent to."""
+    return "/theme"
+
+
+def sign_in(next: str | None = None) -> str:
+    """The sign-in page; `next` is where to go afterwards."""
+    return _path("sign-in", query={"next": next})
+
+
+def sign_out() -> str:
+    """Where signing out is sent to."""
+    return "/sign-out"
+
+
+def element_id(noun: str, *names: str | int) -> str:
+    """An element's id for things with names of any kind: safe in a selector, the same in page and stream."""
+    key = "\0".join(str(name) for name in names)
+    return f"{noun}-{hashlib.blake2s(key.encode(), digest_size=5).hexdigest()}"

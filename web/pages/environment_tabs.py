@@ -1,0 +1,385 @@
+"""The tabs of an environment as views: State, Migrations, Drift, Backups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.access.permissions import Principal
+from web.dashboard import Dashboard
+from web.errors import SeveralHeads
+from web.inspection.environment import (
+    StoredBackup,
+    View,
+    read_backups,
+    read_drift,
+)
+from web.inspection.gate import backup_needed
+from web.inspection.state import Facts, Table
+from web.pages import addresses, words
+from web.pages.environment_head import job_action
+from web.pages.graph import lay_out
+from web.pages.planned import hazards_of, statements_of
+from web.pages.presenting import backup_mark, error_view, running_job, stored_error
+from web.pages.shell import now
+from web.pages.views.environment import (
+    BackupRow,
+    Backups,
+    Drift,
+    DriftGroup,
+    DriftItem,
+    Extension,
+    MigrationRow,
+    Migrations,
+    State,
+    TableRow,
+)
+from web.pages.views.errors import ErrorView
+from web.pages.views.marks import Action, Column, Fact, Mark
+from web.schema.finding import Difference
+
+#: Tables that one page lists; the search finds the others.
+TABLES = 200
+SORTS: Mapping[str, tuple[str, Any]] = {
+    "name": ("Table", lambda table: (table.schema, table.name)),
+    "rows": ("Rows", lambda table: table.rows or -1),
+    "size": ("Size", lambda table: table.size or -1),
+    "indexes": ("Indexes", lambda table: table.index_size or -1),
+    "dead": ("Dead rows", lambda table: _dead(table) or -1),
+    "vacuum": ("Last vacuum", lambda table: table.last_vacuum.timestamp() if table.last_vacuum else 0),
+}
+#: A table with more dead rows than this, in percent, and enough of them, is pointed at.
+BLOATED = 20.0
+
+
+def state(seen: View, *, text: str, sort: str) -> State:
+    """What the database is and holds, as of the last look that reached it."""
+    facts = seen.facts
+    key, descending = (sort.removeprefix("-"), sort.startswith("-")) if sort else ("size", True)
+    if key not in SORTS:
+        key, descending = "size", True
+    wanted = text.strip().lower()
+    every = facts.tables if facts else ()
+    found = [table for table in every if wanted in f"{table.schema}.{table.name}".lower()]
+    found.sort(key=SORTS[key][1], reverse=descending)
+    largest = max((table.size or 0 for table in every), default=0) or 1
+    return State(
+        facts=_state_facts(facts),
+        columns=tuple(_column(seen, name, key, descending, text) for name in SORTS),
+        tables=tuple(_table(table, largest) for table in found[:TABLES]),
+        table_count=len(every),
+        extensions=tuple(Extension(each.name, each.version) for each in (facts.extensions if facts else ())),
+        observed_at=facts.at if facts else None,
+        filter=text,
+    )
+
+
+def _state_facts(facts: Facts | None) -> tuple[Fact, ...]:
+    if facts is None:
+        return ()
+    found = []
+    if facts.version:
+        found.append(Fact("Server", facts.version))
+    if facts.started_at:
+        found.append(Fact("Up since", moment=facts.started_at))
+    found.append(Fact("Size", words.size(facts.size)))
+    states = ", ".join(f"{count} {name}" for name, count in sorted(facts.sessions.by_state.items()))
+    limit = f" of {facts.sessions.limit}" if facts.sessions.limit else ""
+    found.append(Fact("Sessions", f"{facts.sessions.total}{limit}" + (f": {states}" if states else "")))
+    if facts.last_write:
+        found.append(Fact("Last write", moment=facts.last_write))
+    if facts.encoding:
+        found.append(
+            Fact("Encoding", f"{facts.encoding}, {facts.collation}" if facts.collation else facts.encoding)
+        )
+    if facts.owner:
+        found.append(Fact("Owner", facts.owner, mono=True))
+    if facts.in_recovery:
+        found.append(Fact("Standby", mark=Mark("warn", "read-only")))
+    if facts.missing:
+        found.append(Fact("Not seen", mark=Mark("unknown", "; ".join(facts.missing))))
+    return tuple(found)
+
+
+def _column(seen: View, name: str, key: str, descending: bool, text: str) -> Column:
+    here = name == key
+    value = name if here and descending else f"-{name}"
+    path = addresses.environment(seen.environment.project, seen.environment.name)
+    return Column(
+        SORTS[name][0],
+        path + addresses.query(sort=value, table=text),
+        sorted=("descending" if descending else "ascending") if here else None,
+        numeric=name in ("rows", "indexes", "dead"),
+    )
+
+
+def _dead(table: Table) -> float | None:
+    if table.dead_rows is None or table.rows is None:
+        return None
+    total = table.rows + table.dead_rows
+    return 100 * table.dead_rows / total if total else 0.0
+
+
+def _table(table: Table, largest: int) -> TableRow:
+    dead = _dead(table)
+    bloated = dead is not None and dead > BLOATED and (table.dead_rows or 0) > 1000
+    return TableRow(
+        schema=table.schema,
+        name=table.name,
+        rows=table.rows,
+        bytes=table.size or 0,
+        index_bytes=table.index_size or 0,
+        share=words.percent(table.size or 0, largest),
+        dead=dead,
+        vacuumed_at=table.last_vacuum,
+        note=Mark("warn", "needs a vacuum")
+        if bloated
+        else None
+        if table.kind == "table"
+        else Mark("queued", table.kind),
+    )
+
+
+def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
+    """The history newest first; pending ones carry what their rehearsal executed."""
+    verdict, observation = seen.verdict, seen.observation
+    history = seen.source.history if seen.source else None
+    plan = seen.rehearsed.content if seen.rehearsed else {}
+    rehearsed = {each["revision"]: each for each in plan.get("migrations", ())}
+    pending = {step.revision for step in verdict.pending}
+    told = verdict.standing not in ("unreachable", "not known")
+    rows = [
+        MigrationRow(
+            revision,
+            "In the database, but no migration of the project has this id",
+            "unknown",
+            Mark("unknown", "unknown"),
+        )
+        for revision in (*verdict.unknown, *verdict.beyond)
+    ]
+    newest_first = tuple(reversed(history.migrations)) if history else ()
+    for step in newest_first:
+        waits = step.revision in pending or not told or verdict.standing == "unknown revision"
+        known = seen.applied.get(step.revision)
+        planned = rehearsed.get(step.revision)
+        rows.append(
+            MigrationRow(
+                revision=step.revision,
+                message=step.message or step.revision,
+                state="pending" if waits else "applied",
+                mark=_mark(step.revision, pending, told=told and verdict.standing != "unknown revision"),
+                file=step.path,
+                created=step.created,
+                note=Mark("warn", "edited after apply") if step.revision in verdict.edited else None,
+                applied_at=known.first_seen if known and not waits else None,
+                here=step.revision in verdict.revisions,
+                head=bool(history) and step.revision in history.branch_heads,  # type: ignore[union-attr]
+                labels=step.labels,
+                depends_on=step.depends_on,
+                hazards=hazards_of(planned),
+                statements=statements_of(planned),
+            )
+        )
+    kind = board.kinds.by_name.get("rehearse")
+    return Migrations(
+        rows=tuple(rows),
+        graph=lay_out(((step.revision, step.parents) for step in newest_first), pending),
+        applied=len(newest_first) - len(pending) if told else 0,
+        pending=len(pending),
+        unknown=len(verdict.unknown),
+        heads=verdict.heads,
+        refusals=tuple(_refusals(seen)),
+        problems=history.problems if history else (),
+        rehearsal=_rehearsal(seen) if pending else None,
+        rehearse=_rehearse(seen, who, board) if pending and kind else None,
+        never_migrated=observation is not None and observation.version_table is False,
+        empty_because=seen.source.reason
+        if seen.source
+        else "The project's migrations have not been read yet.",
+    )
+
+
+def _mark(revision: str, pending: set[str], *, told: bool) -> Mark:
+    if not told:
+        return Mark("unknown", "not known")
+    return Mark("pending", "pending") if revision in pending else Mark("ok", "applied")
+
+
+def _refusals(seen: View) -> list[ErrorView]:
+    found = []
+    if seen.source and seen.source.error:
+        found.append(stored_error(seen.source.error, 422))
+    holds = {seen.verdict.standing, *seen.verdict.also}
+    if "several heads" in holds:
+        found.append(error_view(SeveralHeads(seen.verdict.heads)))
+    if seen.verdict.unknown:
+        found.append(
+            ErrorView(
+                409,
+                "The database is at a revision that no file has",
+                f"{', '.join(seen.verdict.unknown)} stands in the version table of {seen.environment.label}, "
+                "but no migration of the project has this id. Nothing is guessed.",
+                "Register the build that has it, bring the file back, or stamp the database at a known revision.",
+            )
+        )
+    return found
+
+
+def _rehearsal(seen: View) -> Mark:
+    rehearsed = seen.rehearsed
+    if rehearsed is None:
+        return Mark("queued", "Not rehearsed yet")
+    if not rehearsed.succeeded:
+        return Mark("failed", f"Rehearsal failed: {rehearsed.message or 'no message'}")
+    current = {step.revision: step.digest for step in seen.verdict.pending} == rehearsed.files
+    said = f"Rehearsed {words.ago(rehearsed.made_at, now())}"
+    return Mark("ok", said) if current else Mark("warn", f"{said}, the files have changed since")
+
+
+def _rehearse(seen: View, who: Principal, board: Dashboard) -> Action:
+    kind = board.kinds.by_name["rehearse"]
+    project, name = seen.environment.project, seen.environment.name
+    action = job_action(kind, who, seen, text="Rehearse")
+    return Action(
+        action.words,
+        addresses.start_job(project, name, kind.name),
+        "list-checks",
+        method="post",
+        closed=action.closed,
+    )
+
+
+async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View) -> Drift:
+    """The differences, grouped by table or object; or why there is no answer."""
+    environment, observation, record = seen.environment, seen.observation, seen.record
+    compare = Action(
+        "Compare now",
+        addresses.start_job(environment.project, environment.name, "observe"),
+        "refresh-cw",
+        method="post",
+    )
+    looking = record.job if record and record.job and record.job.kind == "observe" else None
+    if observation is None:
+        mark = Mark("running", "Comparing") if looking else Mark("unknown", "Not compared")
+        return Drift(
+            "comparing" if looking else "not compared",
+            mark,
+            "The applied migrations are replayed in a scratch database and its schema is compared with this one.",
+            compare=compare,
+            job=running_job(looking, board.kinds),
+        )
+    found = observation.drift
+    at = ", ".join(words.short(each) for each in observation.revisions) or "no migration"
+    if found.state == "none":
+        return Drift(
+            "same",
+            Mark("ok", "No difference"),
+            f"{observation.database} has exactly the schema that the migrations up to {at} give.",
+            compared_at=observation.observed_at,
+            compare=compare,
+        )
+    if found.state != "drifted":
+        return Drift(
+            "could not compare",
+            Mark("unknown", found.words),
+            found.reason or "Nobody has compared it yet.",
+            compared_at=observation.observed_at,
+            compare=compare,
+        )
+    differences = await read_drift(store, found)
+    groups: dict[str, list[DriftItem]] = {}
+    for each in differences:
+        groups.setdefault(each.group or each.object, []).append(_difference(each, observation.since))
+    return Drift(
+        "different",
+        Mark("drift", found.words),
+        f"Left is what the migrations up to {at} give, replayed in a scratch database of the same major "
+        f"version; right is what {observation.database} has.",
+        groups=tuple(DriftGroup(name, tuple(items)) for name, items in groups.items()),
+        count=len(differences),
+        compared_at=observation.observed_at,
+        compare=compare,
+    )
+
+
+def _difference(each: Difference, since: Any) -> DriftItem:
+    kind = each.kind[0].upper() + each.kind[1:]
+    name = (
+        each.object.rpartition(".")[2]
+        if each.kind in ("column", "constraint", "trigger", "policy")
+        else each.object
+    )
+    match each.change:
+        case "added":
+            title = f"{kind} {name} is in the database, not in the migrations"
+        case "removed":
+            title = f"{kind} {name} is missing in the database"
+        case "renamed":
+            title = f"{kind} is called {name} in the database"
+        case _:
+            title = f"{kind} {name} has another {(each.attribute or 'definition').replace('_', ' ')}"
+    code = any(side and ("\n" in side or " " in side.strip()) for side in (each.a, each.b))
+    return DriftItem(
+        title,
+        each.object,
+        each.kind,
+        each.severity,
+        each.a,
+        each.b,
+        each.attribute,
+        first_seen=since,
+        code=code,
+    )
+
+
+async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen: View) -> Backups:
+    """The backups, newest first."""
+    environment, record = seen.environment, seen.record
+    needed = backup_needed(environment) or environment.reset is not None
+    stored = await read_backups(store, record.environment_id) if record else ()
+    limit = environment.backup.max_age
+    mark = backup_mark(environment, record, needed, now())
+    verify = board.kinds.by_name["verify"]
+    return Backups(
+        rows=tuple(
+            _backup(each, job_action(verify, who, seen, text="Verify", backup=each.id)) for each in stored
+        ),
+        rule=mark
+        if mark and mark.status == "warn"
+        else Mark("ok", f"A verified backup within {words.duration(limit.total_seconds())}")
+        if needed
+        else Mark("queued", "No backup is required here"),
+        place=f"{board.configuration.backups.location}, not encrypted",
+        # Other words than the head's: where both are closed, each has its reason under an id of its own.
+        backup=job_action(board.kinds.by_name["backup"], who, seen, text="Back up now"),
+        empty_because="A backup is made by pg_dump and counts as verified once it has been restored and compared.",
+    )
+
+
+def _backup(each: StoredBackup, verify: Action) -> BackupRow:
+    marks: Mapping[str, Mark] = {
+        "verified": Mark("ok", "Verified"),
+        "unverified": Mark("unknown", "Not verified"),
+        "failed verification": Mark("failed", "Verification failed"),
+    }
+    manifest = each.manifest
+    tables = manifest.get("tables") or []
+    rows = sum(table.get("rows", 0) for table in tables)
+    proof = f"{words.plural(len(tables), 'table')}, {rows:,} rows"
+    if each.state == "verified":
+        proof += " restored and equal"
+    elif each.state == "failed verification":
+        proof = str((each.verification or {}).get("account") or "The restored copy was not equal.")
+    return BackupRow(
+        id=each.id,
+        taken_at=each.created_at,
+        mark=marks.get(each.state, Mark("unknown", each.state)),
+        proof=proof,
+        bytes=each.size,
+        digest=str((manifest.get("dump") or {}).get("sha256", "")),
+        revisions=tuple(manifest.get("revisions") or ()),
+        job=each.job_id,
+        verify=verify,
+    )

@@ -1,0 +1,204 @@
+"""`/projects/{p}/environments/{e}`: one environment, its tabs and its stream."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.access.permissions import may
+from web.config import Environment
+from web.dashboard import Board, Dashboard, Id, InEnvironment, Store, Who, in_project
+from web.inspection.environment import View, view
+from web.jobs.patience import patiently
+from web.jobs.reading import list_jobs
+from web.pages import addresses, environment_tabs, words
+from web.pages.environment_head import environment_head
+from web.pages.jobs import environments
+from web.pages.presenting import job_row, ref
+from web.pages.render import swapped
+from web.pages.shell import Frame, Framed, now, rail_mark
+from web.pages.streams import Message, stream_response
+from web.pages.views.environment import EnvironmentHead, EnvironmentJobs, EnvironmentPage, TabName
+from web.pages.views.marks import Link, Pages
+
+router = APIRouter(prefix="/projects/{project}/environments/{environment}", dependencies=[in_project("view")])
+
+JOBS = 50
+#: What `anext` gives at the end of changes, where None means that everything may have changed.
+ENDED: Any = object()
+
+
+@router.get("")
+async def state(
+    board: Board, store: Store, frame: Framed, environment: InEnvironment, table: str = "", sort: str = ""
+) -> HTMLResponse:
+    """What the database is and holds."""
+    seen = await _read(board, store, environment, tables=True)
+    shown = environment_tabs.state(seen, text=table, sort=sort)
+    return _show(frame, seen, EnvironmentPage(_head(frame, board, seen), "", state=shown))
+
+
+@router.get("/migrations")
+async def migrations(board: Board, store: Store, frame: Framed, environment: InEnvironment) -> HTMLResponse:
+    """The history as this environment has it."""
+    seen = await _read(board, store, environment)
+    shown = environment_tabs.migrations(board, frame.who, seen)
+    page = EnvironmentPage(_head(frame, board, seen), "migrations", migrations=shown)
+    return _show(frame, seen, page)
+
+
+@router.get("/drift")
+async def drift(board: Board, store: Store, frame: Framed, environment: InEnvironment) -> HTMLResponse:
+    """How the schema differs from what the applied migrations give."""
+    seen = await _read(board, store, environment)
+    shown = await environment_tabs.drift(store, board, frame.who, seen)
+    page = EnvironmentPage(_head(frame, board, seen), "drift", drift=shown)
+    return _show(frame, seen, page)
+
+
+@router.get("/backups")
+async def backups(board: Board, store: Store, frame: Framed, environment: InEnvironment) -> HTMLResponse:
+    """The backups and whether a restore has proven them."""
+    seen = await _read(board, store, environment)
+    shown = await environment_tabs.backups(store, board, frame.who, seen)
+    page = EnvironmentPage(_head(frame, board, seen), "backups", backups=shown)
+    return _show(frame, seen, page)
+
+
+@router.get("/jobs")
+async def jobs(
+    board: Board, store: Store, frame: Framed, environment: InEnvironment, before: Id | None = None
+) -> HTMLResponse:
+    """The environment's jobs, newest first; looks included."""
+    seen = await _read(board, store, environment)
+    found = await list_jobs(
+        store, project=environment.project, environment=environment.name, before=before, limit=JOBS + 1
+    )
+    path = addresses.environment(environment.project, environment.name, "jobs")
+    known = environments(board)
+    rows = tuple(job_row(each, board.kinds, known) for each in found[:JOBS])
+    shown = EnvironmentJobs(
+        rows,
+        Pages(
+            words.plural(len(rows), "job"),
+            newer=path if before else None,
+            older=f"{path}?before={found[JOBS - 1].id}" if len(found) > JOBS else None,
+        ),
+    )
+    page = EnvironmentPage(_head(frame, board, seen), "jobs", jobs=shown)
+    return _show(frame, seen, page)
+
+
+@router.get("/stream")
+async def stream(board: Board, who: Who, environment: InEnvironment, seen: str = "") -> Response:
+    """The head's facts whenever something of the environment has changed, and a word to ask for the tab again."""
+    return stream_response(board, who, "view", environment.project, _changes(board, environment, seen))
+
+
+async def _changes(board: Dashboard, environment: Environment, mark: str) -> AsyncGenerator[Message]:
+    changes = board.feed.changes()
+    # It hears from now on, so that nothing falls between the page and its stream.
+    upcoming = asyncio.ensure_future(anext(changes, ENDED))
+    before, key = "", None
+    try:
+        while True:
+            seen = await patiently(partial(_read_apart, board, environment))
+            key = seen.record.environment_id if seen.record else None
+            html = _swaps(board, seen)
+            if (before or mark != _mark(seen)) and html != before:
+                yield Message(html)
+            if mark != _mark(seen):
+                yield Message("", event="page-changed")
+            before, mark = html, _mark(seen)
+            concerned = False
+            while not concerned:
+                changed = await upcoming
+                if changed is ENDED:
+                    return
+                upcoming = asyncio.ensure_future(anext(changes, ENDED))
+                concerned = changed is None or key is None or key in changed
+    finally:
+        upcoming.cancel()
+        await asyncio.gather(upcoming, return_exceptions=True)
+        await changes.aclose()
+
+
+async def _read_apart(board: Dashboard, environment: Environment) -> View:
+    async with board.store.connect() as store:
+        return await _read(board, store, environment)
+
+
+def _swaps(board: Dashboard, seen: View) -> str:
+    head = environment_head(board, None, seen, now())
+    key = addresses.element_id("rail", seen.environment.project, seen.environment.name)
+    mark = rail_mark(seen.record, seen.verdict)
+    return swapped("env-facts", "environments/_facts.html", head=head) + swapped(
+        key, "shell/_rail_mark.html", id=key, mark=mark
+    )
+
+
+def _mark(seen: View) -> str:
+    """Names what the tabs stand on besides ages: when it changes, an open tab asks for itself again."""
+    record, observation = seen.record, seen.observation
+    stands_on = repr(
+        (
+            observation.id if observation else None,
+            observation.drift if observation else None,
+            seen.source.digest if seen.source else None,
+            seen.rehearsed.plan_hash if seen.rehearsed else None,
+            record.backup if record else None,
+            (record.job.id, record.job.state)
+            if record and record.job and record.job.kind != "observe"
+            else None,
+            record.last_change.id if record and record.last_change else None,
+        )
+    )
+    return hashlib.blake2s(stands_on.encode(), digest_size=8).hexdigest()
+
+
+async def _read(
+    board: Dashboard, store: AsyncConnection, environment: Environment, *, tables: bool = False
+) -> View:
+    names = environment.project, environment.name
+    return await view(store, board.configuration, *names, histories=board.histories, tables=tables)
+
+
+def _head(frame: Frame, board: Dashboard, seen: View) -> EnvironmentHead:
+    return environment_head(board, frame.who, seen, now())
+
+
+TITLES: dict[TabName, str] = {
+    "": "State",
+    "migrations": "Migrations",
+    "drift": "Drift",
+    "backups": "Backups",
+    "jobs": "Jobs",
+}
+
+
+def _show(frame: Frame, seen: View, page: EnvironmentPage) -> HTMLResponse:
+    frame.saw(seen)
+    environment = ref(seen.environment)
+    changes = any(may(frame.who, each, environment.project) for each in ("migrate", "reset"))
+    return frame.show(
+        f"environments/{page.tab or 'state'}.html",
+        page,
+        here=TITLES[page.tab],
+        section="project",
+        crumbs=(
+            Link("Overview", addresses.overview()),
+            Link(seen.project.title, addresses.project(environment.project)),
+            Link(environment.name, environment.path),
+        ),
+        project=environment.project,
+        environment=environment,
+        tier=environment.tier if changes else None,
+        stream=addresses.environment_stream(environment.project, environment.name, _mark(seen)),
+    )

@@ -1,0 +1,314 @@
+"""A job's page and its stream: both are made from the same parts, so first paint and live update never differ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, cast
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.dashboard import Dashboard
+from web.jobs.events import Event
+from web.jobs.patience import patiently
+from web.jobs.reading import JobRecord, StepRecord, live_workers, read_events, read_job, read_steps
+from web.pages import addresses, words
+from web.pages.render import swapped
+from web.pages.streams import Message
+from web.pages.views.jobs import (
+    JobHead,
+    JobPage,
+    JobStep,
+    LogLine,
+    Outcome,
+    Progress,
+    Statement,
+)
+from web.pages.views.marks import (
+    JOB_MARKS,
+    STEP_MARKS,
+    Action,
+    Check,
+    EnvironmentRef,
+    Fact,
+    Mark,
+    Status,
+)
+
+#: Lines of the log that a page begins with; the whole log is a download.
+LINES = 500
+#: Events that one message holds at most.
+BATCH = 200
+LEVELS: Mapping[str, Any] = {"debug": "debug", "info": "info", "warning": "warn", "error": "error"}
+
+
+@dataclass(frozen=True, slots=True)
+class JobParts:
+    """A job as of one moment, ready to be shown."""
+
+    job: JobRecord
+    steps: tuple[StepRecord, ...]
+    lines: tuple[LogLine, ...]
+    earlier: int
+    workers: int
+    moment: datetime
+
+    def page(self, title: str, environment: EnvironmentRef, *, can_cancel: bool) -> JobPage:
+        """The page's view."""
+        job = self.job
+        return JobPage(
+            number=job.id,
+            title=title,
+            environment=environment,
+            requested_by=job.requested_by,
+            requested_at=job.requested_at,
+            steps=self.job_steps,
+            log=self.lines,
+            facts=self._facts(environment),
+            head=None if job.finished else self.head,
+            outcome=self.outcome if job.finished else None,
+            statement=self.statement,
+            earlier_lines=self.earlier,
+            cancel=Action("Cancel job…", addresses.cancellation(job.id), "square", danger=True)
+            if can_cancel
+            else None,
+        )
+
+    def swaps(self, lines: Sequence[LogLine]) -> str:
+        """What a stream sends: the parts that may have changed, and new lines of the log."""
+        job, moment = self.job, self.moment
+        parts = [
+            swapped("job-head", "jobs/_outcome.html", outcome=self.outcome, now=moment)
+            if job.finished
+            else swapped("job-head", "jobs/_head.html", head=self.head, now=moment),
+            swapped("job-steps", "jobs/_steps.html", steps=self.job_steps, now=moment),
+            swapped(
+                "job-statement",
+                "jobs/_statement.html",
+                statement=self.statement,
+                number=job.id,
+                now=moment,
+            ),
+        ]
+        return "".join(parts) + log_swap(lines)
+
+    @property
+    def head(self) -> JobHead:
+        """How the job stands."""
+        job = self.job
+        done = sum(step.state in ("succeeded", "skipped") for step in self.steps)
+        current = next((step for step in self.steps if step.state == "running"), None)
+        mark = JOB_MARKS.get(job.state, Mark("unknown", job.state))
+        if job.state == "running" and current is not None:
+            mark = Mark("running", f"{current.title}, step {current.position} of {len(self.steps)}")
+        waiting = None
+        if job.state == "queued":
+            waiting = (
+                "It starts as soon as a worker is free."
+                if self.workers
+                else "No worker is alive. It starts as soon as one is: `cleanstart worker`."
+            )
+        elif job.state == "interrupted":
+            waiting = "Its worker died. What it did is being looked into; nothing is run again."
+        return JobHead(
+            number=job.id,
+            mark=mark,
+            progress=Progress(
+                job.done or 0, job.total, job.unit or "", steps_done=done, steps_total=len(self.steps)
+            ),
+            updated_at=self.moment,
+            started_at=job.started_at,
+            waiting_because=waiting,
+            spoken=mark.words,
+        )
+
+    @property
+    def job_steps(self) -> tuple[JobStep, ...]:
+        """The steps with how long they took."""
+        return tuple(
+            JobStep(
+                title=step.title,
+                mark=STEP_MARKS.get(step.state, Mark("unknown", step.state)),
+                detail=step.detail,
+                seconds=(step.finished_at - step.started_at).total_seconds()
+                if step.started_at and step.finished_at
+                else None,
+                started_at=step.started_at if step.state == "running" else None,
+            )
+            for step in self.steps
+        )
+
+    @property
+    def statement(self) -> Statement | None:
+        """What runs right now."""
+        return None if self.job.finished or not self.job.statement else Statement(self.job.statement)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the job ended, from what the engine and the kind wrote down."""
+        job = self.job
+        said = job.outcome or {}
+        error = said.get("error") or {}
+        data = said.get("data") or {}
+        mark = JOB_MARKS.get(job.state, Mark("unknown", job.state))
+        started, finished = job.started_at, job.finished_at
+        return Outcome(
+            number=job.id,
+            mark=mark,
+            heading=str(said.get("title") or mark.words),
+            state_of_database=_database_state(job),
+            account=" ".join(part for part in (said.get("account"), said.get("next_step")) if part),
+            message=error.get("server_message"),
+            sqlstate=error.get("sqlstate"),
+            statement=error.get("statement") or data.get("statement"),
+            revision=error.get("revision"),
+            evidence=tuple(_evidence(said.get("evidence") or {})),
+            leftovers=tuple(str(line) for line in error.get("leftovers") or data.get("leftovers") or ()),
+            started_at=started,
+            finished_at=finished,
+            seconds=(finished - started).total_seconds() if started and finished else None,
+        )
+
+    def _facts(self, environment: EnvironmentRef) -> tuple[Fact, ...]:
+        job = self.job
+        found = [Fact("Environment", environment.label, mono=True)]
+        if job.seen_revisions is not None:
+            found.append(Fact("Revision seen", ", ".join(job.seen_revisions) or "none", mono=True))
+        if job.seen_fingerprint:
+            found.append(Fact("Schema seen", job.seen_fingerprint[:12], mono=True))
+        if job.plan_hash:
+            found.append(Fact("Plan", job.plan_hash[:12], mono=True))
+        found += [Fact(name.replace("_", " "), str(value)) for name, value in job.parameters.items() if value]
+        return tuple(found)
+
+
+async def read_job_parts(store: AsyncConnection, board: Dashboard, job: JobRecord) -> JobParts:
+    """The parts of a job's page: its steps and the end of its log up to the record's last event."""
+    after = max(0, job.last_seq - LINES)
+    events = await read_events(store, job.id, after=after)
+    lines = log_lines([event for event in events if event.seq <= job.last_seq])
+    return JobParts(
+        job,
+        await read_steps(store, job.id),
+        lines,
+        after,
+        1 if job.state != "queued" else await live_workers(store),
+        datetime.now(UTC),
+    )
+
+
+async def job_messages(board: Dashboard, job_id: int, after: int) -> AsyncGenerator[Message]:
+    """What a job's stream sends: all that came since the last time, in one message; at the end the outcome."""
+    events = board.feed.follow(job_id, after=after)
+    upcoming: asyncio.Task[Event | None] | None = None
+    try:
+        while True:
+            upcoming = upcoming or asyncio.ensure_future(_next(events))
+            first = await upcoming
+            upcoming = None
+            if first is None:
+                # Nothing more comes: the server stops, or the reader lost only the word that the job has ended.
+                if (await patiently(partial(_read_job, board, job_id))).finished:
+                    yield Message("", event="job-end")
+                return
+            batch = [first]
+            while len(batch) < BATCH:
+                upcoming = asyncio.ensure_future(_next(events))
+                # What is in memory already comes at once; what is not is waited for in the next round.
+                await asyncio.sleep(0)
+                if not upcoming.done() or upcoming.result() is None:
+                    break
+                batch.append(cast(Event, upcoming.result()))
+                upcoming = None
+            html, finished = await _render(board, job_id, batch)
+            yield Message(html, id=batch[-1].seq)
+            if finished:
+                yield Message("", event="job-end")
+                return
+    finally:
+        if upcoming is not None:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
+        await events.aclose()
+
+
+async def _next(events: AsyncGenerator[Event]) -> Event | None:
+    return await anext(events, None)
+
+
+async def _render(board: Dashboard, job_id: int, batch: Sequence[Event]) -> tuple[str, bool]:
+    """The batch as it is sent, made once for all readers that have the same one."""
+    key = (job_id, batch[0].seq, batch[-1].seq)
+    return await board.shared.once(key, lambda: _render_anew(board, job_id, batch))
+
+
+async def _render_anew(board: Dashboard, job_id: int, batch: Sequence[Event]) -> tuple[str, bool]:
+    lines = log_lines(batch)
+    if all(event.kind == "log" for event in batch):
+        return log_swap(lines), False
+    parts = await patiently(partial(_read_parts, board, job_id))
+    finished = parts.job.finished and batch[-1].seq >= parts.job.last_seq
+    return parts.swaps(lines), finished
+
+
+async def _read_job(board: Dashboard, job_id: int) -> JobRecord:
+    async with board.store.connect() as store:
+        return await read_job(store, job_id)
+
+
+async def _read_parts(board: Dashboard, job_id: int) -> JobParts:
+    async with board.store.connect() as store:
+        job = await read_job(store, job_id)
+        workers = 1 if job.state != "queued" else await live_workers(store)
+        return JobParts(job, await read_steps(store, job_id), (), 0, workers, datetime.now(UTC))
+
+
+def log_lines(events: Sequence[Event]) -> tuple[LogLine, ...]:
+    """The events that are lines of the log: what was said, steps, statements."""
+    return tuple(
+        LogLine(event.seq, event.at, _level(event), _text(event)) for event in events if _text(event)
+    )
+
+
+def log_swap(lines: Sequence[LogLine]) -> str:
+    """New lines as a stream sends them."""
+    return swapped("log", "jobs/_log_lines.html", swap="beforeend", lines=lines) if lines else ""
+
+
+def _level(event: Event) -> Any:
+    return "debug" if event.kind == "statement" else LEVELS.get(event.level, "info")
+
+
+def _text(event: Event) -> str:
+    if event.kind == "progress":
+        return ""
+    if event.kind == "step":
+        state = (event.data or {}).get("state", "")
+        return f"Step “{event.text}” {STEP_MARKS.get(state, Mark('unknown', state)).words}"
+    return event.text
+
+
+def _database_state(job: JobRecord) -> str:
+    if not job.mutating:
+        return "The database was only read."
+    return {
+        "succeeded": "The database is as the job says below.",
+        "failed": "The job did not finish.",
+        "cancelled": "The job was stopped.",
+        "not done": "The database is as it was before.",
+        "unknown": "It is not known what state the database is in.",
+    }.get(job.state, "")
+
+
+def _evidence(found: Mapping[str, Any]) -> list[Check]:
+    status: Status = "unknown"
+    lines = []
+    for name, value in found.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        lines.append(
+            Check(Mark(status, name.replace("_", " ").capitalize()), end=words.short(text), account=text)
+        )
+    return lines

@@ -1,0 +1,220 @@
+"""`/jobs`: one job, live; its log as text; cancelling it; the list of all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
+
+from web.access import audit
+from web.access.permissions import may, visible_projects
+from web.access.requests import csrf_token, signed_in
+from web.dashboard import LARGEST, Board, Dashboard, Id, OneJob, Store, Text, Who, on_job
+from web.jobs.cancel import cancel
+from web.jobs.kind import FINISHED
+from web.jobs.reading import JobRecord, list_jobs, read_events
+from web.pages import addresses, words
+from web.pages.job_live import job_messages, read_job_parts
+from web.pages.presenting import job_row, job_title, ref
+from web.pages.render import partial
+from web.pages.shell import Framed, go_to, is_swap
+from web.pages.streams import resume_after, stream_response
+from web.pages.views.jobs import Cancellation, JobFilter, JobList
+from web.pages.views.marks import EnvironmentRef, Link, Option, Pages
+
+router = APIRouter()
+
+#: Jobs on one page of the list.
+PAGE = 50
+
+
+@router.get("/jobs", dependencies=[signed_in()])
+async def index(
+    board: Board,
+    store: Store,
+    frame: Framed,
+    project: Text = "",
+    kind: Text = "",
+    state: str = "",
+    before: Id | None = None,
+) -> HTMLResponse:
+    """The list, newest first; mere looks only where they are asked for."""
+    visible = visible_projects(frame.who, board.configuration.projects)
+    kinds = [kind] if kind else [each.name for each in board.kinds.all if each.name != "observe"]
+    found = await list_jobs(
+        store,
+        project=project or None,
+        projects=visible,
+        kinds=kinds,
+        states=_states(state),
+        before=before,
+        limit=PAGE + 1,
+    )
+    tiers = environments(board)
+    rows = found[:PAGE]
+    filters = {"project": project, "kind": kind, "state": state}
+    view = JobList(
+        rows=tuple(job_row(each, board.kinds, tiers) for each in rows),
+        filter=JobFilter(
+            kinds=_options(kind, [(each.name, each.title) for each in board.kinds.all], "All kinds"),
+            projects=_options(
+                project, [(name, board.configuration.project(name).title) for name in visible], "All projects"
+            ),
+            states=_options(state, [("open", "Not finished"), ("bad", "Failed or unknown")], "All states"),
+        ),
+        pages=Pages(
+            words.plural(len(rows), "job"),
+            newer=addresses.jobs(**filters) if before else None,
+            older=addresses.jobs(**filters, before=rows[-1].id) if len(found) > PAGE else None,
+        ),
+        filtered=bool(project or kind or state),
+    )
+    return frame.show("jobs/index.html", view, here="Jobs", section="jobs")
+
+
+@router.get("/jobs/{job}", dependencies=[on_job("view")])
+async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLResponse:
+    """One job."""
+    environment = environment_ref(board, job)
+    parts = await read_job_parts(store, board, job)
+    can_cancel = not job.finished and may(frame.who, "cancel", job.project)
+    return frame.show(
+        "jobs/show.html",
+        parts.page(job_title(job, board.kinds), environment, can_cancel=can_cancel),
+        here=f"Job {job.id}",
+        section="jobs",
+        crumbs=(
+            Link("Overview", addresses.overview()),
+            Link(job.project, addresses.project(job.project)),
+            Link(job.environment, environment.path),
+        ),
+        project=job.project,
+        environment=environment,
+        tier=environment.tier,
+        stream=None if job.finished else addresses.job_stream(job.id, job.last_seq),
+        stream_ends_on="job-end",
+    )
+
+
+@router.get("/jobs/{job}/stream", dependencies=[on_job("view")])
+async def stream(
+    request: Request,
+    board: Board,
+    who: Who,
+    job: OneJob,
+    after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
+) -> Response:
+    """What happens to the job after an event's number."""
+    messages = job_messages(board, job.id, resume_after(request, after))
+    return stream_response(board, who, "view", job.project, messages)
+
+
+@router.get("/jobs/{job}/log", dependencies=[on_job("view")])
+async def log(board: Board, job: OneJob) -> StreamingResponse:
+    """The whole log as plain text."""
+    return StreamingResponse(
+        _lines(board, job.id),
+        media_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="job-{job.id}.log"'},
+    )
+
+
+@router.get("/jobs/{job}/cancellation", dependencies=[on_job("cancel")])
+async def ask_cancellation(
+    request: Request,
+    board: Board,
+    frame: Framed,
+    job: OneJob,
+    token: Annotated[str, Depends(csrf_token)],
+) -> HTMLResponse:
+    """The question before a job is cancelled."""
+    environment = environment_ref(board, job)
+    view = Cancellation(
+        number=job.id,
+        environment=environment,
+        title=job_title(job, board.kinds),
+        account=_what_cancelling_does(job),
+        back=Link("Let it run", addresses.job(job.id)),
+    )
+    if is_swap(request):
+        return HTMLResponse(partial("dialogs/_cancel_dialog.html", cancel=view, csrf_token=token))
+    return frame.show(
+        "dialogs/cancel.html",
+        view,
+        here="Cancel",
+        section="jobs",
+        crumbs=(Link("Jobs", addresses.jobs()), Link(f"Job {job.id}", addresses.job(job.id))),
+        tier=environment.tier,
+    )
+
+
+@router.post("/jobs/{job}/cancellation", dependencies=[on_job("cancel")])
+async def request_cancellation(request: Request, board: Board, who: Who, job: OneJob) -> Response:
+    """Ask for the job's end."""
+    async with board.store.begin() as store:
+        await cancel(store, job.id, requested_by=who.name)
+        await audit.append(
+            store,
+            actor=who.actor,
+            action="cancel",
+            object=job.label,
+            detail={"job": job.id, "kind": job.kind},
+        )
+    board.overviews.forget()
+    return go_to(request, addresses.job(job.id))
+
+
+def environments(board: Dashboard) -> dict[str, EnvironmentRef]:
+    """The configured environments by label."""
+    return {
+        each.label: ref(each)
+        for project in board.configuration.projects.values()
+        for each in project.environments.values()
+    }
+
+
+def environment_ref(board: Dashboard, job: JobRecord) -> EnvironmentRef:
+    """The job's environment; one that is no longer configured keeps its name."""
+    return environments(board).get(job.label, EnvironmentRef(job.project, job.environment, "development"))
+
+
+def _what_cancelling_does(job: JobRecord) -> str:
+    if job.state == "queued":
+        return "It has not begun. Nothing is changed."
+    said = "What runs is ended within ten seconds, and the job ends in its true state. "
+    return said + (
+        "What a transaction had not committed is rolled back; what was committed stays."
+        if job.mutating
+        else "It only reads, so nothing is left behind."
+    )
+
+
+def _states(chosen: str) -> tuple[str, ...] | None:
+    if chosen == "open":
+        return ("queued", "running", "cancelling", "interrupted")
+    return tuple(FINISHED - {"succeeded", "cancelled"}) if chosen == "bad" else None
+
+
+def _options(chosen: str, choices: list[tuple[str, str]], every: str) -> tuple[Option, ...]:
+    return (
+        Option("", every, not chosen),
+        *(Option(value, words, value == chosen) for value, words in choices),
+    )
+
+
+async def _lines(board: Dashboard, job: int) -> AsyncIterator[str]:
+    seq = 0
+    while True:
+        async with board.store.connect() as store:
+            events = await read_events(store, job, after=seq, limit=1000)
+        if not events:
+            return
+        seq = events[-1].seq
+        yield "".join(
+            f"{event.at.astimezone(UTC).isoformat(timespec='milliseconds')} {event.level:<7} {event.kind:<9} {text}\n"
+            for event in events
+            if (text := event.text.replace("\n", "\n    "))
+        )

@@ -1,0 +1,268 @@
+"""`/` and `/stream`: every environment at a glance, live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from web.access.permissions import Principal, may
+from web.access.requests import signed_in
+from web.config import Tier
+from web.dashboard import Board, Dashboard, Store, Who
+from web.errors import NotFound
+from web.inspection import overview as inspection
+from web.inspection.gate import backup_needed
+from web.jobs.patience import patiently
+from web.operations.starting import Wish, start_job
+from web.pages import addresses
+from web.pages.presenting import backup_mark, ref, running_job, second_mark, track, verdict_mark
+from web.pages.question import choose
+from web.pages.render import swapped
+from web.pages.shell import FreshlyFramed, go_to, now, project_mark, rail_mark, running_jobs, seen_by
+from web.pages.streams import Message, stream_response
+from web.pages.views.marks import Action, EnvironmentRef, Link, Mark, Status
+from web.pages.views.overview import AttentionItem, Cell, Filter, Matrix, Overview, ProjectRow
+
+router = APIRouter()
+
+TIERS: tuple[Tier, ...] = ("development", "staging", "production")
+#: From so many environments on each gets one line.
+DENSE = 60
+#: What `anext` gives at the end of changes, where None means that everything may have changed.
+_ENDED: Any = object()
+#: From so many environments on there is a filter.
+FILTERED = 12
+
+
+@router.get("/", dependencies=[signed_in()])
+async def show(board: Board, store: Store, frame: FreshlyFramed, q: str = "", only: str = "") -> HTMLResponse:
+    """The overview."""
+    moment = now()
+    found = frame.overview
+    cells = [cell for row in found.rows for cell in row.cells.values()]
+    hurting = {each.environment.label for each in found.attention if each.environment}
+    rows = tuple(
+        row
+        for each in found.rows
+        if (row := _row(each, board, moment, text=q.strip().lower(), only=hurting if only else None))
+    )
+    shown = sum(len(column) for row in rows for column in row.columns)
+    view = Overview(
+        project_count=len(found.rows),
+        environment_count=len(cells),
+        attention=tuple(attention_item(each) for each in found.attention),
+        matrix=Matrix(TIERS, rows, dense=len(cells) > DENSE),
+        question=await choose(store, board, frame.who, found, fresh=True),
+        check_all=_check_all(frame.who, found),
+        filter=Filter(q, bool(only), f"{shown} of {len(cells)} environments" if q or only else "")
+        if len(cells) >= FILTERED or q or only
+        else None,
+        observed_at=min(
+            (
+                cell.record.observation.observed_at
+                for cell in cells
+                if cell.record and cell.record.observation
+            ),
+            default=None,
+        ),
+        config_file=str(board.configuration.file) if board.configuration.file else None,
+    )
+    return frame.show(
+        "overview/show.html",
+        view,
+        here="Overview",
+        section="overview",
+        stream=addresses.overview_stream(seen=frame.mark),
+    )
+
+
+@router.post("/observations", dependencies=[signed_in()])
+async def check_all(request: Request, board: Board, who: Who) -> Response:
+    """Ask for a fresh look at every environment that the person may look at."""
+    for project in board.configuration.projects.values():
+        if may(who, "observe", project.name):
+            for environment in project.environments.values():
+                wish = Wish("observe")
+                await start_job(
+                    board.store, board.configuration, board.kinds, environment, who, wish, key=board.key
+                )
+    board.overviews.forget()
+    return go_to(request, addresses.overview())
+
+
+@router.get("/stream", dependencies=[signed_in()])
+async def stream(board: Board, who: Who, project: str = "", seen: str = "") -> Response:
+    """Changed cells, what needs attention, the navigation's marks; of one project where its page asks."""
+    if project and not may(who, "view", project):
+        raise NotFound(f"There is no project “{project}”.")
+    return stream_response(board, who, "view", project or None, _changes(board, who, project, seen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the page that is swapped by itself; equal parts look alike."""
+
+    id: str
+    template: str
+    #: Hashable ones.
+    values: tuple[tuple[str, Any], ...]
+
+
+@lru_cache(maxsize=5000)
+def _render(part: _Part) -> str:
+    # Once for all readers. An age in it may be old when it is sent again: the page counts on by itself.
+    return swapped(part.id, part.template, **dict(part.values))
+
+
+async def _changes(board: Dashboard, who: Principal, project: str, seen: str) -> AsyncGenerator[Message]:
+    changes = board.feed.changes()
+    # It hears from now on, so that nothing falls between the page and its stream.
+    upcoming = asyncio.ensure_future(anext(changes, _ENDED))
+    kept = board.overviews.kept(seen)
+    before = _parts(board, seen_by(who, kept), project) if kept else {}
+    try:
+        while True:
+            read = await patiently(board.overviews.fresh_for_streams)
+            parts = _parts(board, seen_by(who, read.overview), project)
+            changed = [part for key, part in parts.items() if before.get(key) != part]
+            before = parts
+            if changed:
+                yield Message("".join(_render(part) for part in changed))
+            if await upcoming is _ENDED:
+                return
+            upcoming = asyncio.ensure_future(anext(changes, _ENDED))
+    finally:
+        upcoming.cancel()
+        await asyncio.gather(upcoming, return_exceptions=True)
+        await changes.aclose()
+
+
+def _parts(board: Dashboard, found: inspection.Overview, project: str) -> dict[str, _Part]:
+    """The swappable parts of the page by element id: of the overview, or of one project's page."""
+    moment = now()
+    dense = not project and sum(len(row.cells) for row in found.rows) > DENSE
+    parts: list[_Part] = []
+    for row in found.rows:
+        name = row.project.name
+        is_open = name == project or len(found.rows) == 1
+        if not is_open:
+            parts.append(_rail(project_mark(row), name))
+        if project and not is_open:
+            continue
+        tiers = Counter(cell.environment.tier for cell in row.cells.values())
+        for each in row.cells.values():
+            tier, environment = each.environment.tier, each.environment.name
+            cell = cell_view(each, row, board, moment)
+            named = bool(project) or tiers[tier] > 1 or environment != tier
+            values = (("cell", cell), ("dense", dense), ("named", named))
+            parts.append(_Part(cell.id, "overview/_cell.html", values))
+            if is_open:
+                parts.append(_rail(rail_mark(each.record, each.verdict), name, environment))
+    if not project:
+        items = tuple(attention_item(each) for each in found.attention)
+        parts.append(_Part("attention", "overview/_attention.html", (("items", items),)))
+    running = (("running", running_jobs(found)),)
+    parts.append(_Part("rail-running", "shell/_running.html", running))
+    return {part.id: part for part in parts}
+
+
+def _rail(mark: Mark, *names: str) -> _Part:
+    key = addresses.element_id("rail", *names)
+    return _Part(key, "shell/_rail_mark.html", (("id", key), ("mark", mark)))
+
+
+def _row(
+    row: inspection.Row, board: Dashboard, moment: datetime, *, text: str, only: set[str] | None
+) -> ProjectRow | None:
+    cells = [
+        cell
+        for cell in row.cells.values()
+        if (not text or text in cell.environment.label.lower() or text in row.project.title.lower())
+        and (only is None or cell.environment.label in only)
+    ]
+    if not cells and (text or only is not None):
+        return None
+    history = row.source.history if row.source else None
+    majors = sorted(
+        {
+            f"{cell.record.observation.major}"
+            for cell in row.cells.values()
+            if cell.record and cell.record.observation and cell.record.observation.major
+        }
+    )
+    count = f"{len(history)} revisions" if history else "history not read"
+    return ProjectRow(
+        row.project.name,
+        row.project.title,
+        " · ".join([count, *([f"PostgreSQL {', '.join(majors)}"] if majors else [])]),
+        tuple(
+            tuple(cell_view(each, row, board, moment) for each in cells if each.environment.tier == tier)
+            for tier in TIERS
+        ),
+        problem=Mark("warn", row.source.error["title"]) if row.source and row.source.error else None,
+    )
+
+
+def cell_view(cell: inspection.Cell, row: inspection.Row, board: Dashboard, moment: datetime) -> Cell:
+    """One environment at a glance."""
+    record, verdict = cell.record, cell.verdict
+    observation = record.observation if record else None
+    history = row.source.history if row.source else None
+    job = record.job if record else None
+    return Cell(
+        environment=ref(cell.environment),
+        mark=verdict_mark(verdict),
+        revisions=verdict.revisions,
+        heads=verdict.heads if verdict.heads != verdict.revisions else (),
+        track=track(verdict, len(history) if history else 0),
+        also=second_mark(verdict, observation),
+        build=f"build #{record.build.number}" if record and record.build else None,
+        backup=backup_mark(cell.environment, record, backup_needed(cell.environment), moment),
+        job=running_job(job, board.kinds) if job and job.kind != "observe" else None,
+        reason=verdict.reason if verdict.standing in ("unreachable", "not known") else None,
+        observed_at=observation.observed_at if observation else None,
+    )
+
+
+def attention_item(each: inspection.Attention) -> AttentionItem:
+    """One line of what needs a person, with where to go."""
+    if each.environment is None:
+        link = Link("Open project", addresses.project(each.project.name))
+        subject = each.project.title
+    else:
+        subject = f"{each.environment.project} / {each.environment.name}"
+        link = _where_to(each, ref(each.environment))
+    return AttentionItem(
+        Mark(cast(Status, each.status), each.sentence),
+        subject,
+        each.sentence,
+        each.detail,
+        link,
+    )
+
+
+def _where_to(each: inspection.Attention, environment: EnvironmentRef) -> Link:
+    if each.job_id is not None:
+        return Link(f"Open job {each.job_id}", addresses.job(each.job_id))
+    words, tab = {
+        "unreachable": ("See error", ""),
+        "history": ("See migrations", "migrations"),
+        "pending": ("See migrations", "migrations"),
+        "drift": ("Compare", "drift"),
+        "backup": ("See backups", "backups"),
+    }.get(each.hurt, ("Open", ""))
+    return Link(words, addresses.environment(environment.project, environment.name, tab))
+
+
+def _check_all(who: Principal, found: inspection.Overview) -> Action | None:
+    if not any(may(who, "observe", row.project.name) for row in found.rows):
+        return None
+    return Action("Check all now", addresses.observations(), "refresh-cw", method="post")

@@ -1,0 +1,135 @@
+"""From what inspection and jobs answer to the small values that all pages share. No page of its own, no queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import cast
+
+from web.config import Environment
+from web.errors import CleanStartError
+from web.inspection.gate import Condition
+from web.inspection.observation import JobGlance, Observation, Record
+from web.inspection.verdict import Verdict
+from web.jobs.kind import Kinds
+from web.jobs.reading import JobRecord
+from web.pages import addresses, words
+from web.pages.views.errors import ErrorView
+from web.pages.views.jobs import JobRow
+from web.pages.views.marks import JOB_MARKS, Check, EnvironmentRef, Link, Mark, Status, Track
+from web.pages.views.overview import RunningJob
+
+
+def ref(environment: Environment) -> EnvironmentRef:
+    """An environment as pages name it."""
+    return EnvironmentRef(environment.project, environment.name, environment.tier)
+
+
+def verdict_mark(verdict: Verdict) -> Mark:
+    """A verdict in two or three words."""
+    return Mark(cast(Status, verdict.status), verdict.words)
+
+
+def second_mark(verdict: Verdict, observation: Observation | None) -> Mark | None:
+    """The condition that holds besides the verdict and matters most: drift, or the next verdict."""
+    if observation is not None and observation.reachable and observation.drift.state == "drifted":
+        return Mark("drift", observation.drift.words)
+    also = [each for each in verdict.also if each != "in sync"]
+    if also:
+        return Mark("warn", also[0][0].upper() + also[0][1:])
+    return None
+
+
+def track(verdict: Verdict, total: int) -> Track | None:
+    """Where a database stands on the line to the head; None: nobody knows."""
+    if verdict.standing in ("unreachable", "not known", "never migrated") and not verdict.pending:
+        return None
+    if verdict.unknown:
+        return Track(applied=0, lost=True)
+    return Track(
+        applied=max(0, total - len(verdict.pending)), pending=len(verdict.pending), ahead=len(verdict.beyond)
+    )
+
+
+def backup_mark(environment: Environment, record: Record | None, needed: bool, now: datetime) -> Mark | None:
+    """The newest backup, and whether the environment's rule is met."""
+    newest = record.backup if record else None
+    if newest is None:
+        return Mark("warn", "no backup") if needed else Mark("queued", "no backup")
+    proven = newest.verified_created_at
+    if needed and (proven is None or now - proven > environment.backup.max_age):
+        said = "not verified" if proven is None else "overdue"
+        return Mark("warn", f"backup {words.age(newest.created_at, now)}, {said}")
+    return Mark("ok", f"backup {words.age(newest.created_at, now)}")
+
+
+def running_job(job: JobGlance | None, kinds: Kinds) -> RunningJob | None:
+    """An unfinished job as a cell shows it."""
+    if job is None:
+        return None
+    mark = JOB_MARKS.get(job.state, Mark("unknown", job.state))
+    kind = kinds.by_name.get(job.kind)
+    percent = words.percent(job.done, job.total) if job.done is not None and job.total else None
+    title = kind.title if kind else job.kind
+    said = f"{title}, {mark.words.lower()}" if job.state != "running" else title
+    return RunningJob(job.id, f"{said}, {percent} %" if percent is not None else said, percent, mark)
+
+
+def job_title(job: JobRecord, kinds: Kinds) -> str:
+    """What a job is called: `Backup of clinic/production`."""
+    kind = kinds.by_name.get(job.kind)
+    return f"{kind.title if kind else job.kind} of {job.label}"
+
+
+def job_row(job: JobRecord, kinds: Kinds, tiers: Mapping[str, EnvironmentRef]) -> JobRow:
+    """A job in a list; `tiers` are the configured environments by label."""
+    known = tiers.get(job.label)
+    kind = kinds.by_name.get(job.kind)
+    seconds = None
+    if job.started_at is not None:
+        seconds = ((job.finished_at or datetime.now(UTC)) - job.started_at).total_seconds()
+    return JobRow(
+        number=job.id,
+        mark=JOB_MARKS.get(job.state, Mark("unknown", job.state)),
+        what=kind.title if kind else job.kind,
+        environment=known or EnvironmentRef(job.project, job.environment, "development"),
+        requested_by=job.requested_by,
+        requested_at=job.requested_at,
+        started_at=job.started_at,
+        seconds=seconds,
+    )
+
+
+def check(condition: Condition, *, warning: bool = False, now: datetime | None = None) -> Check:
+    """A condition of a gate; `warning` is one that does not hold anything back here."""
+    status: Status = {"met": "ok", "not met": "blocked", "not known": "unknown"}[condition.state]  # type: ignore[assignment]
+    if warning and condition.state == "not met":
+        status = "warn"
+    end = condition.detail
+    if end and now is not None:
+        end = _moment(end, now)
+    return Check(Mark(status, condition.title), end=end or None, account=condition.way or None)
+
+
+def _moment(text: str, now: datetime) -> str:
+    """A time of the store's in people's words; any other text as it is."""
+    try:
+        return words.ago(datetime.fromisoformat(text), now)
+    except (ValueError, TypeError):
+        return text
+
+
+def error_view(error: CleanStartError) -> ErrorView:
+    """An expected error with the links that lead on."""
+    links: tuple[Link, ...] = ()
+    job = getattr(error, "job_id", None)
+    if job is not None:
+        links = (Link(f"Open job {job}", addresses.job(job)),)
+    return ErrorView(error.status, error.title, str(error), error.hint, links=links)
+
+
+def stored_error(stored: Mapping[str, str], status: int = 503) -> ErrorView:
+    """An error as an observation or a history keeps it."""
+    return ErrorView(
+        status, stored.get("title", "It failed"), stored.get("message", ""), stored.get("hint", "")
+    )

@@ -1,0 +1,74 @@
+"""`/projects/{p}`: one project, its environments, builds, jobs and source."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from web.dashboard import Board, InProject, Store, in_project
+from web.errors import SeveralHeads
+from web.jobs.reading import list_jobs
+from web.pages import addresses
+from web.pages.builds import build_rows, register_command
+from web.pages.jobs import environments
+from web.pages.overview import cell_view
+from web.pages.presenting import error_view, job_row, stored_error
+from web.pages.shell import FreshlyFramed, now
+from web.pages.views.marks import Fact, Link, Mark
+from web.pages.views.project import ProjectPage
+
+router = APIRouter()
+
+
+@router.get("/projects/{project}", dependencies=[in_project("view")])
+async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProject) -> HTMLResponse:
+    """One project."""
+    row = next(each for each in frame.overview.rows if each.project.name == project.name)
+    history = row.source.history if row.source else None
+    kinds = [each.name for each in board.kinds.all if each.name != "observe"]
+    jobs = await list_jobs(store, project=project.name, kinds=kinds, limit=8)
+    tool = project.alembic
+    records = {(project.name, name): cell.record for name, cell in row.cells.items()}
+    facts = [
+        Fact("Folder", str(project.source), mono=True),
+        Fact("Migration tool", "Alembic"),
+        Fact("Configuration", str(tool.config), mono=True),
+        Fact("Interpreter", str(tool.python), mono=True),
+    ]
+    if history is not None:
+        facts.append(Fact("Migrations", str(len(history))))
+        facts.append(
+            Fact("Head", history.heads[0], mono=True)
+            if len(history.heads) == 1
+            else Fact("Heads", mark=Mark("blocked", ", ".join(history.heads) or "none"))
+        )
+    if tool.prelude:
+        facts.append(
+            Fact("Prelude", str(tool.prelude.sql or " ".join(tool.prelude.command or ())), mono=True)
+        )
+    if row.source:
+        facts.append(Fact("Read", moment=row.source.read_at))
+    refusals = [stored_error(row.source.error, 422)] if row.source and row.source.error else []
+    if history is not None and len(history.branch_heads) > 1:
+        refusals.append(error_view(SeveralHeads(history.branch_heads)))
+    moment = now()
+    view = ProjectPage(
+        name=project.name,
+        title=project.title,
+        facts=tuple(facts),
+        cells=tuple(cell_view(cell, row, board, moment) for cell in row.cells.values()),
+        builds=await build_rows(store, board, project, limit=6, records=records),
+        jobs=tuple(job_row(each, board.kinds, environments(board)) for each in jobs),
+        command=register_command(project.name),
+        refusals=tuple(refusals),
+        problems=history.problems if history else (),
+    )
+    return frame.show(
+        "projects/show.html",
+        view,
+        here=project.title,
+        section="project",
+        crumbs=(Link("Overview", addresses.overview()),),
+        project=project.name,
+        stream=addresses.overview_stream(project.name, frame.mark),
+    )

@@ -1,0 +1,137 @@
+"""`/question`: is this build ready for that environment? The box on the overview and a page of its own."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.access.permissions import Principal
+from web.access.requests import signed_in
+from web.config import Project
+from web.dashboard import Board, Dashboard, Store
+from web.errors import NotFound
+from web.inspection.builds import Answer as Reply
+from web.inspection.builds import answer, read_numbers
+from web.inspection.overview import Overview
+from web.pages import addresses
+from web.pages.presenting import verdict_mark
+from web.pages.render import partial
+from web.pages.shell import Framed, is_swap
+from web.pages.views.marks import Link, Mark, Option
+from web.pages.views.overview import Answer, Question
+
+router = APIRouter()
+
+
+@router.get("/question", dependencies=[signed_in()])
+async def ask(
+    request: Request,
+    board: Board,
+    store: Store,
+    frame: Framed,
+    project: str = "",
+    build: str = "",
+    environment: str = "",
+) -> HTMLResponse:
+    """The question box with its answer."""
+    question = await choose(store, board, frame.who, frame.overview, project, build, environment)
+    if question is None:
+        raise NotFound("There is nothing to ask about yet.", hint="Add a project to cleanstart.toml.")
+    if is_swap(request):
+        return HTMLResponse(partial("overview/_question.html", question=question))
+    return frame.show(
+        "overview/question.html",
+        question,
+        here="Question",
+        section="overview",
+        crumbs=(Link("Overview", addresses.overview()),),
+    )
+
+
+async def choose(
+    store: AsyncConnection,
+    board: Dashboard,
+    who: Principal,
+    found: Overview,
+    project: str = "",
+    build: str = "",
+    environment: str = "",
+    *,
+    fresh: bool = False,
+) -> Question | None:
+    """The box as it is chosen; what does not fit (a build of another project) becomes the usual choice.
+
+    `fresh`: the overview was read for this very page, so that its records need not be read again.
+    """
+    projects = {row.project.name: row.project for row in found.rows if row.cells}
+    if not projects:
+        return None
+    chosen = projects.get(project) or next(iter(projects.values()))
+    name = environment if environment in chosen.environments else _furthest(chosen)
+    records = None
+    if fresh:
+        cells = next(row.cells for row in found.rows if row.project is chosen)
+        records = {(chosen.name, each): cell.record for each, cell in cells.items() if cell.record}
+    asked = int(build) if re.fullmatch("[0-9]{1,18}", build) else None
+    numbers = await read_numbers(store, chosen.name, including=asked)
+    number = asked if asked in numbers else numbers[0] if numbers else None
+    names = chosen.name, name
+    reply = await answer(
+        store, board.configuration, *names, number, histories=board.histories, records=records
+    )
+    return Question(
+        projects=tuple(Option(each.name, each.title, each is chosen) for each in projects.values()),
+        builds=tuple(Option(str(each), f"#{each}", each == number) for each in numbers),
+        environments=tuple(Option(each, each, each == name) for each in chosen.environments),
+        answer=Answer(
+            mark=answer_mark(reply),
+            account=answer_account(reply),
+            reasons=tuple(
+                f"{each.title}: {each.detail or each.state}"
+                for each in reply.gate.closed_by
+                if each.name not in ("nothing pending", "looked at")
+            ),
+            observed_at=reply.observation.observed_at if reply.observation else None,
+            link=Link("See all checks", addresses.build(chosen.name, number, name)) if number else None,
+        ),
+    )
+
+
+def answer_mark(reply: Reply) -> Mark:
+    """The answer in one line: yes only when every condition is met."""
+    verdict = reply.verdict
+    if reply.gate.open:
+        return Mark("ok", "Yes: nothing is pending and every check passes")
+    match verdict.standing:
+        case "unreachable" | "not known" | "unknown revision":
+            return Mark(verdict_mark(verdict).status, f"Could not tell: {verdict.words.lower()}")
+        case "in sync":
+            failing = reply.gate.closed_by[0].title
+            return Mark("warn", f"Nothing is pending, but a check does not pass: {failing}")
+        case "pending" | "never migrated":
+            count = len(verdict.pending)
+            return Mark("pending", f"Not yet: {count} migration{'s are' if count != 1 else ' is'} pending")
+        case _:
+            return Mark(verdict_mark(verdict).status, f"No: {verdict.words.lower()}")
+
+
+def answer_account(reply: Reply) -> str:
+    """What the answer stands on: where the database is and where the build (or the source) ends."""
+    verdict = reply.verdict
+    if verdict.standing not in ("pending", "never migrated", "in sync"):
+        return verdict.sentence
+    name = reply.environment.name
+    at = ", ".join(verdict.revisions) or "no revision"
+    expects = f"build {reply.build.label}" if reply.build else "the source"
+    return (
+        f"{name[0].upper()}{name[1:]} is at {at}; {expects} ends at {', '.join(verdict.heads) or 'nothing'}."
+    )
+
+
+def _furthest(project: Project) -> str:
+    """The environment that people ask about most: production, else the last one."""
+    production = [each.name for each in project.environments.values() if each.tier == "production"]
+    return production[0] if production else list(project.environments)[-1]

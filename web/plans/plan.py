@@ -1,0 +1,146 @@
+"""A plan: what applying the pending migrations executes, as a rehearsal saw it. The shape of `plan.content`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from web.plans.hazards import Hazard, hazards_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStatement:
+    """One statement, without the values that were bound to it."""
+
+    sql: str
+    #: False: it commits by itself and cannot be undone.
+    in_transaction: bool
+    #: How long it took in the scratch database, which holds no rows.
+    seconds: float
+    hazards: tuple[Hazard, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "sql": self.sql,
+            "in_transaction": self.in_transaction,
+            "seconds": self.seconds,
+            "hazards": [hazard.to_json() for hazard in self.hazards],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMigration:
+    """A pending migration with what it executed."""
+
+    revision: str
+    message: str
+    statements: tuple[PlannedStatement, ...]
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """All of its statements' hazards, each once."""
+        return tuple(dict.fromkeys(hazard for each in self.statements for hazard in each.hazards))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "revision": self.revision,
+            "message": self.message,
+            "statements": [statement.to_json() for statement in self.statements],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalFailure:
+    """Where a rehearsal stopped."""
+
+    revision: str | None
+    message: str
+    sqlstate: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"revision": self.revision, "message": self.message, "sqlstate": self.sqlstate}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rehearsed statements of a migrate; `hash` binds what was shown to what runs."""
+
+    from_revisions: tuple[str, ...]
+    to_revisions: tuple[str, ...]
+    migrations: tuple[PlannedMigration, ...]
+    #: Digest of each pending migration's file, by revision.
+    files: Mapping[str, str]
+    failure: RehearsalFailure | None = None
+    #: What a rehearsal in a database without rows cannot show.
+    not_exercised: tuple[str, ...] = ()
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def succeeded(self) -> bool:
+        return self.failure is None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over where it goes from and to, the files, and every statement in order."""
+        content = {
+            "from": sorted(self.from_revisions),
+            "to": sorted(self.to_revisions),
+            "files": dict(self.files),
+            "statements": [
+                [migration.revision, [statement.sql for statement in migration.statements]]
+                for migration in self.migrations
+            ],
+            "failure": self.failure.to_json() if self.failure else None,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def statements(self) -> int:
+        return sum(len(migration.statements) for migration in self.migrations)
+
+    def to_json(self) -> dict[str, Any]:
+        """What is stored; `inspection.gate` reads `succeeded`, `files` and `failure` of it."""
+        return {
+            "succeeded": self.succeeded,
+            "failure": self.failure.to_json() if self.failure else None,
+            "files": dict(self.files),
+            "migrations": [migration.to_json() for migration in self.migrations],
+            "not_exercised": list(self.not_exercised),
+        }
+
+
+def plan_from_json(
+    from_revisions: list[str], to_revisions: list[str], content: Mapping[str, Any], made_at: datetime
+) -> Plan:
+    """A stored plan as a value."""
+    failure = content["failure"]
+    return Plan(
+        from_revisions=tuple(from_revisions),
+        to_revisions=tuple(to_revisions),
+        migrations=tuple(
+            PlannedMigration(
+                each["revision"],
+                each["message"],
+                tuple(
+                    PlannedStatement(
+                        one["sql"],
+                        one["in_transaction"],
+                        one["seconds"],
+                        hazards_from_json(one["hazards"]),
+                    )
+                    for one in each["statements"]
+                ),
+            )
+            for each in content["migrations"]
+        ),
+        files=content["files"],
+        failure=RehearsalFailure(failure["revision"], failure["message"], failure["sqlstate"])
+        if failure
+        else None,
+        not_exercised=tuple(content["not_exercised"]),
+        made_at=made_at,
+    )

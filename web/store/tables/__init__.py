@@ -1,0 +1,74 @@
+"""The store's tables: what the dashboard remembers. Queries stand where their answer is used.
+
+`migrations/` holds the history of this schema; Procrastinate's own tables live beside these.
+Times are UTC. Sizes are bytes. JSON columns hold values that one module writes and reads whole.
+"""
+
+from web.store.tables.access import (
+    ApiTokenRow,
+    AuditEntryRow,
+    RoleGrantRow,
+    SessionRow,
+    SignInFailureRow,
+    SigningKeyRow,
+    UserRow,
+)
+from web.store.tables.backups import BackupRow
+from web.store.tables.builds import ApprovalRow, BuildRow, DeploymentRow, PlanRow
+from web.store.tables.declarative import Base
+from web.store.tables.environments import (
+    AppliedRevisionRow,
+    DriftRow,
+    EnvironmentRow,
+    EnvironmentStateRow,
+    ExpectedSchemaRow,
+    HistoryRow,
+    ObservationRow,
+    SchemaSnapshotRow,
+)
+from web.store.tables.jobs import (
+    FENCE,
+    UNFINISHED,
+    IntentRow,
+    JobAttemptRow,
+    JobEventRow,
+    JobRow,
+    JobStepRow,
+    JobTargetRow,
+    ReceiptRow,
+    WorkerRow,
+)
+
+__all__ = [
+    "FENCE",
+    "UNFINISHED",
+    "ApiTokenRow",
+    "AppliedRevisionRow",
+    "ApprovalRow",
+    "AuditEntryRow",
+    "BackupRow",
+    "Base",
+    "BuildRow",
+    "DeploymentRow",
+    "DriftRow",
+    "EnvironmentRow",
+    "EnvironmentStateRow",
+    "ExpectedSchemaRow",
+    "HistoryRow",
+    "IntentRow",
+    "JobAttemptRow",
+    "JobEventRow",
+    "JobRow",
+    "JobStepRow",
+    "JobTargetRow",
+    "ObservationRow",
+    "PlanRow",
+    "ReceiptRow",
+    "RoleGrantRow",
+    "SchemaSnapshotRow",
+    "SessionRow",
+    "SignInFailureRow",
+    "SigningKeyRow",
+    "UserRow",
+    "WorkerRow",
+]

@@ -1,0 +1,84 @@
+"""Brings the store to the revision of this version and grants the runtime role what it may do.
+
+Two roles: the owner changes the schema; the runtime role reads and writes rows, but may only
+insert and read the audit trail (SAFETY.md, "audit tampering").
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, LiteralString, cast
+
+import psycopg
+from alembic import command
+from psycopg import sql
+from sqlalchemy import Connection, create_engine
+
+from web.store.database import alembic_config, head, store_url
+
+#: Tables of which the runtime role may not change a row: table → what it may do.
+RESTRICTED: dict[str, LiteralString] = {"audit_entry": "SELECT, INSERT", "alembic_version": "SELECT"}
+
+
+async def upgrade(owner_url: str, runtime_role: str | None = None, *, revision: str = "head") -> str:
+    """Upgrade the store; returns the revision reached. `runtime_role` must exist already.
+
+    Runs the history in one transaction under an advisory lock: two upgrades at once are one after the other.
+    """
+    await asyncio.to_thread(_upgrade, owner_url, runtime_role, revision)
+    return head() if revision == "head" else revision
+
+
+async def downgrade(owner_url: str, revision: str) -> None:
+    """Take the store back to a revision (tests, and a person who knows why)."""
+    await asyncio.to_thread(_downgrade, owner_url, revision)
+
+
+def _upgrade(owner_url: str, runtime_role: str | None, revision: str) -> None:
+    engine = create_engine(store_url(owner_url), hide_parameters=True)
+    try:
+        with engine.connect() as connection:
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+        if runtime_role is not None:
+            with engine.begin() as connection:
+                _grant(connection, runtime_role)
+    finally:
+        engine.dispose()
+
+
+def _downgrade(owner_url: str, revision: str) -> None:
+    engine = create_engine(store_url(owner_url), hide_parameters=True)
+    try:
+        with engine.connect() as connection:
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.downgrade(config, revision)
+    finally:
+        engine.dispose()
+
+
+def _grant(connection: Connection, role: str) -> None:
+    """Grant on everything there is, then take back what the runtime role must not have."""
+    driver = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.dbapi_connection)
+    name = sql.Identifier(role)
+    with driver.cursor() as cursor:
+        cursor.execute("SELECT current_schema(), current_user = %s", (role,))
+        row = cursor.fetchone()
+        assert row is not None
+        schema_name, is_owner = row
+        if is_owner:
+            return
+        schema = sql.Identifier(schema_name)
+        for statement in (
+            "GRANT USAGE ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+            "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
+        ):
+            cursor.execute(sql.SQL(statement).format(schema=schema, role=name))
+        for table, privileges in RESTRICTED.items():
+            qualified = sql.Identifier(schema_name, table)
+            cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(qualified, name))
+            cursor.execute(sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(privileges), qualified, name))

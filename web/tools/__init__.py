@@ -1,0 +1,1 @@
+"""Migration tools behind one small protocol: read a history, read what is applied, upgrade, stamp, replay."""

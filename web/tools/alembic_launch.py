@@ -1,0 +1,169 @@
+"""How the runner is started for a project: which program, with which environment, URL and request."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from web.config import AlembicTool, Project
+from web.errors import OperationFailed, ProgramMissing, SourceInvalid
+from web.postgres.connections import libpq_environment, sqlalchemy_url
+from web.postgres.identity import TargetIdentity
+from web.postgres.urls import secrets_of
+from web.tools import runner
+from web.tools.alembic_settings import config_file, working_directory
+from web.tools.conversation import Run
+from web.tools.events import Acknowledge, OnEvent
+
+_RUNNER = Path(__file__).with_name("alembic_runner.py")
+_SHIM = Path(__file__).with_name("runner_shim")
+_SCHEME = re.compile(r"^(postgres(?:ql)?(?:\+\w+)?)://")
+_ALL = ("head", "heads")
+
+
+async def launch(
+    project: Project,
+    folder: Path,
+    command: str,
+    revisions: Sequence[str | None],
+    *,
+    url: str | None,
+    on_event: OnEvent,
+    flags: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+    identity: TargetIdentity | None = None,
+    step_by_step: bool = False,
+    acknowledge: Acknowledge | None = None,
+    at_time_limit: Callable[[], Awaitable[None]] | None = None,
+    run: Run | None = None,
+) -> Run:
+    """Start the runner, or the project's own command with our hooks in it, and follow it to its end."""
+    tool = project.alembic
+    own = tool.commands.get(command)
+    env = environment(tool, url, (settings or {}).get("application_name", "cleanstart"))
+    if own is None:
+        argv: tuple[str, ...] = (str(_interpreter(tool)), str(_RUNNER))
+    else:
+        argv = found_command(tool, tuple(_filled(own, revisions)))
+        env["PYTHONPATH"] = str(_SHIM)
+    request = {
+        "command": command,
+        "config": str(config_file(folder, tool).absolute()),
+        "section": tool.section,
+        "revisions": list(revisions),
+        "flags": list(flags),
+        "x_arguments": list(tool.x_arguments),
+        "settings": dict(settings or {}),
+        "step_by_step": step_by_step,
+        "identity": None if identity is None else [identity.system_identifier, str(identity.database_oid)],
+    }
+    done = await runner.run(
+        argv,
+        request,
+        url=_url_for(tool, url) if url is not None and own is None else None,
+        env=env,
+        cwd=working_directory(folder, tool),
+        secrets=secrets_of(url) if url is not None else (),
+        time_limit=tool.time_limit,
+        on_event=on_event,
+        acknowledge=acknowledge,
+        at_time_limit=at_time_limit,
+        known=run,
+    )
+    if done.failure is not None and done.failure.kind == "missing":
+        raise ProgramMissing(
+            f"The interpreter {tool.python} has no Alembic ({done.failure.message}).",
+            hint="Install the project's dependencies into it, or name another `python`.",
+        )
+    if not done.hello and not done.timed_out:
+        what = "The project's own command" if own is not None else f"The interpreter {tool.python}"
+        raise OperationFailed(
+            f"{what} ended with exit code {done.exit_code} before our hooks were loaded: "
+            f"{done.stderr_tail.strip() or 'no message'}",
+            hint="It has to be a Python that heeds PYTHONPATH." if own is not None else None,
+        )
+    return done
+
+
+def checkout(project: Project, source: Path | None) -> Path:
+    """The checkout: as given, else the project's own folder."""
+    if source is not None:
+        return source
+    if isinstance(project.source, Path):
+        return project.source
+    raise SourceInvalid(f"The source of {project.name} is a git repository; it has to be checked out first.")
+
+
+def _interpreter(tool: AlembicTool) -> Path:
+    if not os.access(tool.python, os.X_OK):
+        raise ProgramMissing(
+            f"There is no interpreter {tool.python} that can be run.",
+            hint="Name the project's own Python as `python` of its [alembic].",
+        )
+    # Not resolved: a virtual environment is known by the path through which its interpreter is called.
+    return tool.python.absolute()
+
+
+def found_command(tool: AlembicTool, command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command with its program found: first beside the project's interpreter, then on PATH."""
+    path = os.pathsep.join([str(tool.python.absolute().parent), os.environ.get("PATH", os.defpath)])
+    program = shutil.which(command[0], path=path)
+    if program is None:
+        raise ProgramMissing(f"There is no program {command[0]} in the project's environment.")
+    return (program, *command[1:])
+
+
+def _filled(command: Sequence[str], revisions: Sequence[str | None]) -> list[str]:
+    """The project's own command with `{revision}` filled in."""
+    wanted = [revision for revision in revisions if revision is not None]
+    if any("{revision}" in part for part in command) and len(wanted) == 1:
+        return [part.replace("{revision}", wanted[0]) for part in command]
+    if any(revision not in _ALL for revision in wanted):
+        raise OperationFailed(
+            f"The project's own command cannot be told to go to {', '.join(wanted)}.",
+            hint="Write {revision} where the command takes it.",
+        )
+    return list(command)
+
+
+def _url_for(tool: AlembicTool, url: str) -> str:
+    """The URL in the form that the project's env.py expects."""
+    scheme = _SCHEME.match(url)
+    driver = tool.url_driver or (scheme.group(1) if scheme else "postgresql")
+    return sqlalchemy_url(url, "postgresql" if driver == "postgres" else driver)
+
+
+def environment(tool: AlembicTool, url: str | None, application_name: str) -> dict[str, str]:
+    """What the project's code finds in its environment beyond what every program inherits."""
+    binaries = tool.python.absolute().parent
+    env = {
+        "PATH": os.pathsep.join([str(binaries), os.environ.get("PATH", os.defpath)]),
+        # The checkout may be read-only, and it is not ours to write into.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PGAPPNAME": application_name,
+    }
+    if (binaries.parent / "pyvenv.cfg").is_file():
+        env["VIRTUAL_ENV"] = str(binaries.parent)
+    if url is not None:
+        # Certificates reach drivers that take none in their URL through libpq's variables.
+        env |= {name: value for name, value in libpq_environment(url).items() if name.startswith("PGSSL")}
+        if tool.url_variable:
+            env[tool.url_variable] = _url_for(tool, url)
+    return env
+
+
+def session_settings(
+    application_name: str, lock_timeout: str | None, statement_timeout: str | None
+) -> dict[str, str]:
+    return {
+        "application_name": application_name,
+        # A backend whose client is gone ends its statement.
+        "client_connection_check_interval": "2s",
+        **({"lock_timeout": lock_timeout} if lock_timeout else {}),
+        **({"statement_timeout": statement_timeout} if statement_timeout else {}),
+    }

@@ -1,0 +1,266 @@
+"""What the runner reports, turned into events one at a time and in order, and what is known of the run so far."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from web.tools.account import Account, HalfApplied
+from web.tools.events import (
+    AboutToCommit,
+    Acknowledge,
+    Committed,
+    Connected,
+    Finished,
+    Log,
+    OnEvent,
+    Planned,
+    RevisionFinished,
+    RevisionStarted,
+    RolledBack,
+    RunnerEvent,
+    StatementFinished,
+    StatementRefused,
+    StatementStarted,
+)
+
+#: More output than this (characters) is dropped, and that is said.
+MOST_OUTPUT = 2_000_000
+#: A longer line is cut.
+LONGEST_LINE = 10_000
+
+Record = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception in the project's interpreter."""
+
+    #: "missing" (no Alembic there), "foreign" (another database), "import" or "error".
+    kind: str
+    message: str
+    sqlstate: str | None
+    revision: str | None
+    #: `file:line function`, the innermost last.
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTable:
+    """Where Alembic keeps its version rows, as the project's env.py configured it."""
+
+    name: str
+    schema: str | None
+
+
+@dataclass(slots=True)
+class Run:
+    """What is known of a run; complete once it has ended."""
+
+    account: Account = field(default_factory=Account)
+    sessions: list[Connected] = field(default_factory=list)
+    planned: list[str] = field(default_factory=list)
+    finished_revisions: list[RevisionFinished] = field(default_factory=list)
+    #: Version rows that should be there now, and how many times Alembic ran on that table.
+    versions: dict[VersionTable, tuple[str, ...]] = field(default_factory=dict)
+    plans: dict[VersionTable, int] = field(default_factory=dict)
+    #: Migration files as Alembic loaded them (command `history`).
+    migrations: list[Record] = field(default_factory=list)
+    libraries: dict[str, str] = field(default_factory=dict)
+    statements: int = 0
+    failure: Failure | None = None
+    #: Whether our code ever ran in that interpreter.
+    hello: bool = False
+    finished: bool = False
+    timed_out: bool = False
+    exit_code: int | None = None
+    stderr_tail: str = ""
+
+    @property
+    def half_applied(self) -> HalfApplied:
+        return self.account.close()
+
+
+class Conversation:
+    """Turns reports into events, one at a time and in order, and keeps the account."""
+
+    def __init__(
+        self,
+        run: Run,
+        say: Callable[[Mapping[str, object]], None],
+        redact: Callable[[str], str],
+        on_event: OnEvent,
+        acknowledge: Acknowledge | None,
+    ) -> None:
+        self.run = run
+        self.ended = asyncio.Event()
+        self._say, self._redact = say, redact
+        self._on_event, self._acknowledge = on_event, acknowledge
+        self._telling = asyncio.Lock()
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._room = MOST_OUTPUT
+        self._statements: dict[int, StatementStarted] = {}
+
+    async def tell(self, event: RunnerEvent) -> None:
+        async with self._telling:
+            await self._on_event(event)
+
+    async def hear(self, line: str) -> None:
+        """Take a line of output; written down in turn, so that a full pipe never stops the program."""
+        if self._room > 0:
+            self._room -= len(line) + 1
+            self._lines.put_nowait(self._redact(line[:LONGEST_LINE]))
+            if self._room <= 0:
+                self._lines.put_nowait("… more output than can be shown; the rest is dropped")
+
+    def hush(self) -> None:
+        self._lines.put_nowait(None)
+
+    async def write_log(self) -> None:
+        while (line := await self._lines.get()) is not None:
+            loud = line.lstrip().startswith(("WARN", "ERROR", "CRITICAL", "FATAL"))
+            await self.tell(Log("warning" if loud else "info", line))
+
+    async def take(self, record: Record) -> None:
+        """One report of the runner. What is not understood comes from a newer runner and is left alone."""
+        account, pid = self.run.account, _pid(record)
+        match record.get("event"):
+            case "hello":
+                self.run.hello = True
+            case "library":
+                self.run.libraries[str(record["name"])] = str(record["version"])
+            case "connected" if pid is not None:
+                session = Connected(pid, datetime.fromisoformat(str(record["backend_start"])))
+                self.run.sessions.append(session)
+                await self.tell(session)
+                self._answer(record)
+            case "planned":
+                planned = Planned(_texts(record["revisions"]), _texts(record["heads"]))
+                table = _table(record)
+                self.run.planned += planned.revisions
+                self.run.plans[table] = self.run.plans.get(table, 0) + 1
+                self.run.versions[table] = planned.heads
+                await self.tell(planned)
+            case "started":
+                account.revision = str(record["revision"])
+                await self.tell(RevisionStarted(account.revision, str(record["message"])))
+            case "applied":
+                await self._applied(record)
+            case "statement":
+                await self._statement(record)
+                self._answer(record)
+            case "executed" | "refused":
+                await self._statement_over(record)
+                self._answer(record)
+            case "about_to_commit":
+                await self._commit(record)
+            case "committed":
+                await self.tell(Committed(pid, account.committed(pid)))
+            case "rolled_back":
+                account.rolled_back(pid)
+                await self.tell(RolledBack(pid))
+            case "savepoint":
+                account.savepoint(pid)
+            case "rolled_back_to_savepoint":
+                account.rolled_back_to_savepoint(pid)
+            case "released_savepoint":
+                account.released_savepoint(pid)
+            case "migration":
+                self.run.migrations.append(record)
+            case "failed":
+                self.run.failure = Failure(
+                    str(record["kind"]),
+                    self._redact(str(record["message"])),
+                    _text(record.get("sqlstate")),
+                    _text(record.get("revision")),
+                    tuple(self._redact(place) for place in _texts(record.get("places", []))),
+                )
+            case "finished":
+                self.run.finished = True
+                await self.tell(Finished())
+            case "ended":
+                self.ended.set()
+
+    async def _applied(self, record: Record) -> None:
+        event = RevisionFinished(str(record["revision"]), _number(record["seconds"]), _texts(record["heads"]))
+        self.run.versions[_table(record)] = event.heads
+        self.run.finished_revisions.append(event)
+        inside = record["in_transaction"] is True
+        self.run.account.applied(_pid(record), event.revision, event.heads, in_transaction=inside)
+        await self.tell(event)
+
+    async def _statement(self, record: Record) -> None:
+        statement = StatementStarted(
+            number=int(_number(record["number"])),
+            sql=self._redact(str(record["sql"])),
+            in_transaction=record["in_transaction"] is True,
+            revision=_text(record["revision"]),
+            bookkeeping=record["bookkeeping"] is True,
+            pid=_pid(record),
+        )
+        self.run.statements += 1
+        self._statements[statement.number] = statement
+        self.run.account.executes(statement)
+        await self.tell(statement)
+
+    async def _statement_over(self, record: Record) -> None:
+        statement = self._statements.pop(int(_number(record["number"])), None)
+        if statement is None:
+            return
+        seconds = _number(record["seconds"])
+        if record["event"] == "executed":
+            self.run.account.executed(statement)
+            rows = record.get("rows")
+            await self.tell(StatementFinished(statement, seconds, rows if isinstance(rows, int) else None))
+        else:
+            self.run.account.refused(statement)
+            reason = self._redact(str(record["message"]))
+            await self.tell(StatementRefused(statement, seconds, _text(record["sqlstate"]), reason))
+
+    async def _commit(self, record: Record) -> None:
+        pid = _pid(record)
+        sql = _text(record["sql"])
+        event = AboutToCommit(
+            pid=pid,
+            revision=_text(record["revision"]),
+            recorded=self.run.account.recorded_in(pid),
+            sql=None if sql is None else self._redact(sql),
+        )
+        await self.tell(event)
+        if self._acknowledge is not None:
+            try:
+                await self._acknowledge(event)
+            except Exception as error:
+                self._say({"ack": record["ask"], "refused": f"The commit was not allowed: {error}"})
+                raise
+        if record["in_transaction"] is True:
+            self.run.account.commits(pid)
+        self._answer(record)
+
+    def _answer(self, record: Record) -> None:
+        """Let the runner go on where it waits."""
+        if "ask" in record:
+            self._say({"ack": record["ask"]})
+
+
+def _pid(record: Record) -> int | None:
+    pid = record.get("pid")
+    return pid if isinstance(pid, int) else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _table(record: Record) -> VersionTable:
+    return VersionTable(str(record["table"]), _text(record.get("schema")))
