@@ -103,7 +103,7 @@ async def test_no_tcp_and_no_entry_without_the_password(own_server: EmbeddedServ
     assert own_server.pid is not None
     assert not [c for c in psutil.Process(own_server.pid).net_connections("inet") if c.status == "LISTEN"]
     assert own_server.socket_directory.stat().st_mode & 0o777 == 0o700
-    assert (own_server.directory / "password").stat().st_mode & 0o777 == 0o600
+    assert (own_server.data_directory.parent / "password").stat().st_mode & 0o777 == 0o600
     assert own_server.password() not in " ".join(psutil.Process(own_server.pid).cmdline())
     with pytest.raises(TargetUnavailable, match="password authentication failed"):
         async with connect(
@@ -259,7 +259,7 @@ async def test_the_socket_has_a_path_that_libpq_takes(tmp_path: Path, name: str,
 async def test_a_lost_password_is_said(own_server: EmbeddedServer) -> None:
     await own_server.start()
     await own_server.stop()
-    (own_server.directory / "password").unlink()
+    (own_server.data_directory.parent / "password").unlink()
     with pytest.raises(Conflict, match="password is missing"):
         await EmbeddedServer(own_server.directory).start()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,6 +18,8 @@ from web.postgres.connections import connect
 from web.postgres.embedded import EmbeddedServer
 from web.store.database import alembic_config, head, open_store, require_upgraded, store_url
 from web.store.upgrade import downgrade, upgrade
+
+ROOT = Path(__file__).parents[2]
 
 
 async def tables(url: str) -> set[str]:
@@ -71,8 +75,22 @@ async def test_a_store_at_another_revision_is_refused(database: str, state: str 
     assert ("cleanstart upgrade" in refused.value.hint) == (state != "9999")
 
 
-async def test_two_upgrades_at_once_are_one_after_the_other(database: str) -> None:
-    assert list(await asyncio.gather(upgrade(database), upgrade(database))) == [head(), head()]
+async def test_two_threads_upgrade_one_after_the_other(database: str) -> None:
+    for _ in range(3):
+        assert list(await asyncio.gather(upgrade(database), upgrade(database))) == [head(), head()]
+        await downgrade(database, "base")
+
+
+async def test_two_processes_upgrade_one_after_the_other(database: str) -> None:
+    program = "import asyncio, sys; from web.store.upgrade import upgrade; asyncio.run(upgrade(sys.argv[1]))"
+    both = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", program, database, cwd=ROOT)
+        for _ in range(2)
+    ]
+    assert [await process.wait() for process in both] == [0, 0]
+    engine = open_store(database)
+    await require_upgraded(engine)
+    await engine.dispose()
 
 
 async def test_the_runtime_role_works_but_cannot_touch_the_audit_trail(

@@ -7,6 +7,7 @@ insert and read the audit trail (SAFETY.md, "audit tampering").
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -18,6 +19,8 @@ from web.store.database import alembic_config, head, store_url
 
 #: Tables of which the runtime role may not change a row: table → what it may do.
 RESTRICTED: dict[str, LiteralString] = {"audit_entry": "SELECT, INSERT", "alembic_version": "SELECT"}
+#: `alembic.context` is a module of the whole process: two histories in two threads would mix.
+_ONE_HISTORY = threading.Lock()
 
 
 async def upgrade(owner_url: str, runtime_role: str | None = None, *, revision: str = "head") -> str:
@@ -37,7 +40,7 @@ async def downgrade(owner_url: str, revision: str) -> None:
 def _upgrade(owner_url: str, runtime_role: str | None, revision: str) -> None:
     engine = create_engine(store_url(owner_url), hide_parameters=True)
     try:
-        with engine.connect() as connection:
+        with _ONE_HISTORY, engine.connect() as connection:
             config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
@@ -51,7 +54,7 @@ def _upgrade(owner_url: str, runtime_role: str | None, revision: str) -> None:
 def _downgrade(owner_url: str, revision: str) -> None:
     engine = create_engine(store_url(owner_url), hide_parameters=True)
     try:
-        with engine.connect() as connection:
+        with _ONE_HISTORY, engine.connect() as connection:
             config = alembic_config()
             config.attributes["connection"] = connection
             command.downgrade(config, revision)
