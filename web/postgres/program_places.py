@@ -121,7 +121,9 @@ def unpack(archive: Path, cache: Path) -> Path:
         if not prefix.is_dir():
             with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as folder:
                 with tarfile.open(archive) as contents:
-                    contents.extractall(folder, filter="data")
+                    # The keyword of `extractall` came with Python 3.11.4; the attribute is ignored before.
+                    contents.extraction_filter = getattr(tarfile, "data_filter", None)
+                    contents.extractall(folder)
                 (Path(folder) / name).rename(prefix)
     return prefix
 
