@@ -123,7 +123,7 @@ def unpack(archive: Path, cache: Path) -> Path:
                 with tarfile.open(archive) as contents:
                     # The keyword of `extractall` came with Python 3.11.4; the attribute is ignored before.
                     contents.extraction_filter = getattr(tarfile, "data_filter", None)
-                    contents.extractall(folder)
+                    contents.extractall(folder)  # noqa: S202 - from an installed wheel, and filtered
                 (Path(folder) / name).rename(prefix)
     return prefix
 
