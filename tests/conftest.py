@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
 import threading
 import uuid
@@ -50,6 +51,12 @@ class Store:
 
     url: str
     owner_url: str
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the programs under test: who runs the suite in the background of a script ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,9 +19,9 @@ import psycopg
 import pytest
 
 from tests.acceptance.installation import Installation, installed, query
-from tests.backups.test_places import small_disk
 from tests.conftest import fresh_database
 from tests.operations.conftest import Site, outcome, site
+from tests.small_disk import small_disk
 from tests.tools.foreign import foreign
 from tests.tools.written import execute, migration, write_project
 from web.config import Backups
@@ -36,7 +36,7 @@ from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.postgres.urls import libpq_url
 
-__all__ = ["site", "small_disk"]
+__all__ = ["site"]
 
 pytestmark = pytest.mark.xdist_group("acceptance of bad input")
 
@@ -391,20 +391,22 @@ def test_no_live_worker(ward: Ward, server: EmbeddedServer, store_template: str,
         assert idle.job(number)["state"] == "queued"
 
 
-async def test_a_full_disk(site: Site, small_disk: Path) -> None:
+async def test_a_full_disk(site: Site, tmp_path: Path) -> None:
     """The backup fails and says so; what was there stays, what was begun is gone; with space it works again."""
     site.query(
         "CREATE TABLE big AS SELECT gen_random_uuid() AS a, gen_random_uuid() AS b FROM generate_series(1, 4e5)"
     )
     await site.observe()
     space = site.configuration.backups
-    site.configuration = replace(site.configuration, backups=Backups(location=str(small_disk)))
-    job = await site.run(BACKUP)
+    with small_disk(tmp_path / "disk") as disk:
+        site.configuration = replace(site.configuration, backups=Backups(location=str(disk)))
+        job = await site.run(BACKUP)
+        left = [file for file in disk.rglob("*") if file.is_file()]
     assert job.state == "failed"
     said = outcome(job)
     assert (said["title"], said["error"]["type"]) == ("No space left for the backup", "PlaceFull")
     assert "Make space or give backups another place" in said["next_step"]
-    assert [file for file in small_disk.rglob("*") if file.is_file()] == []
+    assert left == []
     site.configuration = replace(site.configuration, backups=space)
     assert (await site.run(BACKUP)).state == "succeeded"
 

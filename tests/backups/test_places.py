@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
-import resource
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.small_disk import small_disk
 from web.backups.places import CHUNK, Folder, Place, open_place, read_whole
 from web.errors import BackupInvalid, Invalid, PlaceFull, PlaceUnavailable
 
@@ -33,22 +31,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         "memory": "memory:///",
     }
     return open_place(locations[request.param])
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 8 MiB: a tmpfs where we may mount one, else a limit on the size of files."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, b"size=8m") == 0:
-        yield folder
-        libc.umount2(bytes(folder), 2)
-        return
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, before[1]))
-    yield folder
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def files_in(folder: Path) -> list[str]:
@@ -177,14 +159,15 @@ async def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "secret").read_text() == "secret"
 
 
-async def test_a_full_disk(small_disk: Path) -> None:
-    folder = Folder(small_disk)
-    await put(folder, "clinic/dev/earlier.dump", b"e" * CHUNK)
-    with pytest.raises(PlaceFull, match="no space left"):
-        await put(folder, KEY, *[b"x" * CHUNK] * 9)
-    assert await folder.keys("clinic") == ["clinic/dev/earlier.dump"]
-    assert files_in(small_disk) == ["clinic/dev/earlier.dump"]
-    await put(folder, KEY, *[b"x" * CHUNK] * 5)
+async def test_a_full_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        folder = Folder(disk)
+        await put(folder, "clinic/dev/earlier.dump", b"e" * CHUNK)
+        with pytest.raises(PlaceFull, match="no space left"):
+            await put(folder, KEY, *[b"x" * CHUNK] * 9)
+        assert await folder.keys("clinic") == ["clinic/dev/earlier.dump"]
+        assert files_in(disk) == ["clinic/dev/earlier.dump"]
+        await put(folder, KEY, *[b"x" * CHUNK] * 5)
 
 
 async def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from tests.backups.backups import Told, files_in, take_backup
-from tests.backups.test_places import small_disk
+from tests.small_disk import small_disk
 from web.backups.catalog import list_backups
 from web.backups.places import Folder
 from web.backups.reporting import Watch
@@ -27,8 +27,6 @@ from web.postgres.connections import connect, parameters
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
 from web.postgres.urls import libpq_url
-
-__all__ = ["small_disk"]
 
 TOOL = AlembicTool(config=Path("/nowhere/alembic.ini"), python=Path("/nowhere/python"))
 
@@ -153,16 +151,17 @@ async def test_a_cancelled_backup_leaves_nothing(
 
 
 async def test_a_full_disk_leaves_nothing(
-    filled: str, database15: str, small_disk: Path, programs: tuple[Programs, ...]
+    filled: str, database15: str, tmp_path: Path, programs: tuple[Programs, ...]
 ) -> None:
-    place = Folder(small_disk)
-    earlier = await take_backup(database15, place, programs, environment="other")
-    kept = files_in(small_disk)
-    for _ in range(10):
-        with pytest.raises(PlaceFull):
-            await take_backup(filled, place, programs)
-        assert files_in(small_disk) == kept
-    assert await list_backups(place, "clinic", "other") == (earlier.id,)
+    with small_disk(tmp_path / "disk") as disk:
+        place = Folder(disk)
+        earlier = await take_backup(database15, place, programs, environment="other")
+        kept = files_in(disk)
+        for _ in range(10):
+            with pytest.raises(PlaceFull):
+                await take_backup(filled, place, programs)
+            assert files_in(disk) == kept
+        assert await list_backups(place, "clinic", "other") == (earlier.id,)
 
 
 async def test_a_server_newer_than_the_programs(
