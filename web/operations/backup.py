@@ -60,7 +60,7 @@ async def run(work: Work[BackupParameters]) -> Outcome:
         await work.receive(intent, {"sha256": manifest.dump.sha256, "size": manifest.size})
     async with work.writing() as store:
         await _insert(store, job.environment_id, job.id, manifest)
-    account = f"{len(manifest.tables)} tables, {manifest.rows} rows, {manifest.size} bytes."
+    account = f"{len(manifest.tables):,} tables with {manifest.rows:,} rows, {manifest.size:,} bytes on disk."
     if not wanted:
         await work.progress.skip("verify", "Not asked for.")
         await _let_go(work, place)

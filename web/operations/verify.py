@@ -53,7 +53,7 @@ async def run(work: Work[VerifyParameters]) -> Outcome:
     notes = f" {' '.join(found.notes)}" if found.notes else ""
     return Outcome(
         "Verified",
-        f"Restored into a scratch database: {found.tables} tables and {found.rows} rows are equal.{notes}",
+        f"Restored into a scratch database: {found.tables:,} tables and {found.rows:,} rows are equal.{notes}",
         data={"backup": str(backup_id), "tables": found.tables, "rows": found.rows},
     )
 

@@ -11,12 +11,15 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.access.permissions import Principal
 from web.dashboard import Dashboard
 from web.jobs.events import Event
 from web.jobs.patience import patiently
 from web.jobs.reading import JobRecord, StepRecord, live_workers, read_events, read_job, read_steps
 from web.pages import addresses, words
+from web.pages.parts import rail_parts, render
 from web.pages.render import swapped
+from web.pages.shell import seen_by
 from web.pages.streams import Message
 from web.pages.views.jobs import (
     JobHead,
@@ -200,8 +203,11 @@ async def read_job_parts(store: AsyncConnection, board: Dashboard, job: JobRecor
     )
 
 
-async def job_messages(board: Dashboard, job_id: int, after: int) -> AsyncGenerator[Message]:
-    """What a job's stream sends: all that came since the last time, in one message; at the end the outcome."""
+async def job_messages(board: Dashboard, who: Principal, job_id: int, after: int) -> AsyncGenerator[Message]:
+    """What a job's stream sends: all that came since the last time, in one message; at the end the outcome.
+
+    Last come the navigation's marks as `who` sees them, which the job's page has no other stream for.
+    """
     events = board.feed.follow(job_id, after=after)
     upcoming: asyncio.Task[Event | None] | None = None
     try:
@@ -211,7 +217,9 @@ async def job_messages(board: Dashboard, job_id: int, after: int) -> AsyncGenera
             upcoming = None
             if first is None:
                 # Nothing more comes: the server stops, or the reader lost only the word that the job has ended.
-                if (await patiently(partial(_read_job, board, job_id))).finished:
+                job = await patiently(partial(_read_job, board, job_id))
+                if job.finished:
+                    yield await _navigation(board, who, job.project)
                     yield Message("", event="job-end")
                 return
             batch = [first]
@@ -223,9 +231,10 @@ async def job_messages(board: Dashboard, job_id: int, after: int) -> AsyncGenera
                     break
                 batch.append(cast(Event, upcoming.result()))
                 upcoming = None
-            html, finished = await _render(board, job_id, batch)
+            html, ended = await _render(board, job_id, batch)
             yield Message(html, id=batch[-1].seq)
-            if finished:
+            if ended is not None:
+                yield await _navigation(board, who, ended.project)
                 yield Message("", event="job-end")
                 return
     finally:
@@ -235,23 +244,28 @@ async def job_messages(board: Dashboard, job_id: int, after: int) -> AsyncGenera
         await events.aclose()
 
 
+async def _navigation(board: Dashboard, who: Principal, project: str) -> Message:
+    read = await patiently(board.overviews.fresh_for_streams)
+    return Message("".join(map(render, rail_parts(seen_by(who, read.overview), project))))
+
+
 async def _next(events: AsyncGenerator[Event]) -> Event | None:
     return await anext(events, None)
 
 
-async def _render(board: Dashboard, job_id: int, batch: Sequence[Event]) -> tuple[str, bool]:
-    """The batch as it is sent, made once for all readers that have the same one."""
+async def _render(board: Dashboard, job_id: int, batch: Sequence[Event]) -> tuple[str, JobRecord | None]:
+    """The batch as it is sent, made once for all readers that have the same one; and the job once it has ended."""
     key = (job_id, batch[0].seq, batch[-1].seq)
     return await board.shared.once(key, lambda: _render_anew(board, job_id, batch))
 
 
-async def _render_anew(board: Dashboard, job_id: int, batch: Sequence[Event]) -> tuple[str, bool]:
+async def _render_anew(board: Dashboard, job_id: int, batch: Sequence[Event]) -> tuple[str, JobRecord | None]:
     lines = log_lines(batch)
     if all(event.kind == "log" for event in batch):
-        return log_swap(lines), False
+        return log_swap(lines), None
     parts = await patiently(partial(_read_parts, board, job_id))
     finished = parts.job.finished and batch[-1].seq >= parts.job.last_seq
-    return parts.swaps(lines), finished
+    return parts.swaps(lines), parts.job if finished else None
 
 
 async def _read_job(board: Dashboard, job_id: int) -> JobRecord:
@@ -295,7 +309,8 @@ def _database_state(job: JobRecord) -> str:
     if not job.mutating:
         return "The database was only read."
     return {
-        "succeeded": "The database is as the job says below.",
+        # What a kind did to it, its own account says.
+        "succeeded": "",
         "failed": "The job did not finish.",
         "cancelled": "The job was stopped.",
         "not done": "The database is as it was before.",

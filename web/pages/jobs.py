@@ -108,7 +108,7 @@ async def stream(
     after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> Response:
     """What happens to the job after an event's number."""
-    messages = job_messages(board, job.id, resume_after(request, after))
+    messages = job_messages(board, who, job.id, resume_after(request, after))
     return stream_response(board, who, "view", job.project, messages)
 
 

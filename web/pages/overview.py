@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, cast
 
 from fastapi import APIRouter, Request
@@ -23,10 +21,10 @@ from web.inspection.gate import backup_needed
 from web.jobs.patience import patiently
 from web.operations.starting import Wish, start_job
 from web.pages import addresses
+from web.pages.parts import Part, rail_parts, render
 from web.pages.presenting import backup_mark, ref, running_job, second_mark, track, verdict_mark
 from web.pages.question import choose
-from web.pages.render import swapped
-from web.pages.shell import FreshlyFramed, go_to, now, project_mark, rail_mark, running_jobs, seen_by
+from web.pages.shell import FreshlyFramed, go_to, now, seen_by
 from web.pages.streams import Message, stream_response
 from web.pages.views.marks import Action, EnvironmentRef, Link, Mark, Status
 from web.pages.views.overview import AttentionItem, Cell, Filter, Matrix, Overview, ProjectRow
@@ -106,22 +104,6 @@ async def stream(board: Board, who: Who, project: str = "", seen: str = "") -> R
     return stream_response(board, who, "view", project or None, _changes(board, who, project, seen))
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A part of the page that is swapped by itself; equal parts look alike."""
-
-    id: str
-    template: str
-    #: Hashable ones.
-    values: tuple[tuple[str, Any], ...]
-
-
-@lru_cache(maxsize=5000)
-def _render(part: _Part) -> str:
-    # Once for all readers. An age in it may be old when it is sent again: the page counts on by itself.
-    return swapped(part.id, part.template, **dict(part.values))
-
-
 async def _changes(board: Dashboard, who: Principal, project: str, seen: str) -> AsyncGenerator[Message]:
     changes = board.feed.changes()
     # It hears from now on, so that nothing falls between the page and its stream.
@@ -135,7 +117,7 @@ async def _changes(board: Dashboard, who: Principal, project: str, seen: str) ->
             changed = [part for key, part in parts.items() if before.get(key) != part]
             before = parts
             if changed:
-                yield Message("".join(_render(part) for part in changed))
+                yield Message("".join(map(render, changed)))
             if await upcoming is _ENDED:
                 return
             upcoming = asyncio.ensure_future(anext(changes, _ENDED))
@@ -145,17 +127,14 @@ async def _changes(board: Dashboard, who: Principal, project: str, seen: str) ->
         await changes.aclose()
 
 
-def _parts(board: Dashboard, found: inspection.Overview, project: str) -> dict[str, _Part]:
+def _parts(board: Dashboard, found: inspection.Overview, project: str) -> dict[str, Part]:
     """The swappable parts of the page by element id: of the overview, or of one project's page."""
     moment = now()
     dense = not project and sum(len(row.cells) for row in found.rows) > DENSE
-    parts: list[_Part] = []
+    parts = [*rail_parts(found, project)]
     for row in found.rows:
         name = row.project.name
-        is_open = name == project or len(found.rows) == 1
-        if not is_open:
-            parts.append(_rail(project_mark(row), name))
-        if project and not is_open:
+        if project and name != project and len(found.rows) > 1:
             continue
         tiers = Counter(cell.environment.tier for cell in row.cells.values())
         for each in row.cells.values():
@@ -163,20 +142,11 @@ def _parts(board: Dashboard, found: inspection.Overview, project: str) -> dict[s
             cell = cell_view(each, row, board, moment)
             named = bool(project) or tiers[tier] > 1 or environment != tier
             values = (("cell", cell), ("dense", dense), ("named", named))
-            parts.append(_Part(cell.id, "overview/_cell.html", values))
-            if is_open:
-                parts.append(_rail(rail_mark(each.record, each.verdict), name, environment))
+            parts.append(Part(cell.id, "overview/_cell.html", values))
     if not project:
         items = tuple(attention_item(each) for each in found.attention)
-        parts.append(_Part("attention", "overview/_attention.html", (("items", items),)))
-    running = (("running", running_jobs(found)),)
-    parts.append(_Part("rail-running", "shell/_running.html", running))
+        parts.append(Part("attention", "overview/_attention.html", (("items", items),)))
     return {part.id: part for part in parts}
-
-
-def _rail(mark: Mark, *names: str) -> _Part:
-    key = addresses.element_id("rail", *names)
-    return _Part(key, "shell/_rail_mark.html", (("id", key), ("mark", mark)))
 
 
 def _row(
