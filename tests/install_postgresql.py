@@ -12,7 +12,6 @@ from pathlib import Path
 
 #: Wheels with servers and client programs; each folder holds exactly this version.
 VERSIONS = {14: "14.23.0", 15: "15.19.0", 16: "16.15.0", 17: "17.11.0", 18: "18.6.0"}
-DEFAULT = (15, 17)
 PLACE = Path(__file__).resolve().parent.parent / ".cache" / "postgresql"
 
 
@@ -40,5 +39,5 @@ def install(major: int) -> None:
 
 
 if __name__ == "__main__":
-    for asked in [int(text) for text in sys.argv[1:]] or DEFAULT:
+    for asked in [int(text) for text in sys.argv[1:]] or VERSIONS:
         install(asked)

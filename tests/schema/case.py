@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from web.schema.difference import Difference
 
+#: The servers that every case runs on, where they know what it uses.
+MAJORS = (14, 15, 16, 17, 18)
 #: Roles that cases name; the tests make them once per server.
 ROLES = ("schema_alice", "schema_bob", 'schema "Carol"')
 

@@ -7,7 +7,7 @@ be as it was made; a case that leaves something behind gets it replaced.
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import psycopg
@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from psycopg import sql
 
+from tests.conftest import ServerOf
 from tests.schema.case import ROLES
 from web.postgres.embedded import EmbeddedServer
 
@@ -106,45 +107,46 @@ class CaseDatabase:
 
 
 @pytest.fixture(scope="session")
-def server_with_roles(server: EmbeddedServer) -> EmbeddedServer:
-    """The PostgreSQL 17 server with the roles that cases name."""
-    return _with_roles(server)
+def server_with_roles_of(server_of: ServerOf) -> ServerOf:
+    """Servers with the roles that cases name."""
+    return lambda major: _with_roles(server_of(major))
 
 
 @pytest.fixture(scope="session")
-def server15_with_roles(server15: EmbeddedServer) -> EmbeddedServer:
-    """The PostgreSQL 15 server with the roles that cases name."""
-    return _with_roles(server15)
+def server_with_roles(server_with_roles_of: ServerOf) -> EmbeddedServer:
+    """The PostgreSQL 17 server with those roles."""
+    return server_with_roles_of(17)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def case_databases(server_with_roles: EmbeddedServer) -> AsyncIterator[CaseDatabase]:
-    """The database on PostgreSQL 17 that cases take turns in."""
-    database = CaseDatabase(server_with_roles)
-    yield database
-    await database.drop()
+async def case_database_of(server_with_roles_of: ServerOf) -> AsyncIterator[Callable[[int], CaseDatabase]]:
+    """By major version the database that cases take turns in, used again and again."""
+    made: dict[int, CaseDatabase] = {}
 
+    def case_database_of(major: int) -> CaseDatabase:
+        if major not in made:
+            made[major] = CaseDatabase(server_with_roles_of(major))
+        return made[major]
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def case_databases15(server15_with_roles: EmbeddedServer) -> AsyncIterator[CaseDatabase]:
-    """The database on PostgreSQL 15 that cases take turns in."""
-    database = CaseDatabase(server15_with_roles)
-    yield database
-    await database.drop()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def case_connection(case_databases: CaseDatabase) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """A connection to an empty database on PostgreSQL 17; tests that use it run on their module's loop."""
-    yield await case_databases.get()
-    await case_databases.empty()
+    yield case_database_of
+    for database in made.values():
+        await database.drop()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def case_connection15(case_databases15: CaseDatabase) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """A connection to an empty database on PostgreSQL 15; tests that use it run on their module's loop."""
-    yield await case_databases15.get()
-    await case_databases15.empty()
+async def case_database(
+    request: pytest.FixtureRequest, case_database_of: Callable[[int], CaseDatabase]
+) -> AsyncIterator[CaseDatabase]:
+    """An empty database on PostgreSQL 17, or on the major that the test is parametrized with."""
+    database = case_database_of(getattr(request, "param", 17))
+    yield database
+    await database.empty()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def case_connection(case_database: CaseDatabase) -> psycopg.AsyncConnection[Any]:
+    """A connection to that database; tests that use it run on their module's loop."""
+    return await case_database.get()
 
 
 def _with_roles(server: EmbeddedServer) -> EmbeddedServer:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.schema import cases_access, cases_columns, cases_objects, cases_parts, cases_tables
-from tests.schema.case import Case, written
+from tests.schema.case import MAJORS, Case, written
 from web.schema.difference import Difference, difference
 from web.schema.fingerprint import fingerprint
 from web.schema.serialize import from_json, to_json
@@ -23,15 +23,6 @@ CASES = (
     *cases_objects.CASES,
     *cases_access.CASES,
 )
-#: What PostgreSQL 15 deparses differently enough to be seen again.
-CASES_ON_15 = tuple(
-    case
-    for case in CASES
-    if case.since <= 15
-    and any(
-        word in case.name for word in ("renamed", "partition", "not valid", "publication", "grant", "hostile")
-    )
-)
 
 
 def _names(cases: tuple[Case, ...]) -> list[str]:
@@ -43,18 +34,18 @@ def test_case_names_are_unique() -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("case", [case for case in CASES if case.since <= 17], ids=lambda case: case.name)
-async def test_change_on_17(case: Case, case_connection: psycopg.AsyncConnection[Any]) -> None:
-    await _check(case, case_connection)
-
-
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("case", CASES_ON_15, ids=lambda case: case.name)
-async def test_change_on_15(case: Case, case_connection15: psycopg.AsyncConnection[Any]) -> None:
-    await _check(case, case_connection15)
-
-
-async def _check(case: Case, connection: psycopg.AsyncConnection[Any]) -> None:
+@pytest.mark.parametrize(
+    ("case_database", "case"),
+    [
+        pytest.param(major, case, id=f"{major}-{case.name}")
+        for major in MAJORS
+        for case in CASES
+        if case.since <= major
+    ],
+    indirect=["case_database"],
+)
+async def test_change(case: Case, case_connection: psycopg.AsyncConnection[Any]) -> None:
+    connection = case_connection
     await connection.execute(case.before or "select 1")
     a, token = await read_schema(connection), await read_token(connection)
     await connection.execute(case.change)

@@ -11,7 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.conftest import fresh_database
+from tests.conftest import ServerOf, fresh_database
+from tests.schema.case import MAJORS
+from tests.schema.conftest import CaseDatabase
 from tests.schema.nasty import NASTY, ROADS
 from web.errors import TargetUnavailable
 from web.postgres.embedded import EmbeddedServer
@@ -40,26 +42,23 @@ def execute(url: str, statements: str) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("straight", "roundabout"), ROADS)
-async def test_two_roads_give_one_schema(
-    straight: str, roundabout: str, case_databases: Any, case_connection: Connection
-) -> None:
-    await case_connection.execute(straight)
-    one = await read_schema(case_connection)
-    await case_databases.empty()
-    again = await case_databases.get()
+async def test_two_roads_give_one_schema(straight: str, roundabout: str, case_database: CaseDatabase) -> None:
+    connection = await case_database.get()
+    await connection.execute(straight)
+    one = await read_schema(connection)
+    await case_database.empty()
+    again = await case_database.get()
     await again.execute(roundabout)
     other = await read_schema(again)
     assert difference(one, other) == ()
     assert fingerprint(one) == fingerprint(other)
 
 
-@pytest.mark.parametrize("major", [15, 17])
+@pytest.mark.parametrize("major", MAJORS)
 async def test_dump_and_restore_give_the_same_fingerprint(
-    major: int, programs: tuple[Programs, ...], request: pytest.FixtureRequest
+    major: int, programs: tuple[Programs, ...], server_with_roles_of: ServerOf
 ) -> None:
-    server: EmbeddedServer = request.getfixturevalue(
-        {15: "server15_with_roles", 17: "server_with_roles"}[major]
-    )
+    server = server_with_roles_of(major)
     with (
         fresh_database(server) as source,
         fresh_database(server) as copy,
