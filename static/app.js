@@ -41,12 +41,12 @@
 
   // Log: stick to the end while the switch is on; scrolling up turns it off. Old lines leave, the download has them all.
   const KEPT_LINES = 5000;
-  const follow = (lines) => { if (document.querySelector('[data-follow]')?.checked && !document.querySelector('[data-ended]')) lines.scrollTop = lines.scrollHeight; };
+  const follow = (lines) => { if (document.querySelector('[data-follow]')?.checked) lines.scrollTop = lines.scrollHeight; };
   const watchLog = (lines) => {
     if (lines.watched) return;
     lines.watched = true;
     const stop = () => { const toggle = document.querySelector('[data-follow]'); if (toggle) toggle.checked = false; };
-    follow(lines);
+    if (!document.querySelector('[data-ended]')) follow(lines); // a log that is complete is read from its beginning
     new MutationObserver(() => {
       while (lines.childElementCount > KEPT_LINES) lines.firstElementChild.remove();
       follow(lines);

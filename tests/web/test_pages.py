@@ -10,6 +10,7 @@ from tests.pages.test_templates import Markup, require_strict
 from tests.web.filled import SECRET
 from tests.web.routes import PAGES
 from tests.web.site import SWAP, Site
+from tests.web.stored_jobs import JOBS
 
 
 def check_page(html: str) -> Markup:
@@ -92,6 +93,11 @@ async def test_a_dialog_over_the_page_is_a_dialog(site: Site) -> None:
         markup = Markup(response.text)
         assert len(markup.all("dialog")) == 1
         assert not markup.all("html")
+
+
+async def test_a_job_was_started_with_what_its_form_said(site: Site) -> None:
+    page = (await site.get(f"/jobs/{JOBS['failed']}")).text
+    assert re.search(r'Lock timeout in seconds</dt>\s*<dd>\s*<span class="">5</span>', page)
 
 
 async def test_what_needs_no_sign_in_tells_nothing(site: Site) -> None:

@@ -59,7 +59,9 @@ class JobParts:
     workers: int
     moment: datetime
 
-    def page(self, title: str, environment: EnvironmentRef, *, can_cancel: bool) -> JobPage:
+    def page(
+        self, title: str, environment: EnvironmentRef, parameters: Sequence[Fact], *, can_cancel: bool
+    ) -> JobPage:
         """The page's view."""
         job = self.job
         return JobPage(
@@ -70,7 +72,7 @@ class JobParts:
             requested_at=job.requested_at,
             steps=self.job_steps,
             log=self.lines,
-            facts=self._facts(environment),
+            facts=(*self._facts(environment), *parameters),
             head=None if job.finished else self.head,
             outcome=self.outcome if job.finished else None,
             statement=self.statement,
@@ -184,7 +186,6 @@ class JobParts:
             found.append(Fact("Schema seen", job.seen_fingerprint[:12], mono=True))
         if job.plan_hash:
             found.append(Fact("Plan", job.plan_hash[:12], mono=True))
-        found += [Fact(name.replace("_", " "), str(value)) for name, value in job.parameters.items() if value]
         return tuple(found)
 
 

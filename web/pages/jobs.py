@@ -18,7 +18,7 @@ from web.jobs.kind import FINISHED
 from web.jobs.reading import JobRecord, list_jobs, read_events
 from web.pages import addresses, words
 from web.pages.job_live import job_messages, read_job_parts
-from web.pages.presenting import job_row, job_title, ref
+from web.pages.presenting import job_parameters, job_row, job_title, ref
 from web.pages.render import partial
 from web.pages.shell import Framed, go_to, is_swap
 from web.pages.streams import resume_after, stream_response
@@ -83,7 +83,12 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
     can_cancel = not job.finished and may(frame.who, "cancel", job.project)
     return frame.show(
         "jobs/show.html",
-        parts.page(job_title(job, board.kinds), environment, can_cancel=can_cancel),
+        parts.page(
+            job_title(job, board.kinds),
+            environment,
+            job_parameters(job, board.kinds),
+            can_cancel=can_cancel,
+        ),
         here=f"Job {job.id}",
         section="jobs",
         crumbs=(

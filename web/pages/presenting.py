@@ -16,7 +16,7 @@ from web.jobs.reading import JobRecord
 from web.pages import addresses, words
 from web.pages.views.errors import ErrorView
 from web.pages.views.jobs import JobRow
-from web.pages.views.marks import JOB_MARKS, Check, EnvironmentRef, Link, Mark, Status, Track
+from web.pages.views.marks import JOB_MARKS, Check, EnvironmentRef, Fact, Link, Mark, Status, Track
 from web.pages.views.overview import RunningJob
 
 
@@ -79,6 +79,20 @@ def job_title(job: JobRecord, kinds: Kinds) -> str:
     """What a job is called: `Backup of clinic/production`."""
     kind = kinds.by_name.get(job.kind)
     return f"{kind.title if kind else job.kind} of {job.label}"
+
+
+def job_parameters(job: JobRecord, kinds: Kinds) -> tuple[Fact, ...]:
+    """What a job was started with, in the words of the form that started it."""
+    kind = kinds.by_name.get(job.kind)
+    fields = kind.parameters.model_fields if kind else {}
+    return tuple(
+        Fact(
+            (field.title if (field := fields.get(name)) else None) or name.replace("_", " ").capitalize(),
+            "yes" if value is True else str(value),
+        )
+        for name, value in job.parameters.items()
+        if value
+    )
 
 
 def job_row(job: JobRecord, kinds: Kinds, tiers: Mapping[str, EnvironmentRef]) -> JobRow:
