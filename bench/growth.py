@@ -19,7 +19,7 @@ from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Configuration
 from web.jobs.execution import Execution
-from web.jobs.kind import Kinds
+from web.jobs.kind import BY_SCHEDULE, Kinds
 from web.jobs.loading import Equipment
 from web.jobs.queue import withdraw
 from web.jobs.resources import Resources
@@ -27,7 +27,6 @@ from web.jobs.start import start
 from web.operations import KINDS
 from web.operations.forgetting import forget
 from web.operations.observe import OBSERVE
-from web.operations.schedule import BY
 from web.postgres.scratch import ScratchServers
 from web.store.database import open_store
 
@@ -75,7 +74,7 @@ async def look(equipment: Equipment, configuration: Configuration) -> None:
             OBSERVE,
             environment=configuration.environment("clinic", "dev"),
             parameters=OBSERVE.parameters(),
-            requested_by=BY,
+            requested_by=BY_SCHEDULE,
         )
         await withdraw(connection, job_id)
     await Execution(equipment, job_id).run()

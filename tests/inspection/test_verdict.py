@@ -201,6 +201,15 @@ def test_every_standing_has_words_status_and_exit_code() -> None:
         assert answer.to_json()["verdict"] == standing
 
 
+@pytest.mark.parametrize("row", ["a", "b", "elsewhere"])
+def test_nothing_can_be_told_of_a_history_with_problems(row: str) -> None:
+    unreadable = make_history(steps("a:", "b: a").migrations, problems=["versions/c.py is not valid Python."])
+    answer = verdict(unreadable, at(row))
+    assert (answer.standing, answer.exit_code) == ("not known", 3)
+    assert "in sync" not in answer.also
+    assert "versions/c.py" in answer.sentence
+
+
 def test_problems_of_the_history_are_told() -> None:
     answer = verdict(steps("b: gone"), at("b"))
     assert answer.reason is not None

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+import pytest
 from sqlalchemy import select
 
 from tests.inspection.stored import store_backup
@@ -87,6 +88,26 @@ async def test_several_heads_unknown_and_edited_are_refused(site: Site) -> None:
     job = await site.run(MIGRATE)
     assert "lost" in outcome(job)["account"]
     assert site.revisions == ["lost"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"d.py": "def (:"}, "d.py is not valid Python"),
+        ({"d.py": migration("d", "e"), "e.py": migration("e", "d")}, "Revisions go round in a circle: d, e."),
+        ({"d.py": migration("d", "d")}, "Revisions go round in a circle: d."),
+    ],
+)
+async def test_a_history_with_problems_is_refused(site: Site, files: dict[str, str], said: str) -> None:
+    await site.observe()
+    await site.run(MIGRATE)
+    for name, text in files.items():
+        (site.folder / "migrations" / "versions" / name).write_text(text)
+    job = await site.run(MIGRATE)
+    assert (job.state, site.revisions) == ("failed", ["c"])
+    assert said in outcome(job)["account"]
+    seen = await site.observe()
+    assert seen.revisions == ("c",)
 
 
 async def test_production_needs_a_verified_backup_and_a_rehearsal(site: Site) -> None:

@@ -124,12 +124,17 @@ def test_unknown_rows_are_told_and_imply_nothing() -> None:
         ),
         ([Migration("a", ("b",)), Migration("b", ("a",))], "Revisions go round in a circle: a, b."),
         ([Migration("a", ("a",))], "Revisions go round in a circle: a."),
+        ([Migration("a\x00", path="a.py")], "a.py names a revision with characters that no database keeps."),
+        (
+            [Migration("a", depends_on=("\ud800",), path="a.py"), Migration("\N{REPLACEMENT CHARACTER}")],
+            "a.py names a revision with characters that no database keeps.",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_a_problem(migrations: list[Migration], problem: str) -> None:
     history = make_history(migrations)
     assert history.problems == (problem,)
-    assert {migration.revision for migration in history.migrations} == {m.revision for m in migrations}
+    assert len(history.migrations) == len({m.revision for m in migrations})
     lanes(history)
 
 

@@ -44,14 +44,17 @@ async def observe(
     scratch: ScratchServers,
     *,
     full: bool = False,
+    source_age: timedelta = timedelta(0),
     application_name: str = "cleanstart/observe",
 ) -> Observation:
     """Look at an environment and store what was found. `full` takes a snapshot even where nothing changed.
 
+    The source is read again unless that was done less than `source_age` ago.
+
     The target's identity is pinned by the first look that reaches it. A database that cannot be reached, or
     is not the pinned one, gives an observation that says so.
     """
-    source = await refresh_history(store, project, max_age=timedelta(0) if full else SOURCE_EVERY)
+    source = await refresh_history(store, project, max_age=source_age)
     known = await load_known(store, environment)
     try:
         async with asyncio.timeout(LOOK_WITHIN):

@@ -261,6 +261,9 @@ def verdict(
     pending = tuple(step for step in history.migrations if not unknown and step.revision not in applied)
     edited, edits_known = _edited(history, applied, evidence or {})
     holds: list[Standing] = []
+    if history.problems:
+        # A file that cannot be read may be a migration that nobody counts: nothing is in sync with such a history.
+        holds.append("not known")
     if unknown:
         holds.append("unknown revision")
     if len(history.heads) > 1:
@@ -275,7 +278,7 @@ def verdict(
         holds.append("pending")
     if not rows:
         holds.append("never migrated")
-    if not (unknown or beyond or pending or edited) and rows:
+    if not (unknown or beyond or pending or edited or history.problems) and rows:
         holds.append("in sync")
     return Verdict(
         holds[0],

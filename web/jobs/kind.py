@@ -32,6 +32,8 @@ JobState = Literal[
     "not done",
     "unknown",
 ]
+#: Who asks for what the schedule starts.
+BY_SCHEDULE = "schedule"
 FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "not done", "unknown"})
 
 #: JSON objects as the store keeps them.

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment
 from web.errors import Conflict, Invalid, JobAlreadyRunning, OperationNotAllowed
 from web.jobs.events import announce_change, append_events, state_event, storable
-from web.jobs.kind import FINISHED, JobKind, P
+from web.jobs.kind import BY_SCHEDULE, FINISHED, JobKind, P
 from web.jobs.queue import CHANGES, LOOKS, AlreadyEnqueued, defer
 from web.postgres.identity import TargetIdentity
 from web.store.tables import EnvironmentRow, JobRow, JobStepRow, JobTargetRow
@@ -69,6 +69,7 @@ async def start(
     }
     for _ in range(5):
         if kind.joins and (queued := await _queued(connection, kind.name, environment_id)) is not None:
+            await _take_over(connection, queued, requested_by)
             return queued
         try:
             async with connection.begin_nested():
@@ -122,6 +123,16 @@ async def _queued(connection: AsyncConnection, kind: str, environment_id: int) -
         .limit(1)
     )
     return found
+
+
+async def _take_over(connection: AsyncConnection, job_id: int, requested_by: str) -> None:
+    """Whoever joins a job that the schedule started is who asks for it: a person is told what is so now."""
+    if requested_by != BY_SCHEDULE:
+        await connection.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.state == "queued", JobRow.requested_by == BY_SCHEDULE)
+            .values(requested_by=requested_by)
+        )
 
 
 async def _insert(connection: AsyncConnection, kind: JobKind[Any], values: dict[str, Any]) -> int:

@@ -124,6 +124,8 @@ async def _check(work: Work[MigrateParameters], connection: Connection) -> tuple
         raise SourceInvalid(
             "Part of the history can only be told by the project's code, which did not answer."
         )
+    if history.problems:
+        raise SourceInvalid(f"The migrations would not run: {' '.join(history.problems)}")
     await require_writable(connection)
     applied = await tool_of(job.project).applied(job.project, connection)
     await require_seen(work, connection, applied.revisions)
@@ -209,7 +211,8 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
         "open": dict(trace.open) if trace.open else None,
     }
     where = f"The database is at {', '.join(rows) or 'no revision'}."
-    if set(rows) == set(begun["to"]):
+    # A history without heads (a circle) is no place to have come to.
+    if begun["to"] and set(rows) == set(begun["to"]):
         return Reconciled("done", f"All migrations are applied. {where}", found)
     if trace.open is not None and trace.open.get("sql"):
         text = (

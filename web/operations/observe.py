@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from web.config import Environment
 from web.inspection.environment import view
-from web.inspection.observe import observe
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.inspection.observe import SOURCE_EVERY, observe
+from web.jobs.kind import BY_SCHEDULE, JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 
@@ -27,6 +29,8 @@ async def run(work: Work[ObserveParameters]) -> Outcome:
             job.environment,
             work.resources.scratch,
             full=job.parameters.full,
+            # Who asks wants to know of the file that was written just now; the clock asks for every environment.
+            source_age=SOURCE_EVERY if job.requested_by == BY_SCHEDULE else timedelta(0),
             application_name=work.application_name,
         )
     async with work.store.connect() as connection:

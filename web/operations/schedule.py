@@ -11,15 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from web.config import Configuration, Environment
 from web.inspection.gate import read_rehearsal
 from web.inspection.overview import Cell, read_overview
-from web.jobs.kind import JobKind, P
+from web.jobs.kind import BY_SCHEDULE, JobKind, P
 from web.jobs.start import start
 from web.operations.forgetting import BATCH, forget
 from web.operations.observe import OBSERVE
 from web.operations.rehearse import REHEARSE
 from web.store.tables import EnvironmentRow, EnvironmentStateRow, JobRow
 
-#: Who asks for what the schedule starts.
-BY = "schedule"
 #: How old a look may become. A dead database is looked at as often: it shows when it is back.
 EVERY = timedelta(minutes=1)
 
@@ -126,7 +124,7 @@ async def forget_old_looks(store: AsyncEngine) -> None:
     """Remove finished looks that the schedule started: at 500 environments they would be 700,000 rows a day."""
     old = select(JobRow.id).where(
         JobRow.kind == OBSERVE.name,
-        JobRow.requested_by == BY,
+        JobRow.requested_by == BY_SCHEDULE,
         JobRow.finished_at < datetime.now(UTC) - KEPT,
     )
     async with store.begin() as connection:
@@ -135,4 +133,6 @@ async def forget_old_looks(store: AsyncEngine) -> None:
 
 async def _start(store: AsyncEngine, kind: JobKind[P], environment: Environment) -> None:
     async with store.begin() as connection:
-        await start(connection, kind, environment=environment, parameters=kind.parameters(), requested_by=BY)
+        await start(
+            connection, kind, environment=environment, parameters=kind.parameters(), requested_by=BY_SCHEDULE
+        )

@@ -6,11 +6,13 @@ Every question is answered in one walk over the graph, so 800 migrations cost a 
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 #: Version of the manifest that `History.to_json` writes.
 MANIFEST = 1
 
@@ -181,13 +183,16 @@ def make_history(
 ) -> History:
     """Order migrations into a history. What does not fit together becomes a problem, never an exception."""
     found: dict[str, Migration] = {}
-    told = list(dict.fromkeys(problems))
+    told = list(dict.fromkeys(map(_storable, problems)))
 
     def tell(problem: str) -> None:
         if problem not in told:
             told.append(problem)
 
-    for migration in migrations:
+    for given in migrations:
+        migration = _with_storable_texts(given)
+        if (migration.revision, migration.parents) != (given.revision, given.parents):
+            tell(f"{migration.path} names a revision with characters that no database keeps.")
         earlier = found.get(migration.revision)
         if earlier is not None:
             tell(f"Revision {migration.revision} is in two files: {earlier.path} and {migration.path}.")
@@ -210,7 +215,7 @@ def make_history(
     needed = followed | {revision for node in nodes.values() for revision in node.depends_on}
     ordered, circle = _in_order(nodes, [revision for revision in nodes if revision not in needed])
     if circle:
-        tell(f"Revisions go round in a circle: {', '.join(circle)}.")
+        tell(f"Revisions go round in a circle: {', '.join(sorted(circle))}.")
     return History(
         migrations=ordered,
         heads=tuple(node.revision for node in ordered if node.revision not in needed),
@@ -219,6 +224,25 @@ def make_history(
         problems=tuple(told),
         complete=complete,
     )
+
+
+def _with_storable_texts(migration: Migration) -> Migration:
+    """The migration as the store can keep it: a docstring may hold any character, and so may a file's name."""
+    return replace(
+        migration,
+        revision=_storable(migration.revision),
+        down=tuple(map(_storable, migration.down)),
+        depends_on=tuple(map(_storable, migration.depends_on)),
+        labels=tuple(map(_storable, migration.labels)),
+        message=_storable(migration.message),
+        path=_storable(migration.path),
+        created=_storable(migration.created) if migration.created is not None else None,
+    )
+
+
+def _storable(text: str) -> str:
+    """The text without NUL and lone surrogates, which PostgreSQL refuses."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _in_order(
