@@ -171,14 +171,19 @@ def _show(writer: Writer, kind: AnyKind, prepared: Json) -> None:
     if kind.destructive:
         tables = prepared["goes"]["tables"]
         rows, size = (sum(each[key] or 0 for each in tables) for key in ("rows", "bytes"))
-        writer.note(f"  Goes: {counted(len(tables), 'table')}, about {rows:,} rows, {bytes_in_words(size)}")
+        there = prepared["goes"]["objects"].get("table", len(tables))
+        writer.note(f"  Goes: {counted(there, 'table')}, about {rows:,} rows, {bytes_in_words(size)}")
         for each in tables:
             writer.note(
                 f"    {each['name']}: {each['rows'] or 0:,} rows, {bytes_in_words(each['bytes'] or 0)}"
             )
-        for name, number in prepared["goes"]["objects"].items():
-            writer.note(f"    {name}: {number}")
-        writer.note(f"  Stays: {', '.join(prepared['stays']) or 'nothing is named'}")
+        others = {name: number for name, number in prepared["goes"]["objects"].items() if name != "table"}
+        for name, number in others.items():
+            schemas = f": {', '.join(prepared['goes']['schemas'])}" if name == "schema" else ""
+            writer.note(f"    {counted(number, name)}{schemas}")
+        writer.note("  Stays:")
+        for each in prepared["stays"]:
+            writer.note(f"    {each}")
     if prepared["gate"]:
         write_gate(writer, prepared["gate"], aside=True)
     if not prepared["live_workers"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +17,8 @@ from web.inspection.histories import Histories
 from web.inspection.state import Facts
 from web.jobs.kind import AnyKind
 from web.jobs.reading import live_workers
+from web.operations.fate import Fate, fate_of
 from web.operations.starting import held_back_by, name_to_type
-from web.schema.model import Schema, shape_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ class Preparation:
     expected: str | None
     #: The signed confirmation of a destructive job; None where there is nothing to confirm yet.
     confirmation: str | None
-    #: Kinds of objects and how many of each a reset removes; empty: not known.
-    objects: tuple[tuple[str, int], ...]
+    #: What a destructive job removes and leaves; None for others.
+    fate: Fate | None
     #: The rehearsed plan of a migrate, in the shape that `web.plans` owns.
     plan: dict[str, Any] | None
     live_workers: int
@@ -69,9 +68,12 @@ class Preparation:
                     {"name": f"{table.schema}.{table.name}", "rows": table.rows, "bytes": table.size}
                     for table in (self.facts.tables if self.facts and self.kind.destructive else ())
                 ],
-                "objects": dict(self.objects),
+                "objects": dict(self.fate.goes) if self.fate else {},
+                "schemas": list(self.fate.schemas) if self.fate else [],
             },
-            "stays": list(self.view.project.keeps),
+            "stays": [f"{words} ({meant})" if meant else words for words, meant in self.fate.stays]
+            if self.fate
+            else [],
             "gate": self.gate.to_json() if self.gate else None,
             "closed": list(self.closed),
             "type_to_confirm": self.expected,
@@ -127,7 +129,7 @@ async def prepare(
         closed=tuple(closed),
         expected=name_to_type(kind, environment),
         confirmation=confirmation,
-        objects=await _objects(connection, seen) if kind.destructive else (),
+        fate=await _fate(connection, seen) if kind.destructive else None,
         plan=plan,
         live_workers=await live_workers(connection),
     )
@@ -139,15 +141,7 @@ def _gate(kind: AnyKind, seen: View) -> Gate | None:
     return seen.gate if kind.name == "migrate" else None
 
 
-async def _objects(connection: AsyncConnection, seen: View) -> tuple[tuple[str, int], ...]:
-    """How many objects of each kind the last snapshot has; what belongs to a table is not counted apart."""
+async def _fate(connection: AsyncConnection, seen: View) -> Fate:
     fingerprint = seen.observation.fingerprint if seen.observation else None
-    if fingerprint is None:
-        return ()
-    schema = await load_schema(connection, fingerprint)
-    return tuple(sorted(count_objects(schema).items())) if schema is not None else ()
-
-
-def count_objects(schema: Schema) -> Counter[str]:
-    """Objects of a schema by kind, without those that live in another object."""
-    return Counter({child.kind: len(getattr(schema, field)) for field, child in shape_of(Schema).children})
+    schema = await load_schema(connection, fingerprint) if fingerprint is not None else None
+    return fate_of(schema, seen.project, seen.environment)

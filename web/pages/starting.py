@@ -20,6 +20,7 @@ from web.errors import CleanStartError, ConfirmationMismatch, Invalid, TargetCha
 from web.inspection.environment import read_backups
 from web.inspection.gate import enforced
 from web.jobs.kind import AnyKind
+from web.operations.fate import Fate as PreparedFate
 from web.operations.preparation import Preparation, prepare
 from web.operations.starting import Wish, kind_for, start_job
 from web.pages import addresses, words
@@ -218,7 +219,7 @@ async def _dialog(
         target=_target(prepared),
         pending=_pending(prepared) if kind.name == "migrate" else None,
         pending_account=_plan_account(prepared, moment) if kind.name == "migrate" else "",
-        fate=_fate(prepared) if kind.destructive else None,
+        fate=_fate(prepared, prepared.fate) if prepared.fate is not None else None,
         checks=_checks(prepared, moment),
         fields=await _fields(store, prepared, chosen),
         confirmation=Confirmation(prepared.expected, "Type") if prepared.expected else None,
@@ -261,26 +262,18 @@ def _target(prepared: Preparation) -> Target | None:
     return Target(tuple(found), mark)
 
 
-def _fate(prepared: Preparation) -> Fate:
-    facts, project = prepared.facts, prepared.view.project
+def _fate(prepared: Preparation, fate: PreparedFate) -> Fate:
+    facts = prepared.facts
     tables = facts.tables if facts else ()
+    rows = f"about {words.estimate(facts.rows if facts else None)} rows"
     lines = [
         FateLine(
-            words.plural(len(tables), "table"), f"about {words.estimate(facts.rows if facts else None)} rows"
+            words.plural(number, kind, kind.removesuffix("y") + "ies" if kind.endswith("y") else None),
+            rows if kind == "table" else ", ".join(fate.schemas[:5]) if kind == "schema" else "",
         )
+        for kind, number in fate.goes
     ]
-    lines += [
-        FateLine(words.plural(number, kind))
-        for kind, number in prepared.objects
-        if number and kind not in ("table", "extension", "schema", "database", "role setting")
-    ]
-    stays = [FateLine(each) for each in project.keeps]
-    stays += [
-        FateLine("the database itself, its settings and owner"),
-        FateLine("roles, tablespaces and other databases"),
-        FateLine("extensions", ", ".join(each.name for each in facts.extensions) if facts else ""),
-        FateLine("every backup"),
-    ]
+    stays = [FateLine(*each) for each in fate.stays]
     return Fate(
         goes=tuple(lines),
         stays=tuple(stays),
