@@ -23,7 +23,7 @@ from web.access.requests import Access, protect, publish, require_policies
 from web.api import problems
 from web.config import Configuration
 from web.dashboard import Dashboard
-from web.errors import CleanStartError, StoreUnavailable
+from web.errors import BodyTooLarge, CleanStartError, StoreUnavailable
 from web.jobs.feed import Feed
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.patience import passes
@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 #: Static files are asked for under an address that changes with their content.
 FOREVER = "public, max-age=31536000, immutable"
+#: Bytes. The largest that anybody sends is a build's manifest: 400 bytes for each of its migrations.
+LARGEST_BODY = 4 * 2**20
 
 
 async def create_app(
@@ -58,6 +60,7 @@ async def create_app(
     app.include_router(pages.router)
     app.mount("/static", publish(StaticFilesForever(directory=STATIC)), name="static")
     app.add_middleware(HeadAsGet)
+    app.add_middleware(LimitedBodies)
     app.add_exception_handler(CleanStartError, _on_error)
     app.add_exception_handler(SQLAlchemyError, _on_store)
     app.add_exception_handler(HTTPException, _on_http)
@@ -77,6 +80,35 @@ class StaticFilesForever(StaticFiles):
         if response.status_code == 200 and b"v=" in scope.get("query_string", b""):
             response.headers["Cache-Control"] = FOREVER
         return response
+
+
+class LimitedBodies:
+    """Refuses a request whose body is larger than anybody's business here, before it is kept or parsed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a body that ends, or answer 413."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        said = request.headers.get("content-length", "0")
+        if said.isdecimal() and int(said) > LARGEST_BODY:
+            await (await _on_error(request, BodyTooLarge(LARGEST_BODY)))(scope, receive, send)
+            return
+        left = LARGEST_BODY
+
+        async def limited() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(BodyTooLarge.status, str(BodyTooLarge(LARGEST_BODY)))
+            return message
+
+        await self.app(scope, limited, send)
 
 
 class HeadAsGet:

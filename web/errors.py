@@ -73,6 +73,16 @@ class NotSignedIn(CleanStartError):
     title = "Sign in first"
 
 
+class BodyTooLarge(CleanStartError):
+    """The request is larger than anything that is sent here."""
+
+    status = 413
+    title = "The request is too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request is too large: {limit // 2**20} MiB are the most that is taken.")
+
+
 class Invalid(CleanStartError):
     """The request cannot be understood as it is."""
 
@@ -161,7 +171,15 @@ class IdentityMismatch(Refused):
     """The URL now points at another database than the one that was pinned."""
 
     title = "This is not the database it was"
-    hint = "Check where the URL points. If the move was intended, pin the new identity with `cleanstart pin`."
+    hint = (
+        "Check where the URL points. If the move was intended, pin the new database: `cleanstart pin`, or the link "
+        "on the environment's page."
+    )
+
+    def __init__(self, message: str, found: str) -> None:
+        #: The identity that is there now.
+        self.found = found
+        super().__init__(message)
 
 
 class TargetUnavailable(CleanStartError):

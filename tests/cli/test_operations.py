@@ -230,7 +230,14 @@ def test_reset(cli: Cli, site: Site, transport: Transport) -> None:
     site.query("reset-me", "INSERT INTO users VALUES (99, 'gone')")
     done = cli("reset", name, "--confirm", name, "--wait", transport=transport)
     assert done.code == 0, done.out + done.err
-    for part in ("Goes: ", "public.users", "Stays: application code", "Identity: ", "Gate open"):
+    for part in (
+        "Goes: ",
+        "public.users",
+        "Stays:\n    application code\n",
+        "every backup",
+        "Identity: ",
+        "Gate open",
+    ):
         assert part in done.err
     assert site.query("reset-me", "SELECT version_num FROM alembic_version") == [("c",)]
     assert site.query("reset-me", "SELECT count(*) FROM users") == [(0,)]

@@ -189,6 +189,20 @@ def test_a_killed_process_is_started_again(demo: tuple[Started, SignIn], command
     assert started.process.returncode == 0, started.said
 
 
+def test_a_killed_postgresql_is_started_again(demo: tuple[Started, SignIn], folder: Path) -> None:
+    started, sign_in = demo
+    postgres = [each for each in started.look() if each.name() == "postgres"]
+    (killed,) = [each for each in postgres if each.ppid() not in {one.pid for one in postgres}]
+    killed.kill()
+    until(lambda: "it is started again" in started.said, "nobody noticed", lambda: started.said)
+    until(lambda: answers(sign_in.address), "the store does not answer", lambda: started.said)
+    with psycopg.connect(dev_url(folder)) as connection:
+        assert connection.execute("SELECT count(*) > 0 FROM patients").fetchall() == [(True,)]
+    started.end()
+    assert started.process.returncode == 0, started.said
+    assert started.left() == []
+
+
 def test_a_second_demo_on_the_same_folder_is_refused(
     demo: tuple[Started, SignIn], starting: Start, folder: Path
 ) -> None:
@@ -218,6 +232,18 @@ def test_a_port_in_use_is_named_before_anything_is_started(
     assert f"127.0.0.1:{port}" in started.said
     assert f"--port {port + 1}" in started.said
     assert "Traceback" not in started.said
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("command", ["demo", "up", "serve"])
+def test_plain_http_is_for_loopback_only(starting: Start, tmp_path: Path, command: str) -> None:
+    place = tmp_path / "not made"
+    (tmp_path / "cleanstart.toml").write_text(f'data_directory = "{place}"\n')
+    options = ["--config", str(tmp_path / "cleanstart.toml")]
+    given = ["--directory", str(place)] if command == "demo" else options
+    started = starting(command, "--host", "0.0.0.0", "--port", "0", *given)
+    assert started.process.wait(60) == 3
+    assert "without a public_url would show passwords" in started.said
     assert not place.exists()
 
 

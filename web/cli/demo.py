@@ -20,14 +20,15 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.access.users import any_users, create_user, set_password
-from web.cli.serving import listen, run_processes, say
+from web.cli.serving import AddressNotSafe, kept_running, listen, run_processes, say
 from web.cli.store_place import StorePlace, prepare_embedded
 from web.cli.supervisor import stop_on_signals, unless_stopped
-from web.config import Configuration, load
+from web.config import Configuration, is_loopback, load
 from web.errors import CommandFailed, Conflict
 from web.inspection.builds import newest_number, record_deployment, register_build
 from web.paths import DEMO
 from web.postgres.embedded import EmbeddedServer
+from web.postgres.scratch import reap
 from web.store.database import open_store
 from web.store.tables import EnvironmentStateRow
 from web.store.upgrade import upgrade
@@ -49,9 +50,12 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
     """Set up what is missing, then run everything until Ctrl-C; returns the exit code.
 
     Raises:
+        AddressNotSafe: others would reach it, whose passwords anybody may read.
         AddressUnavailable: the port is taken.
         Conflict: another demo runs on this directory.
     """
+    if not is_loopback(host):
+        raise AddressNotSafe(host)
     stopping = asyncio.Event()
     stop_on_signals(stopping)
     directory = directory.absolute()
@@ -69,7 +73,10 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
         try:
             await server.start()
         except CommandFailed:
-            # Ctrl-C in a terminal reaches initdb as well: then it has done what it was asked to.
+            # Ctrl-C in a terminal reaches initdb as well, and maybe sooner than us: then all is as it was asked for.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await stopping.wait()
             if stopping.is_set():
                 return 0
             raise
@@ -84,7 +91,8 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
         _write_secret(directory / "secrets" / "demo.json", json.dumps(said))
         announcing = asyncio.create_task(_announce(address, place.runtime_url, password, directory))
         try:
-            return await run_processes(configuration, sock, host, stopping)
+            async with kept_running(server):
+                return await run_processes(configuration, sock, host, stopping)
         finally:
             announcing.cancel()
     finally:
@@ -98,6 +106,8 @@ async def clean_demo(directory: Path) -> None:
     directory = directory.absolute()
     if directory.exists():
         await EmbeddedServer(directory / "postgresql").remove()
+        # Scratch servers of killed workers keep their files elsewhere, and nobody would find them any more.
+        await reap(directory / "scratch")
         await asyncio.to_thread(shutil.rmtree, directory)
     say(f"{directory} is gone.")
 

@@ -31,6 +31,7 @@ from web.jobs.resources import Resources
 from web.jobs.worker import run_worker
 from web.operations import KINDS
 from web.operations.schedule import scheduled
+from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers
 from web.store.database import open_store, require_upgraded
@@ -40,6 +41,8 @@ HOST = "127.0.0.1"
 PORT = 8321
 #: Seconds that requests get to finish once the server was asked to stop; streams are ended at once.
 DRAIN = 5
+#: Seconds between two looks whether the embedded server still runs.
+KEEP_EVERY = 1.0
 #: Connections that wait while the web server starts, or is busy.
 BACKLOG = 2048
 
@@ -49,6 +52,21 @@ class AddressUnavailable(CleanStartError):
 
     status = 503
     title = "The address cannot be used"
+
+
+class AddressNotSafe(CleanStartError):
+    """The web server would be reached from elsewhere over plain http."""
+
+    title = "The address is not safe"
+    hint = (
+        'Set public_url = "https://…" in the configuration, with a proxy that ends TLS in front; a container that is '
+        'published on loopback only takes "http://localhost:PORT".'
+    )
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Listening on {host} without a public_url would show passwords to everybody in between."
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -97,6 +115,7 @@ async def serve(configuration: Configuration, host: str, port: int, *, inherited
         Refused: nobody has to sign in, and others could reach the address.
     """
     set_up_logging()
+    require_public_url(configuration, host)
     sock = listen(host, port) if inherited is None else socket.socket(fileno=inherited)
     engine = open_store(running_url(configuration))
     try:
@@ -127,6 +146,16 @@ async def serve(configuration: Configuration, host: str, port: int, *, inherited
     finally:
         await engine.dispose()
         sock.close()
+
+
+def require_public_url(configuration: Configuration, host: str) -> None:
+    """Refuse to listen where others reach it without saying how: passwords would go over plain http.
+
+    Raises:
+        AddressNotSafe: `host` is not loopback and the configuration has no public_url.
+    """
+    if not is_loopback(host) and configuration.public_url is None:
+        raise AddressNotSafe(host)
 
 
 @asynccontextmanager
@@ -205,15 +234,40 @@ async def running_store(configuration: Configuration) -> AsyncIterator[StorePlac
     try:
         place = await prepare_embedded(server)
         await upgrade(place.owner_url, place.runtime_role)
-        yield place
+        async with kept_running(server):
+            yield place
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def kept_running(server: EmbeddedServer) -> AsyncIterator[None]:
+    """Start an embedded server again whenever it ends by itself (killed, out of memory), for the length of a block."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(KEEP_EVERY)
+            if server.pid is None:
+                say("PostgreSQL has ended; it is started again.")
+                with suppress(CleanStartError):
+                    # Gives back what is still held in the dead one's name.
+                    await server.stop(immediate=True)
+                    await server.start()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
 
 
 async def up(configuration: Configuration, host: str, port: int) -> int:
     """Run store, web server and worker on this machine until Ctrl-C; returns the exit code."""
     stopping = asyncio.Event()
     stop_on_signals(stopping)
+    require_public_url(configuration, host)
     sock = listen(host, port)
     try:
         async with running_store(configuration):

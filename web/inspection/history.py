@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
 from web.config import Project
-from web.errors import CleanStartError, SourceInvalid
+from web.errors import CleanStartError, IdentityMismatch, SourceInvalid
 from web.inspection.histories import Histories
 from web.inspection.verdict import Lineage
 from web.store.tables import BuildRow, HistoryRow
@@ -48,8 +48,9 @@ def manifest_digest(manifest: Mapping[str, object]) -> str:
 
 
 def describe(error: CleanStartError) -> dict[str, str]:
-    """An error as the store keeps it: title, message, hint."""
-    return {"title": error.title, "message": str(error), "hint": error.hint}
+    """An error as the store keeps it: title, message, hint, and the identity that was found instead."""
+    found = {"found": error.found} if isinstance(error, IdentityMismatch) else {}
+    return {"title": error.title, "message": str(error), "hint": error.hint, **found}
 
 
 async def load_history(

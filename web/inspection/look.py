@@ -106,7 +106,8 @@ async def look(
         if known.pinned is not None and target.identity != known.pinned:
             raise IdentityMismatch(
                 f"The URL leads to {target.database} on {target.host}:{target.port}, which is "
-                f"{target.identity.as_text}; pinned is {known.pinned.as_text}."
+                f"{target.identity.as_text}; pinned is {known.pinned.as_text}.",
+                target.identity.as_text,
             )
         applied: Applied | None = None
         refusal: CleanStartError | None = None

@@ -86,7 +86,8 @@ async def end_backends(
             found = (await read_identity(connection)).identity
             if found.system_identifier != pinned.system_identifier:
                 raise IdentityMismatch(
-                    f"The URL leads to another server ({found.as_text}) than the job's ({pinned.as_text})."
+                    f"The URL leads to another server ({found.as_text}) than the job's ({pinned.as_text}).",
+                    found.as_text,
                 )
         absent = 0
         cancelled_at: dict[int, float] = {}

@@ -6,9 +6,10 @@ from web.jobs.kind import AnyKind
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
+from web.operations.pin import PIN
 from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
 from web.operations.verify import VERIFY
 
 #: In the order in which buttons are shown.
-KINDS: tuple[AnyKind, ...] = (OBSERVE, BACKUP, VERIFY, REHEARSE, MIGRATE, RESET)
+KINDS: tuple[AnyKind, ...] = (OBSERVE, BACKUP, VERIFY, REHEARSE, MIGRATE, RESET, PIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
+from pydantic import Field
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,8 +28,9 @@ from web.store.tables import UNFINISHED, BackupRow, JobRow
 class BackupParameters(Parameters):
     """What a backup takes."""
 
-    #: Restore it into a scratch database right after; None: as the environment's policy says.
-    verify: bool | None = None
+    verify: bool | None = Field(
+        default=None, title="Verify it", description="Restore it into a scratch database right after."
+    )
 
 
 async def run(work: Work[BackupParameters]) -> Outcome:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from web.access.permissions import Principal, may
+from web.config import Environment
 from web.dashboard import Dashboard
 from web.inspection.environment import View
 from web.inspection.gate import backup_needed
@@ -20,10 +23,11 @@ from web.pages.presenting import (
     verdict_mark,
 )
 from web.pages.views.environment import EnvironmentHead, Tab
-from web.pages.views.marks import Action, Fact, Mark
+from web.pages.views.errors import ErrorView
+from web.pages.views.marks import Action, Fact, Link, Mark
 
 #: Kinds with a place of their own: looking is always there, the others belong to a row or a tab.
-ELSEWHERE = frozenset({"observe", "verify", "rehearse"})
+ELSEWHERE = frozenset({"observe", "verify", "rehearse", "pin"})
 ICONS = {"backup": "archive", "migrate": "arrow-down-to-line", "reset": "eraser", "verify": "shield-check"}
 ONE_CLICK = frozenset({"backup"})
 
@@ -49,9 +53,20 @@ def environment_head(
         no_reset=f"No reset here: {reason}"
         if reset and (reason := reset.available(environment)) is not None
         else None,
-        unreachable=stored_error(observation.error) if observation and observation.error else None,
+        unreachable=_unreachable(environment, observation.error)
+        if observation and observation.error
+        else None,
         job=running_job(job, board.kinds),
     )
+
+
+def _unreachable(environment: Environment, error: Mapping[str, str]) -> ErrorView:
+    """Why it was not reached; where another database answered, the way to pin that one."""
+    shown = stored_error(error)
+    if "found" not in error:
+        return shown
+    place = addresses.new_job(environment.project, environment.name, "pin", identity=error["found"])
+    return replace(shown, links=(Link("Pin the new database…", place),))
 
 
 def _tabs(seen: View) -> tuple[Tab, ...]:

@@ -168,7 +168,11 @@ def _wish(kind: AnyKind, form: FormData) -> Wish:
     parameters: dict[str, Any] = {
         name: value
         for name, value in form.items()
-        if name not in OWN_FIELDS and isinstance(value, str) and name in kind.parameters.model_fields
+        if name not in OWN_FIELDS
+        and isinstance(value, str)
+        and (field := kind.parameters.model_fields.get(name)) is not None
+        # An empty field leaves to the kind what may be left to it.
+        and not (value == "" and field.default is None)
     }
     for name, field in kind.parameters.model_fields.items():
         # A box without a tick is not in the form at all.
@@ -324,6 +328,10 @@ def _checks(prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
     return tuple(found)
 
 
+#: For a parameter that may be left to the environment's policy.
+_THREE_ANSWERS = (("", "As the environment's policy says"), ("true", "Yes"), ("false", "No"))
+
+
 async def _fields(
     store: AsyncConnection, prepared: Preparation, chosen: Mapping[str, str]
 ) -> tuple[Field, ...]:
@@ -339,6 +347,9 @@ async def _fields(
         elif field.annotation is bool:
             ticked = chosen.get(name, str(field.default).lower()) == "true"
             found.append(Field(name, title, "check", value="true", checked=ticked, hint=hint))
+        elif field.annotation == bool | None:
+            options = tuple(Option(*each, each[0] == chosen.get(name, "")) for each in _THREE_ANSWERS)
+            found.append(Field(name, title, "select", options=options, hint=hint))
         else:
             value = chosen.get(name, "" if field.default is None else str(field.default))
             found.append(Field(name, title, "text", value=value, hint=hint))

@@ -105,5 +105,6 @@ async def require_identity(connection: Connection, pinned: TargetIdentity) -> Re
     what = "another database of the same server" if same_server else "a database of another server"
     raise IdentityMismatch(
         f"The URL leads to {what}: pinned {pinned.as_text}, found {found.identity.as_text} "
-        f"({found.database} on {found.host}:{found.port})."
+        f"({found.database} on {found.host}:{found.port}).",
+        found.identity.as_text,
     )
