@@ -336,3 +336,17 @@ class PlaceUnavailable(CleanStartError):
 
     status = 503
     title = "The place for backups cannot be used"
+
+
+class DirectoryUnavailable(CleanStartError):
+    """The folder for this machine's own data cannot be made or used."""
+
+    status = 503
+    title = "The data directory cannot be used"
+    hint = (
+        "Name a folder that this user may write to: under `data_directory`, or for the demo with --directory."
+    )
+
+    def __init__(self, directory: str, reason: str) -> None:
+        self.directory, self.reason = directory, reason
+        super().__init__(f"{directory}: {reason}.")

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from contextlib import suppress
@@ -29,6 +30,7 @@ from web.inspection.builds import newest_number, record_deployment, register_bui
 from web.paths import DEMO
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.scratch import reap
+from web.postgres.server_files import usable
 from web.store.database import open_store
 from web.store.tables import EnvironmentStateRow
 from web.store.upgrade import upgrade
@@ -52,6 +54,7 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
     Raises:
         AddressNotSafe: others would reach it, whose passwords anybody may read.
         AddressUnavailable: the port is taken.
+        DirectoryUnavailable: the directory cannot be made.
         Conflict: another demo runs on this directory.
     """
     if not is_loopback(host):
@@ -59,8 +62,13 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
     stopping = asyncio.Event()
     stop_on_signals(stopping)
     directory = directory.absolute()
-    sock = listen(host, port)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with listen(host, port) as sock:
+        with usable(directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await _run(directory, sock, host, stopping)
+
+
+async def _run(directory: Path, sock: socket.socket, host: str, stopping: asyncio.Event) -> int:
     server = EmbeddedServer(directory / "postgresql")
     say("Starting PostgreSQL")
     try:
@@ -96,7 +104,6 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
         finally:
             announcing.cancel()
     finally:
-        sock.close()
         await server.stop()
         say("Stopped. `make demo` goes on where this was; `make demo-clean` forgets it.")
 

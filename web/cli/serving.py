@@ -116,7 +116,11 @@ async def serve(configuration: Configuration, host: str, port: int, *, inherited
     """
     set_up_logging()
     require_public_url(configuration, host)
-    sock = listen(host, port) if inherited is None else socket.socket(fileno=inherited)
+    with listen(host, port) if inherited is None else socket.socket(fileno=inherited) as sock:
+        await _serve(configuration, sock, host)
+
+
+async def _serve(configuration: Configuration, sock: socket.socket, host: str) -> None:
     engine = open_store(running_url(configuration))
     try:
         await require_upgraded(engine)
@@ -145,7 +149,6 @@ async def serve(configuration: Configuration, host: str, port: int, *, inherited
                 await server.serve(sockets=[sock])
     finally:
         await engine.dispose()
-        sock.close()
 
 
 def require_public_url(configuration: Configuration, host: str) -> None:

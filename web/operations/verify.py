@@ -19,6 +19,7 @@ from web.jobs.events import announce_change, storable
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
+from web.postgres.server_files import usable
 from web.store.tables import BackupRow
 
 
@@ -61,7 +62,8 @@ async def run(work: Work[VerifyParameters]) -> Outcome:
 async def verify_backup(work: Work[Any], place: Place, manifest: Manifest) -> Verification:
     """Restore, compare, write down what was found."""
     folder = work.configuration.data_directory / "verification"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with usable(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     watch = Watch(
         report=work.progress, on_process_group=work.process_group, application_name=work.application_name
     )

@@ -22,6 +22,7 @@ from web.errors import ExtensionsMissing, ProgramMissing, ScratchUnavailable
 from web.postgres.connections import connect, with_database
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs, server_for
+from web.postgres.server_files import usable
 
 #: Replays of thousands of tables in one transaction need a large lock table; nothing in scratch must survive.
 _SETTINGS = {
@@ -51,10 +52,14 @@ class OwnFolder:
 
 
 async def own_folder(place: Path) -> OwnFolder:
-    """Create a folder for this process's servers below `place`; dead processes' folders are removed."""
+    """Create a folder for this process's servers below `place`; dead processes' folders are removed.
+
+    Raises DirectoryUnavailable.
+    """
     # As root, the server's own user must be able to pass.
     mode = 0o711 if os.geteuid() == 0 else 0o700
-    place.mkdir(mode=mode, parents=True, exist_ok=True)
+    with usable(place):
+        place.mkdir(mode=mode, parents=True, exist_ok=True)
     await reap(place)
     while True:
         path = place / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"

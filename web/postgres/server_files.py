@@ -14,12 +14,13 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from web.errors import Conflict
+from web.errors import Conflict, DirectoryUnavailable
 from web.postgres.program_places import ROOT_PLACE, Account, account_of, reaches, server_account
 
 #: `sockaddr_un` ends at 104 bytes on some systems; the server adds "/.s.PGSQL.5432.lock".
@@ -81,8 +82,37 @@ class Ownership:
 
 
 def lay_out(directory: Path) -> ServerFiles:
-    """Create the folders of a server and say where they are; the same answer for the same folder."""
-    directory = directory.resolve()
+    """Create the folders of a server and say where they are; the same answer for the same folder.
+
+    Raises DirectoryUnavailable, and Conflict when one of them is somebody else's.
+    """
+    with usable(directory):
+        return _lay_out(directory.resolve())
+
+
+@contextmanager
+def usable(directory: Path) -> Iterator[None]:
+    """Turn the system's refusal to make or use a folder into DirectoryUnavailable, for a block."""
+    try:
+        yield
+    except OSError as error:
+        raise DirectoryUnavailable(str(directory), why_unusable(directory, error)) from error
+
+
+def why_unusable(directory: Path, error: OSError) -> str:
+    """Say what is in the way of a folder: the system's own words do not name it."""
+    nearest = nearest_existing(directory)
+    if not nearest.is_dir():
+        return f"{nearest} is not a folder"
+    return f"nothing can be made in {nearest} ({error.strerror})"
+
+
+def nearest_existing(path: Path) -> Path:
+    """Return the path itself where it is there, else the nearest above it that is."""
+    return next(each for each in (path, *path.parents) if os.path.lexists(each))
+
+
+def _lay_out(directory: Path) -> ServerFiles:
     account = server_account()
     mode = 0o700 if account is None else 0o711
     directory.mkdir(mode=mode, parents=True, exist_ok=True)

@@ -1,0 +1,80 @@
+"""Wrong settings: every command names them, and takes none for a mistake in Clean Start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from web.cli.program import run
+
+COMMANDS = (
+    ["status"],
+    ["doctor"],
+    ["up", "--port", "0"],
+    ["serve", "--port", "0"],
+    ["worker"],
+    ["upgrade"],
+    ["users", "list"],
+    ["backup", "clinic/dev"],
+)
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def without_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What servers log with is this process's, and stays as it is."""
+    monkeypatch.setattr("web.cli.serving.set_up_logging", lambda: None)
+
+
+def said(capsys: Captured, *arguments: str) -> tuple[int, str]:
+    """The exit code, and what was printed; it is never a mistake of ours."""
+    capsys.readouterr()
+    code = run(arguments)
+    printed = capsys.readouterr()
+    everything = printed.out + printed.err
+    assert "mistake in Clean Start" not in everything
+    assert "Traceback" not in everything
+    return code, everything
+
+
+def named(command: list[str]) -> str:
+    return command[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=named)
+@pytest.mark.parametrize(
+    ("directory", "reason"),
+    [("a-file", "a-file is not a folder"), ("/proc/x", "nothing can be made in /proc")],
+)
+def test_a_data_directory_that_cannot_be(
+    tmp_path: Path, capsys: Captured, command: list[str], directory: str, reason: str
+) -> None:
+    (tmp_path / "a-file").touch()
+    config = tmp_path / "cleanstart.toml"
+    config.write_text(f'data_directory = "{directory}"\n')
+    code, words = said(capsys, *command, "--config", str(config))
+    assert code == (1 if command == ["doctor"] else 3)
+    assert reason in words
+    assert "data_directory" in words
+
+
+@pytest.mark.parametrize(
+    ("directory", "reason"),
+    [("a-file", "a-file is not a folder"), ("/proc/x", "nothing can be made in /proc")],
+)
+def test_a_demo_where_nothing_can_be_kept(
+    tmp_path: Path, capsys: Captured, directory: str, reason: str
+) -> None:
+    (tmp_path / "a-file").touch()
+    code, words = said(capsys, "demo", "--port", "0", "--directory", str(tmp_path / directory))
+    assert code == 3
+    assert reason in words
+    assert "--directory" in words
+
+
+def test_a_demo_to_forget_that_is_a_file(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "a-file").touch()
+    code, words = said(capsys, "demo", "--clean", "--directory", str(tmp_path / "a-file"))
+    assert (code, (tmp_path / "a-file").is_file()) == (3, True)
+    assert "a-file is not a folder" in words
