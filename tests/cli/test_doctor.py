@@ -86,3 +86,22 @@ def test_a_configuration_with_a_mistake(tmp_path: Path, capsys: pytest.CaptureFi
     code, found = findings(capsys, "--config", str(tmp_path / "nothing.toml"))
     assert code == 1
     assert "there is no such file" in found["configuration"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [("junk secret1234", "cannot be read"), ("mysql://u:secret1234@h/d", "must begin with postgresql://")],
+)
+def test_a_target_that_is_named_by_no_url(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str, reason: str
+) -> None:
+    (tmp_path / "dev").write_text(url)
+    config = tmp_path / "cleanstart.toml"
+    config.write_text(PROJECT.replace("env:NOBODY_SETS_THIS", "file:dev"))
+    code, found = findings(capsys, "--config", str(config))
+    finding = found["secret of clinic/dev"]
+    assert (code, finding["state"]) == (1, "fail")
+    assert "projects.clinic.environments.dev.url" in finding["detail"]
+    assert reason in finding["detail"]
+    assert "postgresql://USER" in finding["way"]
+    assert "secret1234" not in json.dumps(found)

@@ -18,6 +18,8 @@ COMMANDS = (
     ["users", "list"],
     ["backup", "clinic/dev"],
 )
+READ_URL = [(command, "url") for command in COMMANDS]
+READ_OWNER_URL = [(command, "owner_url") for command in COMMANDS if command[0] in ("doctor", "up", "upgrade")]
 Captured = pytest.CaptureFixture[str]
 
 
@@ -78,3 +80,29 @@ def test_a_demo_to_forget_that_is_a_file(tmp_path: Path, capsys: Captured) -> No
     code, words = said(capsys, "demo", "--clean", "--directory", str(tmp_path / "a-file"))
     assert (code, (tmp_path / "a-file").is_file()) == (3, True)
     assert "a-file is not a folder" in words
+
+
+@pytest.mark.parametrize(("command", "key"), [*READ_URL, *READ_OWNER_URL], ids=str)
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("junk secret1234", "cannot be read"),
+        ("postgresql://u:secret1234@127.0.0.1:port/x", "cannot be read"),
+        ("mysql://u:secret1234@127.0.0.1/x", "must begin with postgresql://"),
+        ("mysql+pymysql://u:secret1234@127.0.0.1/x", "must begin with postgresql://"),
+    ],
+)
+def test_a_store_that_is_named_by_no_url(
+    tmp_path: Path, capsys: Captured, command: list[str], url: str, reason: str, key: str
+) -> None:
+    for name in ("url", "owner_url"):
+        written = url if name == key else "postgresql://u@127.0.0.1:9/x"
+        (tmp_path / name).write_text(written)
+    config = tmp_path / "cleanstart.toml"
+    config.write_text('[store]\nurl = "file:url"\nowner_url = "file:owner_url"\n')
+    code, words = said(capsys, *command, "--config", str(config))
+    assert code == (1 if command == ["doctor"] else 3)
+    assert f"store.{key}: file:" in words
+    assert reason in words
+    assert "postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in words
+    assert "secret1234" not in words

@@ -71,6 +71,10 @@ def test_hostile_names_and_passwords_survive_every_form(name: str, host: str) ->
     assert CANARY not in redacted(url) + database_argument(url)
 
 
+def test_several_ports_travel_in_the_query() -> None:
+    assert parameters(sqlalchemy_url("host=h port=1,2 user=u dbname=d"))["port"] == "1,2"
+
+
 def test_other_drivers_get_host_and_tls_only() -> None:
     url = "postgresql://u:p@/we%20ird?host=/run/x&port=5433&sslmode=require&application_name=a"
     assert dict(make_url(sqlalchemy_url(url, "postgresql+asyncpg")).query) == {

@@ -21,7 +21,7 @@ from web.cli.invocation import Invocation, add
 from web.cli.transport import Json
 from web.cli.writing import bytes_in_words, coloured, counted
 from web.config import Configuration, Project, Secret
-from web.errors import CleanStartError
+from web.errors import CleanStartError, SecretUnavailable
 
 State = Literal["ok", "warn", "fail"]
 
@@ -109,9 +109,10 @@ def _majors(seen: Json) -> set[int]:
 
 
 def _secrets(configuration: Configuration) -> Iterator[Finding]:
+    from web.postgres.urls import read_url
+
     places = {
         "store": configuration.store_url,
-        "backup identity": configuration.backups.identity,
         **{f"scratch {major}": place for major, place in configuration.scratch.items()},
         **{
             environment.label: environment.url
@@ -123,19 +124,21 @@ def _secrets(configuration: Configuration) -> Iterator[Finding]:
     for name, place in places.items():
         if isinstance(place, Secret):
             try:
-                place.read()
+                read_url(place)
                 read += 1
             except CleanStartError as error:
                 yield _failed(f"secret of {name}", error)
     if configuration.store_owner_url is not None:
         # Web server and workers do without it, and better so.
         try:
-            configuration.store_owner_url.read()
+            read_url(configuration.store_owner_url)
             read += 1
-        except CleanStartError:
+        except SecretUnavailable:
             yield Finding(
                 "owner of the store", "ok", "its secret is not here; only `cleanstart upgrade` needs it"
             )
+        except CleanStartError as error:
+            yield _failed("secret of owner of the store", error)
     if read:
         yield Finding("secrets", "ok", f"{counted(read, 'secret')} can be read")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from web.config import Configuration
+from web.config import Configuration, Secret
 from web.errors import StoreNotReady
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import find_programs
-from web.postgres.urls import parameters
+from web.postgres.urls import parameters, read_url, sqlalchemy_url
 
 DATABASE = "cleanstart"
 OWNER = "cleanstart_owner"
@@ -40,8 +40,8 @@ def configured_place(configuration: Configuration) -> StorePlace | None:
     """The store that the configuration names, with both secrets read; None: it is embedded."""
     if configuration.store_url is None:
         return None
-    runtime = configuration.store_url.read()
-    owner = configuration.store_owner_url.read() if configuration.store_owner_url else runtime
+    runtime = _store_url(configuration.store_url)
+    owner = _store_url(configuration.store_owner_url) if configuration.store_owner_url else runtime
     return StorePlace(owner, runtime)
 
 
@@ -57,10 +57,11 @@ def running_url(configuration: Configuration) -> str:
     """The store's URL for a process that works in it: the runtime role's, and no secret of the owner is read.
 
     Raises:
+        SecretUnavailable, ConfigurationInvalid: the URL cannot be read, or is none.
         StoreNotReady: the store is embedded and was never started here.
     """
     if configuration.store_url is not None:
-        return configuration.store_url.read()
+        return _store_url(configuration.store_url)
     server = embedded_server(configuration)
     if not server.data_directory.exists():
         raise StoreNotReady(
@@ -68,6 +69,11 @@ def running_url(configuration: Configuration) -> str:
             hint="Start everything with `cleanstart up`, or name a store under [store].url.",
         )
     return _embedded_place(server).runtime_url
+
+
+def _store_url(secret: Secret) -> str:
+    """The URL as SQLAlchemy reads it: by itself it takes no connection string, and any scheme for PostgreSQL's."""
+    return sqlalchemy_url(read_url(secret))
 
 
 def _embedded_place(server: EmbeddedServer) -> StorePlace:

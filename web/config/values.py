@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from web.errors import NotFound, SecretUnavailable
+from web.errors import ConfigurationInvalid, NotFound, SecretUnavailable
 
 Tier = Literal["development", "staging", "production"]
 
@@ -44,9 +44,18 @@ class Secret:
             raise self._unavailable(f"the file {name} is empty")
         return value.strip()
 
+    def unusable(self, reason: str, hint: str = "") -> ConfigurationInvalid:
+        """The error for what can be read and is not what it should be. The reason must not repeat it."""
+        error = ConfigurationInvalid(*self._place, f"{self.reference}: {reason}")
+        error.hint = hint
+        return error
+
+    @property
+    def _place(self) -> tuple[str, int | None, str]:
+        return self.place or (self.reference, None, "")
+
     def _unavailable(self, reason: str) -> SecretUnavailable:
-        file, line, key = self.place or (self.reference, None, "")
-        return SecretUnavailable(file, line, key, reason)
+        return SecretUnavailable(*self._place, reason)
 
 
 @dataclass(frozen=True, slots=True)

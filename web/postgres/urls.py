@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from web.config import Secret
 from web.errors import Invalid
 
 _SCHEME = re.compile(r"^(?:postgresql|postgres)(\+[a-z0-9_]+)?://", re.IGNORECASE)
@@ -24,6 +25,7 @@ _PORTS = re.compile(r"^[0-9]*(?:,[0-9]*)*$")
 SECRET_PARAMETERS = frozenset({"password", "sslpassword", "scram_client_key", "oauth_client_secret"})
 #: Names that every SQLAlchemy reads back unchanged from a URL's path (2.0 and older do not unquote there).
 _PLAIN_NAME = re.compile(r"^[A-Za-z0-9_.~-]+$")
+_WANTED = "Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
 
 
 def parameters(url: str) -> dict[str, str]:
@@ -35,7 +37,7 @@ def parameters(url: str) -> dict[str, str]:
     text = url.lstrip().rstrip("\r\n\t")
     scheme = _SCHEME.match(text)
     if scheme is None and "://" in text.partition("=")[0]:
-        raise Invalid("This is not a PostgreSQL URL: it must begin with postgresql://.")
+        raise Invalid("This is not a PostgreSQL URL: it must begin with postgresql://.", hint=_WANTED)
     try:
         if "\0" in text:
             raise ValueError
@@ -53,9 +55,24 @@ def parameters(url: str) -> dict[str, str]:
     if unreadable:
         raise Invalid(
             "The database URL cannot be read.",
-            hint="Percent-encode special characters in it, and use libpq's parameter names.",
+            hint=f"{_WANTED} Percent-encode special characters in it, and use libpq's parameter names.",
         )
     return {key: str(value) for key, value in parsed.items() if value is not None}
+
+
+def read_url(secret: Secret) -> str:
+    """Read a secret that is a database's URL.
+
+    Raises:
+        SecretUnavailable: it cannot be read.
+        ConfigurationInvalid: it is no URL of a PostgreSQL database; names the key, and not the value.
+    """
+    url = secret.read()
+    try:
+        parameters(url)
+    except Invalid as error:
+        raise secret.unusable(str(error), error.hint) from None
+    return url
 
 
 def conninfo(url: str) -> str:
@@ -120,8 +137,9 @@ def sqlalchemy_url(url: str, driver: str = "postgresql+psycopg") -> str:
     query: dict[str, str] = {}
     host, port, database = values.pop("host", None), values.pop("port", None), values.pop("dbname", None)
     user, password = values.pop("user", None), values.pop("password", None)
-    if host is not None and (host.startswith(("/", "@")) or "," in host):
-        query["host"] = host
+    if (host is not None and (host.startswith(("/", "@")) or "," in host)) or (port and "," in port):
+        if host is not None:
+            query["host"] = host
         if port is not None:
             query["port"] = port
         host = port = None
