@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -105,4 +109,52 @@ def test_a_store_that_is_named_by_no_url(
     assert f"store.{key}: file:" in words
     assert reason in words
     assert "postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in words
+    assert "secret1234" not in words
+
+
+@pytest.fixture(scope="module")
+def not_postgresql() -> Iterator[int]:
+    """A port where something answers that is no PostgreSQL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    with listening.accept()[0] as connection:
+                        connection.recv(1024)
+                        connection.sendall(b"220 mail.example ESMTP\r\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        answering.join()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=named)
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1:99999", "?host=/nonexistent", "127.0.0.1:{}"])
+def test_a_store_that_does_not_answer(
+    tmp_path: Path, capsys: Captured, command: list[str], place: str, not_postgresql: int
+) -> None:
+    (tmp_path / "url").write_text(f"postgresql://u:secret1234@{place.format(not_postgresql)}")
+    config = tmp_path / "cleanstart.toml"
+    config.write_text('[store]\nurl = "file:url"\n')
+    code, words = said(capsys, *command, "--config", str(config))
+    assert code == (1 if command == ["doctor"] else 3)
+    assert "The store cannot be reached: " in words
+    assert "correct [store].url and owner_url" in words
+    assert "secret1234" not in words
+
+
+@pytest.mark.parametrize("command", [["up", "--port", "0"], ["upgrade"]], ids=named)
+def test_an_owner_who_does_not_get_to_the_store(
+    tmp_path: Path, capsys: Captured, command: list[str], database: str
+) -> None:
+    (tmp_path / "url").write_text(database)
+    (tmp_path / "owner_url").write_text("postgresql://u:secret1234@127.0.0.1:1/x")
+    config = tmp_path / "cleanstart.toml"
+    config.write_text('[store]\nurl = "file:url"\nowner_url = "file:owner_url"\n')
+    code, words = said(capsys, *command, "--config", str(config))
+    assert code == 3
+    assert "The store cannot be reached: " in words
     assert "secret1234" not in words

@@ -100,6 +100,7 @@ async def test_the_runtime_role_works_but_cannot_touch_the_audit_trail(
     await server.ensure_role(role)
     name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
     await upgrade(database, role)
+    await upgrade(database, role)
     engine = open_store(server.url(str(name), role))
     async with engine.begin() as connection:
         await connection.execute(
@@ -124,3 +125,26 @@ async def test_the_runtime_role_works_but_cannot_touch_the_audit_trail(
     await engine.dispose()
     async with connect(server.url()) as admin:
         await admin.execute(psycopg.sql.SQL("DROP OWNED BY {}").format(psycopg.sql.Identifier(role)))
+
+
+async def test_a_store_of_a_newer_version_is_not_upgraded(database: str) -> None:
+    await upgrade(database)
+    async with connect(database) as connection:
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreNotReady, match="'9999'") as refused:
+        await upgrade(database)
+    assert "update this installation" in refused.value.hint
+
+
+async def test_what_the_server_refuses_is_told(server: EmbeddedServer, database: str) -> None:
+    name = str(psycopg.conninfo.conninfo_to_dict(database)["dbname"])
+    role = f"nobody_{secrets.token_hex(4)}"
+    with pytest.raises(StoreNotReady, match=f'role "{role}" does not exist'):
+        await upgrade(database, role)
+    await downgrade(database, "base")
+    await server.ensure_role(role)
+    with pytest.raises(StoreNotReady, match="permission denied") as refused:
+        await upgrade(server.url(name, role))
+    assert "owner_url" in refused.value.hint
+    async with connect(server.url()) as admin:
+        await admin.execute(psycopg.sql.SQL("DROP ROLE {}").format(psycopg.sql.Identifier(role)))

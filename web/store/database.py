@@ -14,6 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from web.errors import StoreNotReady
 from web.paths import MIGRATIONS
 
+#: What to do about a store at a revision that is not in this version's history.
+NEWER = "A newer Clean Start has upgraded this store: update this installation."
+#: Seconds that a connection may take to be made.
+CONNECT_TIMEOUT = 5
+
 
 def store_url(url: str) -> URL:
     """The URL with the driver that the store uses (psycopg 3), whatever driver it names."""
@@ -29,7 +34,7 @@ def open_store(url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_pre_ping=True,
         pool_recycle=1800,
         hide_parameters=True,
-        connect_args={"application_name": "cleanstart/store", "connect_timeout": 5},
+        connect_args={"application_name": "cleanstart/store", "connect_timeout": CONNECT_TIMEOUT},
     )
 
 
@@ -60,11 +65,7 @@ async def require_upgraded(engine: AsyncEngine) -> None:
                 await connection.scalar(text("SELECT version_num FROM alembic_version")) if exists else None
             )
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-        raise StoreNotReady(
-            f"The store cannot be reached: {reason}",
-            hint="Start its PostgreSQL server or correct [store].url, then try again.",
-        ) from error
+        raise unreachable(error) from error
     needed = head()
     if current == needed:
         return
@@ -74,6 +75,19 @@ async def require_upgraded(engine: AsyncEngine) -> None:
     if current not in known:
         raise StoreNotReady(
             f"The store is at revision {current}, which this version ({needed}) does not know.",
-            hint="A newer Clean Start has upgraded this store: update this installation.",
+            hint=NEWER,
         )
     raise StoreNotReady(f"The store is at revision {current}; this version needs {needed}.")
+
+
+def unreachable(error: DBAPIError) -> StoreNotReady:
+    """What a failure to connect becomes."""
+    return StoreNotReady(
+        f"The store cannot be reached: {first_line(error.orig)}",
+        hint="Start its PostgreSQL server or correct [store].url and owner_url, then try again.",
+    )
+
+
+def first_line(error: BaseException | None) -> str:
+    """The driver's own words: its further lines quote statements, or are hints for programmers."""
+    return (str(error or "").strip().splitlines() or ["no answer"])[0]

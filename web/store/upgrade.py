@@ -8,25 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, LiteralString, cast
 
 import psycopg
 from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
 
-from web.store.database import alembic_config, head, store_url
+from web.errors import StoreNotReady
+from web.store.database import (
+    CONNECT_TIMEOUT,
+    NEWER,
+    alembic_config,
+    first_line,
+    head,
+    store_url,
+    unreachable,
+)
 
 #: Tables of which the runtime role may not change a row: table → what it may do.
 RESTRICTED: dict[str, LiteralString] = {"audit_entry": "SELECT, INSERT", "alembic_version": "SELECT"}
 #: `alembic.context` is a module of the whole process: two histories in two threads would mix.
 _ONE_HISTORY = threading.Lock()
+_REFUSED = (
+    "Its role ([store].owner_url, else url) has to own the store's tables or be able to make them; "
+    "the role of [store].url has to exist."
+)
 
 
 async def upgrade(owner_url: str, runtime_role: str | None = None, *, revision: str = "head") -> str:
     """Upgrade the store; returns the revision reached. `runtime_role` must exist already.
 
     Runs the history in one transaction under an advisory lock: two upgrades at once are one after the other.
+
+    Raises:
+        StoreNotReady: it cannot be reached, refuses what an upgrade needs, or was upgraded by a newer version.
     """
     await asyncio.to_thread(_upgrade, owner_url, runtime_role, revision)
     return head() if revision == "head" else revision
@@ -38,28 +59,51 @@ async def downgrade(owner_url: str, revision: str) -> None:
 
 
 def _upgrade(owner_url: str, runtime_role: str | None, revision: str) -> None:
-    engine = create_engine(store_url(owner_url), hide_parameters=True)
-    try:
-        with _ONE_HISTORY, engine.connect() as connection:
-            config = alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+    with _connected(owner_url) as connection, _translated():
+        with _ONE_HISTORY:
+            command.upgrade(_config(connection), revision)
         if runtime_role is not None:
-            with engine.begin() as connection:
+            with connection.begin():
                 _grant(connection, runtime_role)
-    finally:
-        engine.dispose()
 
 
 def _downgrade(owner_url: str, revision: str) -> None:
-    engine = create_engine(store_url(owner_url), hide_parameters=True)
+    with _connected(owner_url) as connection, _ONE_HISTORY:
+        command.downgrade(_config(connection), revision)
+
+
+@contextmanager
+def _connected(owner_url: str) -> Iterator[Connection]:
+    engine = create_engine(
+        store_url(owner_url), hide_parameters=True, connect_args={"connect_timeout": CONNECT_TIMEOUT}
+    )
     try:
-        with _ONE_HISTORY, engine.connect() as connection:
-            config = alembic_config()
-            config.attributes["connection"] = connection
-            command.downgrade(config, revision)
+        try:
+            connection = engine.connect()
+        except DBAPIError as error:
+            raise unreachable(error) from error
+        with connection:
+            yield connection
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the server or the history refuses into StoreNotReady, for a block."""
+    try:
+        yield
+    except CommandError as error:
+        raise StoreNotReady(f"The store cannot be upgraded: {error}.", hint=NEWER) from error
+    except (DBAPIError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise StoreNotReady(f"The store cannot be upgraded: {first_line(cause)}", hint=_REFUSED) from error
+
+
+def _config(connection: Connection) -> Config:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    return config
 
 
 def _grant(connection: Connection, role: str) -> None:
