@@ -408,11 +408,33 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationInvalid, match=r"missing\.toml: there is no such file$"):
         load(tmp_path / "missing.toml")
-    with pytest.raises(ConfigurationInvalid, match=r"cannot be read: Is a directory$"):
+    with pytest.raises(ConfigurationInvalid, match=r": this is a folder; expected a file$"):
         load(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b"# one\n# caf\xe9\n")
     with pytest.raises(ConfigurationInvalid, match=r"latin\.toml:2: expected UTF-8 text$"):
         load(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 3000 + "]" * 3000,
+        "a = " + "{ a = " * 3000 + "1" + " }" * 3000,
+        ".".join("a" * 3000) + " = 1",
+        "[" + ".".join("a" * 3000) + "]",
+    ],
+    ids=["arrays", "tables", "dotted keys", "dotted headers"],
+)
+def test_what_is_nested_too_deeply(tmp_path: Path, text: str) -> None:
+    with pytest.raises(
+        ConfigurationInvalid, match=r"cleanstart\.toml: tables or arrays are nested too deeply$"
+    ):
+        read(tmp_path, text)
+
+
+def test_a_number_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationInvalid, match=r"cleanstart\.toml: a number has too many digits$"):
+        read(tmp_path, f"a = {'1' * 5000}")
 
 
 def test_windows_line_ends_and_a_byte_order_mark(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def test_a_configuration_on_the_command_line_is_nearer_than_an_address(
         ({"CLEANSTART_URL": "https://db.acme", "CLEANSTART_TOKEN": "cst\nsecret"}, "no token"),
         ({"CLEANSTART_URL": "http://127.0.0.1:9", "CLEANSTART_TOKEN": "cst_secret"}, "cannot be reached"),
         ({"CLEANSTART_CONFIG": "/nonexistent/cleanstart.toml"}, "there is no such file"),
+        ({"CLEANSTART_CONFIG": "/"}, "/: this is a folder; expected a file\nName one with --config"),
+        ({"CLEANSTART_CONFIG": "x" * 5000}, "cannot be read: File name too long"),
     ],
 )
 def test_transports_that_cannot_be_used(

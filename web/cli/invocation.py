@@ -66,15 +66,15 @@ class Invocation:
 
     def configuration(self) -> Configuration:
         """Read the configuration. Raises ConfigurationInvalid."""
-        file = self.configuration_file
-        if not file.is_file():
-            error = ConfigurationInvalid(str(file), None, "", "there is no such file")
-            error.hint = (
-                "Name one with --config or CLEANSTART_CONFIG; to ask a dashboard elsewhere, set CLEANSTART_URL "
-                "and CLEANSTART_TOKEN."
-            )
-            raise error
-        return load(file)
+        try:
+            return load(self.configuration_file)
+        except ConfigurationInvalid as error:
+            if isinstance(error.__cause__, FileNotFoundError | IsADirectoryError):
+                error.hint = (
+                    "Name one with --config or CLEANSTART_CONFIG; to ask a dashboard elsewhere, set CLEANSTART_URL "
+                    "and CLEANSTART_TOKEN."
+                )
+            raise
 
     def api(self) -> AbstractAsyncContextManager[Api]:
         """Open the way to the API for the length of a block."""

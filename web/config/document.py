@@ -58,10 +58,20 @@ class Document:
 def read_document(file: Path) -> Document:
     """Read and parse the file; `ConfigurationInvalid` where it is missing, unreadable or not TOML."""
     try:
+        return _read(file)
+    except RecursionError:
+        # The parser calls itself for every level. The traceback would be a thousand lines of it.
+        raise ConfigurationInvalid(str(file), None, "", "tables or arrays are nested too deeply") from None
+
+
+def _read(file: Path) -> Document:
+    try:
         text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
         values = tomllib.loads(text)
     except FileNotFoundError as error:
         raise ConfigurationInvalid(str(file), None, "", "there is no such file") from error
+    except IsADirectoryError as error:
+        raise ConfigurationInvalid(str(file), None, "", "this is a folder; expected a file") from error
     except OSError as error:
         raise ConfigurationInvalid(str(file), None, "", f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -76,6 +86,9 @@ def read_document(file: Path) -> Document:
             line, where = int(place[1]), f"in column {place[2]}"
         reason = DECODE_PLACE.sub("", message)
         raise ConfigurationInvalid(str(file), line, "", f"not valid TOML: {reason} {where}") from error
+    except ValueError as error:
+        # Python reads numbers of 4,300 digits at most, and tomllib passes its refusal on.
+        raise ConfigurationInvalid(str(file), None, "", "a number has too many digits") from error
     lines: dict[KeyPath, int] = {}
     for path, line in _lines_of(text):
         lines.setdefault(path, line)
