@@ -76,6 +76,44 @@ def test_what_cannot_be(cli: Cli, transport: Transport) -> None:
     assert cli("users", "create", name, transport=transport).code == 3
 
 
+#: As Python hands over bytes that are no UTF-8.
+BYTES = "caf\udce9-secret"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["users", "create", BYTES, "--role", "viewer"], "name"),
+        (["users", "create", "ada", "--role", "viewer", "--display-name", BYTES], "display name"),
+        (["users", "disable", BYTES], "name"),
+        (["tokens", "create", BYTES, "--role", "viewer"], "name"),
+        (["tokens", "revoke", BYTES], "name"),
+        (["jobs", "--kind", BYTES], "kind"),
+    ],
+    ids=lambda given: " ".join(given[:2]) if isinstance(given, list) else given,
+)
+@pytest.mark.usefixtures("typed")
+def test_bytes_that_are_no_text(cli: Cli, transport: Transport, arguments: list[str], what: str) -> None:
+    done = cli(*arguments, transport=transport)
+    assert (done.code, done.out) == (3, "")
+    assert f"The {what} is not UTF-8 text." in done.err
+    assert "encoding" in done.err
+    assert "secret" not in done.err
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+@pytest.mark.parametrize("command", [["create", "ada", "--role", "viewer"], ["password", "ada"]])
+def test_a_password_that_is_no_text(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, errors: str, command: list[str]
+) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(b"secret caf\xe9 secret\n"), encoding="utf-8", errors=errors)
+    monkeypatch.setattr("sys.stdin", stdin)
+    done = cli("users", *command)
+    assert (done.code, done.out) == (3, "")
+    assert "The password is not UTF-8 text." in done.err
+    assert "secret" not in done.err
+
+
 def test_two_different_passwords(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     answers = iter(["one of them is this", "the other is that"])

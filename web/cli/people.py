@@ -11,7 +11,7 @@ import typer
 from web.access.permissions import EVERY_PROJECT, Role
 from web.cli import exits
 from web.cli.invocation import Invocation, add, project_of
-from web.cli.transport import Json
+from web.cli.transport import ENCODED, Json
 from web.cli.writing import ago, coloured, plain
 from web.errors import Invalid
 
@@ -208,12 +208,16 @@ def _verify(call: Invocation) -> int:
 
 def ask_password(prompt: str) -> str:
     """Ask at the terminal, twice and unseen; else read the first line of stdin. Raises Invalid."""
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    chosen = getpass.getpass(f"{plain(prompt)}: ", sys.stderr)
-    if getpass.getpass("The same again: ", sys.stderr) != chosen:
-        raise Invalid("The two passwords differ. Nothing was changed.")
-    return chosen
+    try:
+        if not sys.stdin.isatty():
+            return sys.stdin.readline().rstrip("\r\n")
+        chosen = getpass.getpass(f"{plain(prompt)}: ", sys.stderr)
+        if getpass.getpass("The same again: ", sys.stderr) != chosen:
+            raise Invalid("The two passwords differ. Nothing was changed.")
+        return chosen
+    except UnicodeDecodeError:
+        # It would carry the password.
+        raise Invalid("The password is not UTF-8 text.", hint=ENCODED) from None
 
 
 def _words(detail: object) -> str:

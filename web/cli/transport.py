@@ -6,13 +6,14 @@ said by the process itself: the operating system's user, who can read configurat
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -24,7 +25,10 @@ from web.errors import CleanStartError, Invalid
 
 #: Seconds that a request may take, on top of what it asked to wait.
 PATIENCE = 30.0
+#: What to do about bytes that are no text.
+ENCODED = "Write it in UTF-8; a terminal or a file with another encoding gives other bytes."
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class Problem(CleanStartError):
@@ -58,18 +62,18 @@ class Api:
 
     async def get(self, *segments: object, wait: float = 0, **query: object) -> Json:
         """Ask. `segments` are the path's, unquoted; `wait` is how long the server may take to answer."""
-        parameters = {key: str(value) for key, value in query.items() if value is not None}
+        parameters = _utf8({key: str(value) for key, value in query.items() if value is not None})
         if wait:
             parameters["wait"] = str(wait)
         return await self._request("GET", segments, params=parameters, timeout=PATIENCE + wait)
 
     async def post(self, *segments: object, body: Mapping[str, object] | None = None) -> Json:
         """Make something."""
-        return await self._request("POST", segments, json=dict(body or {}))
+        return await self._request("POST", segments, json=_utf8(body or {}))
 
     async def patch(self, *segments: object, body: Mapping[str, object]) -> Json:
         """Change something."""
-        return await self._request("PATCH", segments, json=dict(body))
+        return await self._request("PATCH", segments, json=_utf8(body))
 
     async def delete(self, *segments: object) -> Json:
         """End something."""
@@ -89,7 +93,17 @@ def _path(segments: tuple[object, ...]) -> str:
     names = [str(segment) for segment in segments]
     if bad := [name for name in names if name in ("", ".", "..")]:
         raise Invalid(f"“{bad[0]}” is not a name.")
-    return "/api/v1/" + "/".join(quote(name, safe="") for name in names)
+    return "/api/v1/" + "/".join(quote(_utf8({"name": name})["name"], safe="") for name in names)
+
+
+def _utf8(given: Mapping[str, T]) -> dict[str, T]:
+    """Return what is to be sent. Raises Invalid where bytes came in that are no text, which may be a password."""
+    for name, value in given.items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise Invalid(f"The {name.replace('_', ' ')} is not UTF-8 text.", hint=ENCODED) from None
+    return dict(given)
 
 
 def _content(response: httpx.Response) -> Json:
