@@ -6,14 +6,19 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
+import uvicorn
 
 from tests.cli.conftest import ROOT, Cli, Site, clean_environment
 from web.cli import exits
 from web.cli.program import run
+from web.cli.serving import listen
 from web.errors import CleanStartError, Conflict, NotFound, Refused
 
 
@@ -79,6 +84,64 @@ def test_a_token_that_is_none_is_refused(cli: Cli) -> None:
         3,
         "Sign in first: This API token is not known, has expired or was revoked.",
     )
+
+
+@pytest.fixture
+def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that answers everything with this text."""
+    answer = request.param.encode()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": answer})
+
+    sock = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+    serving = threading.Thread(target=server.run, args=([sock],))
+    serving.start()
+    yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    server.should_exit = True
+    serving.join()
+
+
+@pytest.mark.parametrize("stranger", ["{}", '{"ok": true}', "[]", "fine"], indirect=True)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["status", "clinic/dev"],
+        ["check", "clinic/dev"],
+        ["check", "clinic/dev", "--build", "3"],
+        ["history", "clinic"],
+        ["backup", "clinic/dev"],
+        ["users", "list"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_a_server_that_is_no_dashboard(
+    stranger: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.delenv("CLEANSTART_CONFIG", raising=False)
+    monkeypatch.setenv("CLEANSTART_URL", stranger)
+    monkeypatch.setenv("CLEANSTART_TOKEN", "cst_secret")
+    code = run(arguments)
+    printed = capsys.readouterr()
+    assert code == (1 if arguments == ["doctor"] else 3)
+    assert "does not speak this version of Clean Start's API" in printed.out + printed.err
+    assert "CLEANSTART_URL" in printed.out + printed.err
+
+
+@pytest.mark.parametrize("stranger", ["{}"], indirect=True)
+def test_an_empty_answer_is_none_for_programs_either(
+    stranger: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CLEANSTART_CONFIG", raising=False)
+    monkeypatch.setenv("CLEANSTART_URL", stranger)
+    monkeypatch.setenv("CLEANSTART_TOKEN", "cst_secret")
+    assert run(["status", "--format", "json"]) == 3
+    printed = capsys.readouterr()
+    assert (printed.out, json.loads(printed.err)["title"]) == ("", "The answer is not understood")
 
 
 def test_the_store_is_down(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,15 +86,15 @@ async def _dashboard(call: Invocation, what: str, majors: set[int] | None = None
     try:
         async with call.api() as api:
             seen = await api.get("projects")
-            place = api.place
+            place, live_workers, running = api.place, seen["live_workers"], _majors(seen)
     except CleanStartError as error:
         yield _failed(what, error)
         return
     yield Finding(what, "ok", "reachable and upgraded" if call.remote is None else f"{place} answers")
     if majors is not None:
-        majors |= _majors(seen)
-    if seen["live_workers"]:
-        yield Finding("workers", "ok", f"{counted(seen['live_workers'], 'worker')} alive")
+        majors |= running
+    if live_workers:
+        yield Finding("workers", "ok", f"{counted(live_workers, 'worker')} alive")
     else:
         yield Finding("workers", "warn", "None is alive, so no job runs.", "Start one: `cleanstart worker`.")
 

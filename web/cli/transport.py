@@ -52,11 +52,19 @@ class AddressInvalid(CleanStartError):
     title = "The dashboard's address is not valid"
 
 
+class Answer(Json):
+    """An object in the answer of a server that may be anything: what it lacks is no mistake of ours."""
+
+    def __missing__(self, key: str) -> object:
+        raise _not_understood(f"The answer came without “{key}”")
+
+
 class Api:
     """Requests to `/api/v1`; every method returns the answer's JSON or raises what the API says."""
 
-    def __init__(self, client: httpx.AsyncClient, place: str) -> None:
-        self._client = client
+    def __init__(self, client: httpx.AsyncClient, place: str, read_object: type[Json] = Json) -> None:
+        """Objects of the answers become what `read_object` makes of them."""
+        self._client, self._read_object = client, read_object
         #: Where the answers come from, for people.
         self.place = place
 
@@ -86,7 +94,7 @@ class Api:
             raise Unreachable(
                 f"{self.place}: {_reason(error)}", hint="Check CLEANSTART_URL, and whether it is up."
             ) from error
-        return _content(response)
+        return _content(response, self._read_object)
 
 
 def _path(segments: tuple[object, ...]) -> str:
@@ -106,12 +114,13 @@ def _utf8(given: Mapping[str, T]) -> dict[str, T]:
     return dict(given)
 
 
-def _content(response: httpx.Response) -> Json:
+def _content(response: httpx.Response, read_object: type[Json]) -> Json:
     try:
-        content = response.json()
+        content = response.json(object_hook=read_object)
     except ValueError:
         content = None
-    if response.is_success and isinstance(content, dict):
+    # No answer of the API is empty; printed as JSON it would look like one.
+    if response.is_success and isinstance(content, dict) and content:
         return content
     if not response.is_success and isinstance(content, dict) and "title" in content:
         raise Problem(
@@ -121,11 +130,18 @@ def _content(response: httpx.Response) -> Json:
             str(content.get("hint") or ""),
             str(content.get("type") or ""),
         )
-    raise Problem(
-        response.status_code if response.is_error else 502,
+    status = response.status_code
+    raise _not_understood(
+        f"Status {status} came without the JSON of an answer", status if response.is_error else 502
+    )
+
+
+def _not_understood(fact: str, status: int = 502) -> Problem:
+    return Problem(
+        status,
         "The answer is not understood",
-        f"Status {response.status_code} came without the JSON of Clean Start's API.",
-        "Check that CLEANSTART_URL is the dashboard's own address, and what lies in between.",
+        f"{fact}: this server does not speak this version of Clean Start's API.",
+        "Check that CLEANSTART_URL is the dashboard's own address, what lies in between, and both versions.",
     )
 
 
@@ -149,7 +165,7 @@ async def over_http(url: str, token: str) -> AsyncIterator[Api]:
         # A proxy must not see the token of a dashboard on this machine, which is spoken to without TLS.
         trust_env=not local,
     ) as client:
-        yield Api(client, origin)
+        yield Api(client, origin, Answer)
 
 
 def _origin(url: str) -> str:
