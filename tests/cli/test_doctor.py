@@ -105,3 +105,69 @@ def test_a_target_that_is_named_by_no_url(
     assert reason in finding["detail"]
     assert "postgresql://USER" in finding["way"]
     assert "secret1234" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what", "detail", "way"),
+    [
+        ("", 'backups.location = "a-file"', "backups", "a-file is not a folder", "backups.location"),
+        ("", 'backups.location = "a-file/x"', "backups", "a-file is not a folder", "backups.location"),
+        ("", 'backups.location = "/proc/x"', "backups", "nothing can be made in /proc", "backups.location"),
+        ("", 'data_directory = "a-file"', "data directory", "a-file is not a folder", "data_directory"),
+        (
+            "",
+            'data_directory = "/proc/x"',
+            "data directory",
+            "nothing can be made in /proc",
+            "data_directory",
+        ),
+        (sys.executable, "/tmp", "clinic: interpreter", "no interpreter /tmp that", "clinic.alembic.python"),
+        (sys.executable, "{folder}/a-file", "clinic: interpreter", "no interpreter", "clinic.alembic.python"),
+    ],
+)
+def test_settings_that_would_stop_an_operation(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    before: str,
+    after: str,
+    what: str,
+    detail: str,
+    way: str,
+) -> None:
+    (tmp_path / "a-file").touch()
+    (tmp_path / "cleanstart.toml").write_text(
+        PROJECT.replace(before, after.format(folder=tmp_path)) if before else f"{after}\n{PROJECT}"
+    )
+    code, found = findings(capsys, "--config", str(tmp_path / "cleanstart.toml"))
+    assert (code, found[what]["state"]) == (1, "fail")
+    assert detail in found[what]["detail"]
+    assert way in found[what]["way"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        (b"caf\xe9", "not UTF-8 text"),
+        (b"\\connect elsewhere", "a command of psql"),
+        (b"SELECT 1; SELECT 2", ""),
+    ],
+)
+def test_scripts_that_could_not_be_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, said: str
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    if content is not None:
+        (tmp_path / "nothing" / "it.sql").write_bytes(content)
+    (tmp_path / "cleanstart.toml").write_text(
+        f'{PROJECT}reset = {{ seed = "it.sql", script = "it.sql" }}\n'
+        '[projects.clinic.alembic.prelude]\nsql = "it.sql"\n'
+    )
+    _, found = findings(capsys, "--config", str(tmp_path / "cleanstart.toml"))
+    keys = ("environments.dev.reset.seed", "environments.dev.reset.script", "alembic.prelude.sql")
+    for key in (f"projects.clinic.{key}" for key in keys):
+        assert (key in found) == bool(said)
+        if said:
+            assert found[key]["state"] == "fail"
+            assert said in found[key]["detail"]
+            assert key in found[key]["way"]

@@ -6,7 +6,6 @@ Every examination stands alone: what fails is a finding, and the others are stil
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -75,9 +74,9 @@ async def _examined(call: Invocation) -> list[Finding]:
     majors: set[int] = set()
     found += [each async for each in _dashboard(call, "store", majors)]
     found += await asyncio.to_thread(list, _programs(configuration, sorted(majors)))
-    found += await asyncio.to_thread(list, _backups(configuration))
+    found += await asyncio.to_thread(list, _folders(configuration))
     for project in configuration.projects.values():
-        found += await asyncio.to_thread(list, _source(project))
+        found += await asyncio.to_thread(list, _project(project))
     return found
 
 
@@ -181,56 +180,87 @@ def _programs(configuration: Configuration, majors: list[int]) -> Iterator[Findi
             )
 
 
-def _backups(configuration: Configuration) -> Iterator[Finding]:
+def _folders(configuration: Configuration) -> Iterator[Finding]:
+    yield _folder(
+        "data directory",
+        configuration.data_directory,
+        "Give this user the folder, or name another as data_directory.",
+    )
     location = configuration.backups.location
     if "://" in location:
         yield Finding("backups", "ok", f"{location} (not tried)")
-        return
-    folder = Path(location)
-    # One that is not there yet is made at the first backup.
-    existing = next((each for each in (folder, *folder.parents) if each.is_dir()), Path("/"))
-    try:
-        if folder == existing:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        elif not os.access(existing, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-        free = shutil.disk_usage(existing).free
-    except OSError as error:
-        yield Finding(
-            "backups",
-            "fail",
-            f"{location} cannot be written to: {error.strerror}.",
-            "Give this user the folder, or name another under [backups].",
+    else:
+        yield _folder(
+            "backups", Path(location), "Give this user the folder, or name another as backups.location."
         )
-        return
-    yield Finding("backups", "ok", f"{location} ({bytes_in_words(free)} free)")
 
 
-def _source(project: Project) -> Iterator[Finding]:
-    from web.tools.alembic_history import read_history
+def _folder(what: str, folder: Path, way: str) -> Finding:
+    from web.postgres.server_files import nearest_existing, why_unusable
 
-    python = project.alembic.python
-    if not os.access(python, os.X_OK):
+    # One that is not there yet is made when it is needed.
+    existing = nearest_existing(folder)
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            free = shutil.disk_usage(existing).free
+    except OSError as error:
+        return Finding(what, "fail", f"{folder} cannot be written to: {why_unusable(folder, error)}.", way)
+    return Finding(what, "ok", f"{folder} ({bytes_in_words(free)} free)")
+
+
+def _project(project: Project) -> Iterator[Finding]:
+    from web.tools.alembic_launch import interpreter
+
+    try:
+        interpreter(project.alembic)
+    except CleanStartError as error:
         yield Finding(
             f"{project.name}: interpreter",
             "fail",
-            f"{python} is not there or cannot be run.",
+            str(error),
             f"Make the project's environment, or correct projects.{project.name}.alembic.python.",
         )
-    if not isinstance(project.source, Path):
-        return
+    if isinstance(project.source, Path):
+        yield _migrations(project, project.source)
+    for key, file in _scripts(project):
+        yield from _script(f"projects.{project.name}.{key}", file)
+
+
+def _migrations(project: Project, source: Path) -> Finding:
+    from web.tools.alembic_history import read_history
+
+    what = f"{project.name}: migrations"
     try:
-        history = read_history(project.source, project.alembic)
+        history = read_history(source, project.alembic)
     except CleanStartError as error:
-        yield _failed(f"{project.name}: migrations", error)
-        return
+        return _failed(what, error)
     problems = " ".join(history.problems)
-    yield Finding(
-        f"{project.name}: migrations",
+    return Finding(
+        what,
         "warn" if problems else "ok",
         problems or f"{counted(len(history), 'migration')}, head {', '.join(history.branch_heads)}",
     )
+
+
+def _scripts(project: Project) -> Iterator[tuple[str, Path]]:
+    """The SQL files that operations run, by their keys."""
+    if project.alembic.prelude is not None and project.alembic.prelude.sql is not None:
+        yield "alembic.prelude.sql", project.alembic.prelude.sql
+    for environment in project.environments.values():
+        if environment.reset is not None:
+            for name in ("script", "seed"):
+                if (file := getattr(environment.reset, name)) is not None:
+                    yield f"environments.{environment.name}.reset.{name}", file
+
+
+def _script(key: str, file: Path) -> Iterator[Finding]:
+    from web.operations.script import read_script
+
+    try:
+        # As the operation would read it. This runs in a thread, which has no loop.
+        asyncio.run(read_script(file))
+    except CleanStartError as error:
+        yield Finding(key, "fail", str(error), f"Put the file right, or correct {key}.")
 
 
 def _failed(what: str, error: CleanStartError) -> Finding:

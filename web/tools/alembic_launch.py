@@ -45,7 +45,7 @@ async def launch(
     own = tool.commands.get(command)
     env = environment(tool, url, (settings or {}).get("application_name", "cleanstart"))
     if own is None:
-        argv: tuple[str, ...] = (str(_interpreter(tool)), str(_RUNNER))
+        argv: tuple[str, ...] = (str(interpreter(tool)), str(_RUNNER))
     else:
         argv = found_command(tool, tuple(_filled(own, revisions)))
         env["PYTHONPATH"] = str(_SHIM)
@@ -97,8 +97,9 @@ def checkout(project: Project, source: Path | None) -> Path:
     raise SourceInvalid(f"The source of {project.name} is a git repository; it has to be checked out first.")
 
 
-def _interpreter(tool: AlembicTool) -> Path:
-    if not os.access(tool.python, os.X_OK):
+def interpreter(tool: AlembicTool) -> Path:
+    """The project's own Python. Raises ProgramMissing where it is no file that can be run."""
+    if not (tool.python.is_file() and os.access(tool.python, os.X_OK)):
         raise ProgramMissing(
             f"There is no interpreter {tool.python} that can be run.",
             hint="Name the project's own Python as `python` of its [alembic].",
