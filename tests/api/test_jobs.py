@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Text, cast, func, select
 
 from tests.web.filled import BACKUP
 from tests.web.site import Site, until
 from tests.web.stored_jobs import JOBS
 from web.jobs.events import Event, append_events
+from web.store.tables import AuditEntryRow
 
 RUNNING = JOBS["running"]
 EVENTS = f"/api/v1/jobs/{RUNNING}/events"
@@ -84,3 +89,24 @@ async def test_backups_are_listed_but_not_removed_ones(site: Site) -> None:
     listed = (await site.get("/api/v1/projects/clinic/environments/dev/backups", "viewer")).json()["backups"]
     assert {each["state"] for each in listed} == {"verified", "unverified", "failed verification"}
     assert str(BACKUP) in {each["id"] for each in listed}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"typed": "x" * 20_000},
+        {"parameters": {"x" * 20_000: 1}},
+        {"seen_fingerprint": "x" * 20_000},
+        {"seen_revisions": ["x" * 20_000]},
+        {"plan_hash": "x" * 20_000},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+async def test_nothing_long_is_written_down(site: Site, values: dict[str, Any]) -> None:
+    """Neither into the job's row nor into the audit trail, where it would stay for ever."""
+    path = "/api/v1/projects/clinic/environments/idle/jobs"
+    for kind in ("backup", "reset"):
+        response = await site.send("POST", f"{path}/{kind}", "admin", values)
+        assert response.status_code == 422
+    async with site.store.connect() as store:
+        assert await store.scalar(select(func.max(func.length(cast(AuditEntryRow.detail, Text))))) < 5_000

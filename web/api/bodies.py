@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+
+#: What a person calls something. What else it has to be, what is named says itself.
+GivenName = Annotated[str, StringConstraints(max_length=100)]
+#: The name of a project or `*`; the configuration takes no longer one.
+ProjectName = Annotated[str, StringConstraints(max_length=63)]
 
 
 class Body(BaseModel):

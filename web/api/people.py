@@ -13,7 +13,7 @@ from web.access import tokens, users
 from web.access.audit import verify_chain
 from web.access.permissions import EVERY_PROJECT, Role, may
 from web.access.requests import permission, signed_in
-from web.api.bodies import Body
+from web.api.bodies import Body, GivenName, ProjectName
 from web.dashboard import Board, Id, Name, Store, Who
 from web.store.tables import AuditEntryRow
 
@@ -23,11 +23,11 @@ router = APIRouter()
 class NewUser(Body):
     """A user to be created."""
 
-    name: str
+    name: GivenName
     password: str
-    display_name: str = ""
+    display_name: GivenName = ""
     #: Role by project; `*` is every project.
-    grants: dict[str, Role] = Field(default_factory=dict)
+    grants: dict[ProjectName, Role] = Field(default_factory=dict)
 
 
 class UserChange(Body):
@@ -36,14 +36,14 @@ class UserChange(Body):
     password: str | None = None
     disabled: bool | None = None
     #: None takes a role away.
-    grants: dict[str, Role | None] = Field(default_factory=dict)
+    grants: dict[ProjectName, Role | None] = Field(default_factory=dict)
 
 
 class NewToken(Body):
     """A token to be made."""
 
-    name: str
-    project: str = EVERY_PROJECT
+    name: GivenName
+    project: ProjectName = EVERY_PROJECT
     role: Role
     days: int | None = Field(default=None, gt=0, le=3650)
 

@@ -42,7 +42,9 @@ def of_http(error: HTTPException) -> JSONResponse:
 def of_validation(error: RequestValidationError) -> JSONResponse:
     """A request that is not what the route takes."""
     problems = [
-        {"where": ".".join(str(part) for part in each["loc"]), "what": each["msg"]} for each in error.errors()
+        # A key of the request is part of the place, however long it is.
+        {"where": ".".join(str(part)[:100] for part in each["loc"]), "what": each["msg"]}
+        for each in error.errors()
     ]
     said = "; ".join(f"{each['where']}: {each['what']}" for each in problems)
     if any(each["loc"][0] == "path" for each in error.errors()):

@@ -29,6 +29,9 @@ from web.inspection.gate import Condition, enforced, reset_gate
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.start import start
 
+#: All that a form of ours sends to be written down is shorter, in characters: names, digests, revisions.
+LONGEST = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -120,6 +123,7 @@ async def _start(
     wish: Wish,
     key: bytes,
 ) -> int:
+    _require_short(wish)
     parameters = _parameters(kind, wish.parameters)
     expected = name_to_type(kind, environment)
     if expected is not None and (wish.typed or "").strip() != expected:
@@ -158,6 +162,13 @@ async def _start(
                 },
             )
     return job_id
+
+
+def _require_short(wish: Wish) -> None:
+    """Whatever of it a job's row or a refusal in the audit trail would keep. Raises Invalid."""
+    kept = (wish.typed, wish.seen_fingerprint, wish.plan_hash, *(wish.seen_revisions or ()), *wish.parameters)
+    if sum(len(each) for each in kept if each) > LONGEST:
+        raise Invalid(f"More than {LONGEST:,} characters are more than any operation takes.")
 
 
 def _require_open(kind: AnyKind, now: View) -> None:
