@@ -114,6 +114,25 @@ def test_a_password_that_is_no_text(
     assert "secret" not in done.err
 
 
+@pytest.mark.usefixtures("typed")
+@pytest.mark.parametrize("project", ["clinc", "", "<script>", "x" * 9_000])
+def test_no_role_on_a_project_that_is_not_there(cli: Cli, transport: Transport, project: str) -> None:
+    name = named("typo")
+    for call in (
+        ("users", "create", name, "--role", "admin"),
+        ("users", "grant", name, "viewer"),
+        ("users", "grant", name, "none"),
+        ("tokens", "create", name, "--role", "viewer"),
+    ):
+        done = cli(*call, "--project", project, transport=transport)
+        assert done.code in (1, 3)
+        if len(project) < 63 and "grant" not in call:
+            assert f"There is no project “{project}”." in done.err
+            assert "Known here: clinic." in done.err
+    assert name not in cli("users", "list", transport=transport).out
+    assert name not in cli("tokens", "list", transport=transport).out
+
+
 def test_two_different_passwords(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     answers = iter(["one of them is this", "the other is that"])

@@ -151,7 +151,7 @@ ROUTES = (
     Route(
         "POST",
         _API + "/tokens",
-        (401, 403, 403, 403, 201, 403),
+        (401, 404, 403, 403, 201, 403),
         body={"name": "ci", "project": "clinic", "role": "viewer"},
     ),
     Route("DELETE", _API + "/tokens/{name:path}", (401, 403, 403, 403, 200, 403), {"name": "ledger"}),

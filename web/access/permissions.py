@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from web.errors import NotSignedIn, OperationNotAllowed
+from web.errors import NotFound, NotSignedIn, OperationNotAllowed
 
 Role = Literal["viewer", "operator", "admin"]
 
@@ -15,6 +15,9 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 
 #: The project of a grant that holds for every project, and for what belongs to none.
 EVERY_PROJECT = "*"
+
+#: So many projects a hint names; the others are counted.
+NAMED = 20
 
 #: The least role that each permission needs. What is not listed here, nobody may.
 PERMISSIONS: Mapping[str, Role] = {
@@ -96,6 +99,21 @@ def require(principal: Principal | None, permission: str, project: str | None) -
     raise OperationNotAllowed(
         f"“{permission}” {where} takes the role {needed}; {principal.name} is {held or 'nothing'} there.",
         hint="Ask an administrator for the role.",
+    )
+
+
+def require_project(principal: Principal, project: str, projects: Iterable[str]) -> None:
+    """Refuse a project for which nothing can be given: one that is not configured, or that they may not see.
+
+    Raises NotFound, with the projects that they may see; `*` is always there.
+    """
+    visible = visible_projects(principal, projects)
+    if project == EVERY_PROJECT or project in visible:
+        return
+    more = f" and {len(visible) - NAMED} more" if len(visible) > NAMED else ""
+    raise NotFound(
+        f"There is no project “{project}”.",
+        hint=f"Known here: {', '.join(visible[:NAMED])}{more}." if visible else None,
     )
 
 

@@ -123,10 +123,11 @@ async def create_user(
 
 async def grant_role(
     connection: AsyncConnection, *, actor: str, name: str, project: str, role: Role | None
-) -> None:
+) -> bool:
     """Give a user a role on a project (`*`: on all), in place of the one they had; None takes it away.
 
-    It holds from the user's next request on, and their streams end within seconds.
+    It holds from the user's next request on, and their streams end within seconds. Returns whether there was
+    anything to do: nothing is to be taken from whom nothing was given.
     """
     if role is not None:
         _require_role(role)
@@ -139,11 +140,11 @@ async def grant_role(
         detail={"project": project, "role": role},
     )
     if role is None:
-        await connection.execute(
+        changed = await connection.execute(
             delete(RoleGrantRow).where(RoleGrantRow.user_id == user, RoleGrantRow.project == project)
         )
     else:
-        await connection.execute(
+        changed = await connection.execute(
             upsert(RoleGrantRow)
             .values(user_id=user, project=project, role=role)
             .on_conflict_do_update(
@@ -151,6 +152,7 @@ async def grant_role(
             )
         )
     await _require_an_admin(connection)
+    return changed.rowcount > 0
 
 
 async def set_password(connection: AsyncConnection, *, actor: str, name: str, password: str) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access import tokens, users
 from web.access.audit import verify_chain
-from web.access.permissions import EVERY_PROJECT, Role, may
+from web.access.permissions import EVERY_PROJECT, Principal, Role, may, require_project
 from web.access.requests import permission, signed_in
 from web.api.bodies import Body, GivenName, ProjectName
-from web.dashboard import Board, Id, Name, Store, Who
+from web.dashboard import Board, Dashboard, Id, Name, Store, Who
 from web.store.tables import AuditEntryRow
 
 router = APIRouter()
@@ -68,6 +69,8 @@ async def list_users(store: Store) -> dict[str, object]:
 @router.post("/users", status_code=201, dependencies=[permission("manage-users")])
 async def create_user(board: Board, who: Who, new: NewUser) -> dict[str, object]:
     """Create a user."""
+    for project in new.grants:
+        require_project(who, project, board.configuration.projects)
     async with board.store.begin() as connection:
         await users.create_user(
             connection,
@@ -85,7 +88,7 @@ async def change_user(board: Board, who: Who, name: Name, change: UserChange) ->
     """Change a user's password or roles, disable or enable them."""
     async with board.store.begin() as connection:
         for project, role in change.grants.items():
-            await users.grant_role(connection, actor=who.actor, name=name, project=project, role=role)
+            await _grant(connection, board, who, name, project, role)
         if change.password is not None:
             await users.set_password(connection, actor=who.actor, name=name, password=change.password)
         if change.disabled is not None:
@@ -119,6 +122,7 @@ async def list_tokens(store: Store, who: Who) -> dict[str, object]:
 @router.post("/tokens", status_code=201, dependencies=[signed_in()])
 async def create_token(board: Board, who: Who, new: NewToken) -> dict[str, object]:
     """Make a token; the answer is the only time that it can be seen."""
+    require_project(who, new.project, board.configuration.projects)
     async with board.store.begin() as connection:
         token = await tokens.create_token(
             connection,
@@ -172,3 +176,13 @@ async def check_audit(board: Board) -> dict[str, object]:
         "problem": report.problem,
         "head": {"id": report.head[0], "hash": report.head[1]} if report.head else None,
     }
+
+
+async def _grant(
+    connection: AsyncConnection, board: Dashboard, who: Principal, name: str, project: str, role: Role | None
+) -> None:
+    """Give a role on a project that is there; one that was given before the project vanished can be taken away."""
+    if role is not None:
+        require_project(who, project, board.configuration.projects)
+    if not await users.grant_role(connection, actor=who.actor, name=name, project=project, role=role):
+        require_project(who, project, board.configuration.projects)

@@ -10,7 +10,7 @@ import typer
 
 from web.access.permissions import EVERY_PROJECT, Role
 from web.cli import exits
-from web.cli.invocation import Invocation, add, project_of
+from web.cli.invocation import Invocation, add
 from web.cli.transport import ENCODED, Json
 from web.cli.writing import ago, coloured, plain
 from web.errors import Invalid
@@ -233,7 +233,8 @@ def _words(detail: object) -> str:
 
 
 def _on(project: str | None) -> str:
-    return EVERY_PROJECT if project in (None, EVERY_PROJECT) else project_of(project)
+    # An empty name is a shell variable that is not set, and means no project rather than every one.
+    return EVERY_PROJECT if project is None else project
 
 
 def _project(name: str) -> str:
