@@ -41,6 +41,7 @@ class SecretUnavailable(ConfigurationInvalid):
 
     status = 503
     title = "A secret cannot be read"
+    hint = "Give it to the processes of Clean Start that need it, then try again."
 
 
 class StoreNotReady(CleanStartError):
@@ -187,6 +188,7 @@ class TargetUnavailable(CleanStartError):
 
     status = 503
     title = "The database cannot be reached"
+    hint = "See whether the server runs and the URL leads to it, then try again."
 
     def __init__(self, message: str, *, sqlstate: str | None = None, hint: str | None = None) -> None:
         self.sqlstate = sqlstate

@@ -1,7 +1,14 @@
-"""Looks: what a person asks for stands on the source as it is, what the clock asks for on a recent reading."""
+"""Looks: on which reading of the source they stand, and what to do about a database that was not reached."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
 from sqlalchemy import update
 
 from tests.operations.conftest import Site, outcome
@@ -9,7 +16,57 @@ from tests.tools.written import migration
 from web.jobs.kind import BY_SCHEDULE
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
+from web.postgres.embedded import EmbeddedServer
+from web.postgres.urls import libpq_url, parameters
 from web.store.tables import JobRow
+
+PASSWORD = "canary-of-a-stranger"
+
+
+@pytest.fixture
+def stranger(server: EmbeddedServer, site: Site) -> Iterator[str]:
+    """A role that may not connect to the site's database."""
+    role = sql.Identifier(name := f"stranger_{uuid.uuid4().hex[:12]}")
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        database = sql.Identifier(parameters(site.url)["dbname"])
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(PASSWORD)))
+        connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(database))
+        yield name
+        connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+#: What is wrong with the URL, and the next step that is told.
+FAULTS: dict[str, tuple[Callable[[dict[str, str], str], dict[str, str]], str]] = {
+    "a wrong password": (lambda url, _: {**url, "password": "wrong"}, "Check the user and the password"),
+    "no role": (lambda url, _: {**url, "user": "nobody-here"}, "Check the user"),
+    "no privilege": (
+        lambda url, stranger: {**url, "user": stranger, "password": PASSWORD},
+        "Grant CONNECT on the database",
+    ),
+    "no database": (lambda url, _: {**url, "dbname": "gone"}, "Check the name of the database"),
+    "no server": (lambda url, _: {**url, "host": "127.0.0.1", "port": "1"}, "Is the server running"),
+    "no name that can be written": (lambda url, _: {**url, "host": "a" * 300}, "URL"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_unreachable_database_has_a_next_step(site: Site, stranger: str, fault: str) -> None:
+    change, told = FAULTS[fault]
+    _write(site, libpq_url(change(parameters(site.url), stranger)))
+    job = await site.run(OBSERVE)
+    assert job.state == "succeeded"
+    assert outcome(job)["data"]["verdict"] == "unreachable"
+    assert told in outcome(job)["next_step"]
+
+
+async def test_a_secret_that_is_not_there_has_a_next_step(site: Site) -> None:
+    _file(site).unlink()
+    job = await site.run(OBSERVE)
+    assert "try again" in outcome(job)["next_step"]
+
+
+async def test_nothing_is_to_be_done_about_what_was_seen(site: Site) -> None:
+    assert outcome(await site.run(OBSERVE))["next_step"] == ""
 
 
 async def test_a_persons_look_reads_the_source_again(site: Site) -> None:
@@ -37,3 +94,11 @@ async def test_a_character_that_no_database_keeps_is_a_problem_of_its_file(site:
     refused = await site.run(MIGRATE)
     assert refused.state == "failed"
     assert "d.py" in outcome(refused)["account"]
+
+
+def _file(site: Site) -> Path:
+    return Path(site.dev.url.reference.removeprefix("file:"))
+
+
+def _write(site: Site, url: str) -> None:
+    _file(site).write_text(url)

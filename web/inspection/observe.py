@@ -60,7 +60,10 @@ async def observe(
         async with asyncio.timeout(LOOK_WITHIN):
             seen = await look(project, environment, known, source, application_name, full=full)
     except TimeoutError:
-        late = TargetUnavailable(f"Looking at the database took longer than {LOOK_WITHIN:g} s.")
+        late = TargetUnavailable(
+            f"Looking at the database took longer than {LOOK_WITHIN:g} s.",
+            hint="See in pg_stat_activity what keeps the server busy, then check again.",
+        )
         return await _store_failure(store, known, source, late)
     except CleanStartError as error:
         return await _store_failure(store, known, source, error)

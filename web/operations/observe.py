@@ -38,6 +38,8 @@ async def run(work: Work[ObserveParameters]) -> Outcome:
     return Outcome(
         shown.verdict.words,
         f"{shown.verdict.sentence} {seen.drift.words}.",
+        # What kept from looking says itself what to do about it, as it does where another job fails of it.
+        seen.error["hint"] if seen.error else "",
         data={
             "verdict": shown.verdict.standing,
             "drift": seen.drift.state,
@@ -48,7 +50,11 @@ async def run(work: Work[ObserveParameters]) -> Outcome:
 
 async def reconcile(evidence: Evidence[ObserveParameters]) -> Reconciled:
     """A look changes nothing."""
-    return Reconciled("not done", f"{evidence.job.environment.label} was not looked at to the end.")
+    return Reconciled(
+        "not done",
+        f"{evidence.job.environment.label} was not looked at to the end.",
+        next_step="Check again.",
+    )
 
 
 def available(environment: Environment) -> str | None:
