@@ -266,6 +266,7 @@ class BackupInvalid(Refused):
     """A backup that is torn, altered or not from where it should be."""
 
     title = "The backup cannot be used"
+    hint = "Do not rely on it. Back up again."
 
 
 class FencedOff(CleanStartError):

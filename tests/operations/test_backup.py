@@ -85,6 +85,7 @@ async def test_a_torn_backup_fails_verification(site: Site) -> None:
     job = await site.run(VERIFY)
     assert job.state == "failed"
     assert outcome(job)["error"]["type"] == "BackupInvalid"
+    assert "back up again" in outcome(job)["next_step"].lower()
     assert [state for _, state in await backups(site)] == ["failed verification"]
     async with site.store.connect() as connection:
         verification = await connection.scalar(select(BackupRow.verification))

@@ -292,7 +292,11 @@ def _translated(place: str, key: str | None = None) -> Iterator[None]:
     except (FileNotFoundError, NotFoundError) as error:
         if key is None:
             raise PlaceUnavailable(f"The place for backups is not there: {place}") from error
-        raise BackupInvalid(f"A part of the backup is missing: {key} is not in {place}.") from error
+        raise BackupInvalid(
+            f"A part of the backup is missing: {key} is not in {place}.",
+            hint="See whether the place for backups is the right one and is mounted. If it is, do not rely on this "
+            "backup, and back up again.",
+        ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise PlaceFull(f"There is no space left in {place} ({os.strerror(error.errno)}).") from error

@@ -87,7 +87,7 @@ async def reconcile(evidence: Evidence[BackupParameters]) -> Reconciled:
     job, environment = evidence.job, evidence.job.environment
     dumps = [intent for intent in evidence.intents if intent.step == "dump"]
     if not dumps:
-        return Reconciled("not done", "No backup had been begun.")
+        return Reconciled("not done", "No backup had been begun.", next_step="Back up again.")
     place = open_place(evidence.configuration.backups.location)
     backup_id = UUID(str(dumps[-1].what["backup"]))
     if backup_id not in await list_backups(place, environment.project, environment.name):

@@ -196,7 +196,11 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
                 {"open": ["prelude"]},
                 "Empty the database, then apply the migrations again.",
             )
-        return Reconciled("not done", "Nothing had been applied: it ended before the first migration.")
+        return Reconciled(
+            "not done",
+            "Nothing had been applied: it ended before the first migration.",
+            next_step="Apply the migrations again.",
+        )
     async with evidence.target() as connection:
         rows = (await tool_of(evidence.job.project).applied(evidence.job.project, connection)).revisions
         invalid = [each for each in await invalid_indexes(connection) if each not in begun["invalid_indexes"]]
@@ -235,7 +239,12 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
         if trace.open is not None and not trace.open.get("recorded"):
             text = f"{where} A commit inside {trace.open['revision']} was under way and cannot be proven."
             return Reconciled("unknown", text, found, "Compare the schema before you go on.")
-        return Reconciled("not done", f"Nothing was applied: what was begun was rolled back. {where}", found)
+        return Reconciled(
+            "not done",
+            f"Nothing was applied: what was begun was rolled back. {where}",
+            found,
+            "" if evidence.reason == "failed" else "Apply the migrations again.",
+        )
     left = [revision for revision in begun["pending"] if revision not in trace.recorded]
     if committed and trace.open is not None:
         left = [revision for revision in left if revision not in trace.open["recorded"]]

@@ -55,7 +55,9 @@ async def run(work: Work[Parameters]) -> Outcome:
 
 async def reconcile(evidence: Evidence[Parameters]) -> Reconciled:
     """A rehearsal leaves the target alone."""
-    return Reconciled("not done", f"{evidence.job.environment.label} was not touched.")
+    return Reconciled(
+        "not done", f"{evidence.job.environment.label} was not touched.", next_step="Rehearse again."
+    )
 
 
 def available(environment: Environment) -> str | None:

@@ -257,7 +257,9 @@ async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
     """By the oids that the intents listed, the version rows, and the receipts of the rest."""
     drops = [intent for intent in evidence.intents if intent.step == "drop"]
     if not drops:
-        return Reconciled("not done", "Nothing was dropped: it ended before the first drop.")
+        return Reconciled(
+            "not done", "Nothing was dropped: it ended before the first drop.", next_step="Reset again."
+        )
     oids = [oid for intent in drops for oid in intent.what.get("oids", ())]
     async with evidence.target() as connection:
         remaining = await still_there(connection, oids)
@@ -282,7 +284,13 @@ async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
             "Look at what is there, then reset again.",
         )
     if oids and len(remaining) == len(oids):
-        return Reconciled("not done", "Nothing was dropped: every listed object is still there.", found)
+        return Reconciled(
+            "not done",
+            "Nothing was dropped: every listed object is still there.",
+            found,
+            # What failed says itself what to do about it.
+            "" if evidence.reason == "failed" else "Reset again.",
+        )
     if remaining:
         return Reconciled(
             "unknown",

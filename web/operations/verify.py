@@ -78,7 +78,11 @@ async def verify_backup(work: Work[Any], place: Place, manifest: Manifest) -> Ve
 
 async def reconcile(evidence: Evidence[VerifyParameters]) -> Reconciled:
     """What was found is written in one act, so a run that did not come to its end has found nothing."""
-    return Reconciled("not done", "The backup is as it was; nothing was found out about it.")
+    return Reconciled(
+        "not done",
+        "The backup is as it was; nothing was found out about it.",
+        next_step="Verify it again; until then nothing proves that it can be restored.",
+    )
 
 
 def available(environment: Environment) -> str | None:
