@@ -339,6 +339,7 @@ class PlaceUnavailable(CleanStartError):
 
     status = 503
     title = "The place for backups cannot be used"
+    hint = "Check `location` of [backups], and that the user who runs the worker may write there."
 
 
 class DirectoryUnavailable(CleanStartError):

@@ -170,10 +170,30 @@ async def test_a_full_disk(tmp_path: Path) -> None:
         await put(folder, KEY, *[b"x" * CHUNK] * 5)
 
 
-async def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
-    (tmp_path / "clinic").write_text("in the way")
-    with pytest.raises(PlaceUnavailable):
-        await put(Folder(tmp_path), KEY, b"x")
+@pytest.mark.parametrize("where", ["place", "place/clinic", "place/clinic/dev"])
+@pytest.mark.parametrize("what", ["a file", "a dangling link", "a link to a file"])
+async def test_what_is_where_a_folder_should_be(tmp_path: Path, where: str, what: str) -> None:
+    in_the_way = tmp_path / where
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "file").write_text("a file")
+    if what == "a file":
+        in_the_way.write_text("in the way")
+    else:
+        in_the_way.symlink_to(tmp_path / ("nowhere" if what == "a dangling link" else "file"))
+    with pytest.raises(PlaceUnavailable) as caught:
+        await put(Folder(tmp_path / "place"), KEY, b"x")
+    assert str(caught.value) == f"{in_the_way} is not a folder, and the backups have to go into it or below."
+    assert "Move it away" in caught.value.hint
+    assert in_the_way.is_symlink() or in_the_way.read_text() == "in the way"
+
+
+async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """What the disk refuses is named, and there is something to look at."""
+    place = tmp_path / ("x" * 300)
+    with pytest.raises(PlaceUnavailable, match="File name too long") as caught:
+        await put(Folder(place), KEY, b"x")
+    assert str(caught.value).startswith(f"{place}/clinic/dev: ")
+    assert "may write" in caught.value.hint
 
 
 WRITER = """

@@ -102,7 +102,9 @@ class Folder:
             with _translated(self.shown):
                 await _to_the_end(_publish, opened[0], part, file)
         except BaseException:
-            await _to_the_end(_unlink, part)
+            # What went wrong is told, not that the rest of it cannot be removed either; `sweep` comes by again.
+            with suppress(OSError):
+                await _to_the_end(_unlink, part)
             raise
         finally:
             _close(opened)
@@ -221,10 +223,23 @@ def _open(file: Path, opened: list[int]) -> None:
 
 
 def _create(part: Path, opened: list[int]) -> None:
-    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(part.parent)
     opened.append(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     # Held until the descriptor is closed, by the kernel if need be: who finds it free may remove the file.
     fcntl.flock(opened[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        # The system names the folder that was to be made; what is in its way may lie above it.
+        above = (each for each in (*reversed(folder.parents), folder) if os.path.lexists(each))
+        in_the_way = next((each for each in above if not each.is_dir()), folder)
+        raise PlaceUnavailable(
+            f"{in_the_way} is not a folder, and the backups have to go into it or below.",
+            hint="Move it away, or give the backups another place, then start again.",
+        ) from error
 
 
 def _close(opened: list[int]) -> None:
@@ -300,7 +315,8 @@ def _translated(place: str, key: str | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise PlaceFull(f"There is no space left in {place} ({os.strerror(error.errno)}).") from error
-        raise PlaceUnavailable(f"{place}: {error.strerror or type(error).__name__}") from error
+        where = error.filename or place
+        raise PlaceUnavailable(f"{where}: {error.strerror or type(error).__name__}") from error
     except BaseError as error:
         # Their texts go on with a dump of the error's insides after the first line.
         raise PlaceUnavailable(f"{place}: {str(error).partition(chr(10))[0][:300]}") from error
