@@ -206,7 +206,7 @@ PAGES = (
     "/jobs?project=nowhere&kind=nothing&state=odd",
     "/jobs?before=3",
     *(f"/jobs/{number}" for number in (*JOBS.values(), LEDGER_JOB)),
-    *(f"/jobs/{JOBS[state]}/cancellation" for state in ("queued", "running", "interrupted")),
+    *(f"/jobs/{JOBS[state]}/cancellation" for state in ("queued", "running", "interrupted", "failed")),
     "/audit",
     "/audit?q=<script>&project=clinic&only=refused",
     "/audit?before=2",

@@ -16,6 +16,8 @@ from tests.web.site import SWAP, Site, said
 from tests.web.stored_jobs import JOBS
 from web.access import confirmations
 from web.access.audit import verify_chain
+from web.jobs.kind import FINISHED
+from web.pages.views.marks import JOB_MARKS
 from web.store.tables import (
     AuditEntryRow,
     BackupRow,
@@ -314,8 +316,22 @@ async def test_cancelling(site: Site) -> None:
     over = await site.post(f"/jobs/{JOBS['failed']}/cancellation", "operator")
     assert over.status_code == 409
     assert "nothing to cancel" in said(over)
-    asked = await site.get(f"/jobs/{JOBS['failed']}/cancellation", "operator")
-    assert asked.status_code in (200, 409)
+
+
+@pytest.mark.parametrize(("state", "told"), [(each, JOB_MARKS[each].words) for each in sorted(FINISHED)])
+async def test_a_job_that_has_ended_is_not_asked_about(site: Site, state: str, told: str) -> None:
+    """There is no button that could only be refused: the state, and the way back."""
+    number = JOBS[state]
+    for headers in ({}, SWAP):
+        asked = await site.get(f"/jobs/{number}/cancellation", "operator", headers=headers)
+        assert asked.status_code == 200
+        shown = said(asked)
+        dialog = shown[shown.index('id="dialog-h"') :].partition("</footer>")[0]
+        assert f"Job {number} has ended" in dialog
+        assert told in dialog
+        assert f'href="/jobs/{number}"' in dialog
+        assert "<button" not in dialog
+        assert "Let it run" not in shown
 
 
 async def test_with_no_name_for_the_database_nothing_changes_it(site: Site) -> None:

@@ -23,7 +23,7 @@ from web.pages.render import partial
 from web.pages.shell import Framed, go_to, is_swap
 from web.pages.streams import resume_after, stream_response
 from web.pages.views.jobs import Cancellation, JobFilter, JobList
-from web.pages.views.marks import EnvironmentRef, Link, Option, Pages
+from web.pages.views.marks import JOB_MARKS, EnvironmentRef, Link, Option, Pages
 
 router = APIRouter()
 
@@ -135,14 +135,15 @@ async def ask_cancellation(
     job: OneJob,
     token: Annotated[str, Depends(csrf_token)],
 ) -> HTMLResponse:
-    """The question before a job is cancelled."""
+    """The question before a job is cancelled, or that there is nothing to cancel any more."""
     environment = environment_ref(board, job)
     view = Cancellation(
         number=job.id,
         environment=environment,
         title=job_title(job, board.kinds),
         account=_what_cancelling_does(job),
-        back=Link("Let it run", addresses.job(job.id)),
+        back=Link("Back to the job" if job.finished else "Let it run", addresses.job(job.id)),
+        ended=JOB_MARKS[job.state] if job.finished else None,
     )
     if is_swap(request):
         return HTMLResponse(partial("dialogs/_cancel_dialog.html", cancel=view, csrf_token=token))
@@ -187,6 +188,8 @@ def environment_ref(board: Dashboard, job: JobRecord) -> EnvironmentRef:
 
 
 def _what_cancelling_does(job: JobRecord) -> str:
+    if job.finished:
+        return "There is nothing to cancel."
     if job.state == "queued":
         return "It has not begun. Nothing is changed."
     said = "What runs is ended within ten seconds, and the job ends in its true state. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
@@ -252,3 +253,8 @@ def cancellation() -> Cancellation:
         f"will stand on {REVISIONS[12]}.",
         Link("Back to the job", addresses.job(1042)),
     )
+
+
+def cancellation_too_late() -> Cancellation:
+    """The same of a job that has ended meanwhile."""
+    return replace(cancellation(), account="There is nothing to cancel.", ended=JOB_MARKS["succeeded"])

@@ -10,7 +10,14 @@ from tests.pages.samples.drift import drift_states
 from tests.pages.samples.environment import check_now, dev_head, environment_page, staging_head, tabs
 from tests.pages.samples.ground import DEV, NO_WORKER, PRODUCTION, STAGING, at, dialog_path, shell
 from tests.pages.samples.history import several_heads
-from tests.pages.samples.jobs import cancellation, job_list, job_shell, queued_job, running_job
+from tests.pages.samples.jobs import (
+    cancellation,
+    cancellation_too_late,
+    job_list,
+    job_shell,
+    queued_job,
+    running_job,
+)
 from tests.pages.samples.outcomes import ended_job, outcomes
 from tests.pages.samples.overview import calm_overview, large_overview, no_projects, overview, question
 from tests.pages.samples.rest import audit_list, errors, settings, sign_in
@@ -131,6 +138,9 @@ def pages() -> dict[str, Sample]:
         "dialog-backup": Sample("dialogs/show.html", backup_dialog(), at(DEV)),
         "dialog-verify": Sample("dialogs/show.html", verify_dialog(), at(PRODUCTION)),
         "dialog-cancel": Sample("dialogs/cancel.html", cancellation(), job_shell(STAGING, 1042)),
+        "dialog-cancel-ended": Sample(
+            "dialogs/cancel.html", cancellation_too_late(), job_shell(STAGING, 1042)
+        ),
         "builds": Sample(
             "builds/index.html", BuildList(build_rows()), shell("/builds", section="builds", here="Builds")
         ),

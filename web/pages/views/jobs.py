@@ -191,3 +191,5 @@ class Cancellation:
     #: What is undone and what stays: `Step 5 is rolled back. Step 4 is committed, so staging will stand on …`
     account: str
     back: Link
+    #: How the job has ended: then there is nothing to cancel and nothing is asked.
+    ended: Mark | None = None
