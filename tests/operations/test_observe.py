@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import update
 
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import migration
@@ -18,7 +18,10 @@ from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.urls import libpq_url, parameters
-from web.store.tables import JobRow
+from sqlalchemy import select, update
+
+from web.jobs.reading import read_events
+from web.store.tables import JobRow, ObservationRow
 
 PASSWORD = "canary-of-a-stranger"
 
@@ -63,6 +66,18 @@ async def test_a_secret_that_is_not_there_has_a_next_step(site: Site) -> None:
     _file(site).unlink()
     job = await site.run(OBSERVE)
     assert "try again" in outcome(job)["next_step"]
+
+
+async def test_a_secret_in_the_databases_name_stays_there(site: Site) -> None:
+    """The server would repeat it: `database "host=… password=…" does not exist`."""
+    name = quote(f"host=evil dbname=x password={PASSWORD}", safe="")
+    _write(site, f"{site.url.partition('?')[0].rstrip('/')}/{name}?{site.url.partition('?')[2]}")
+    job = await site.run(OBSERVE)
+    async with site.store.connect() as connection:
+        told = [each.text for each in await read_events(connection, job.id)]
+        kept = await connection.scalar(select(ObservationRow.error))
+    assert PASSWORD not in f"{outcome(job)} {told} {kept}"
+    assert "percent-encoded" in outcome(job)["next_step"]
 
 
 async def test_nothing_is_to_be_done_about_what_was_seen(site: Site) -> None:

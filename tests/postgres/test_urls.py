@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
@@ -32,6 +34,10 @@ HOSTILE_NAMES = (
     "50%25/off?a=b&c#d",
     "back\\slash",
     "-d",
+    "a=b",
+    "user=u host = h port=1",
+    "my password, and passfile",
+    "at=x@y:1",
 )
 
 
@@ -100,6 +106,38 @@ def test_what_cannot_be_read_is_not_repeated(url: str) -> None:
     with pytest.raises(Invalid) as caught:
         parameters(url)
     assert "canary" not in str(caught.value).lower()
+    assert caught.value.__cause__ is None
+    assert redacted(url) == "postgresql://…"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "host=evil dbname=x password=canary",
+        "password=canary",
+        "x PASSWORD = 'canary'",
+        "sslpassword=canary",
+        "dbname=x passfile=canary",
+        "scram_client_key=canary",
+        "oauth_client_secret=canary",
+        "postgresql://u:canary@h/x",
+        "x?password=canary",
+        "u:canary@h:5432/x",
+    ],
+)
+@pytest.mark.parametrize("form", ["path", "query", "conninfo", "sqlalchemy"])
+def test_a_secret_in_the_databases_name_is_not_repeated(name: str, form: str) -> None:
+    """The server repeats the name of a database that it does not have, and so would every page and log."""
+    quoted = quote(name, safe="")
+    url = {
+        "path": f"postgresql://u@h/{quoted}",
+        "query": f"postgresql://u@h/?dbname={quoted}",
+        "conninfo": psycopg.conninfo.make_conninfo(host="h", dbname=name),
+        "sqlalchemy": f"postgresql+psycopg://u@h/?dbname={quoted}",
+    }[form]
+    with pytest.raises(Invalid, match="name of the database") as caught:
+        parameters(url)
+    assert "canary" not in str(caught.value) + caught.value.hint
     assert caught.value.__cause__ is None
     assert redacted(url) == "postgresql://…"
 

@@ -20,6 +20,10 @@ from web.errors import Invalid
 
 _SCHEME = re.compile(r"^(?:postgresql|postgres)(\+[a-z0-9_]+)?://", re.IGNORECASE)
 _QUERY_SSL = re.compile(r"(?<=[?&])ssl=")
+#: What leads to a secret in the name of a database, where a whole connection string was put into it.
+_SECRET_IN_NAME = re.compile(
+    r"(?:password|passwd|passfile|passphrase|pwd|secret|client_key)\s*=|:[^@]+@", re.IGNORECASE
+)
 _PORTS = re.compile(r"^[0-9]*(?:,[0-9]*)*$")
 #: Parameters that hold a secret; they reach neither pages nor argv.
 SECRET_PARAMETERS = frozenset({"password", "sslpassword", "scram_client_key", "oauth_client_secret"})
@@ -31,8 +35,8 @@ _WANTED = "Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
 def parameters(url: str) -> dict[str, str]:
     """Parse a libpq URL or connection string, or a SQLAlchemy URL (`postgresql+…`).
 
-    asyncpg's `ssl=` is taken as `sslmode=`. Raises Invalid, without
-    repeating anything of a text that may hold a secret.
+    asyncpg's `ssl=` is taken as `sslmode=`. Raises Invalid, without repeating anything of a text that may
+    hold a secret; also for a secret in the database's name, which the server would repeat in its errors.
     """
     text = url.lstrip().rstrip("\r\n\t")
     scheme = _SCHEME.match(text)
@@ -56,6 +60,11 @@ def parameters(url: str) -> dict[str, str]:
         raise Invalid(
             "The database URL cannot be read.",
             hint=f"{_WANTED} Percent-encode special characters in it, and use libpq's parameter names.",
+        )
+    if _SECRET_IN_NAME.search(str(parsed.get("dbname") or "")):
+        raise Invalid(
+            "The name of the database in the URL looks as if it held a password.",
+            hint="Write postgresql://USER:PASSWORD@HOST/DATABASE, with special characters percent-encoded.",
         )
     return {key: str(value) for key, value in parsed.items() if value is not None}
 
