@@ -10,17 +10,16 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import select, update
 
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import migration
 from web.jobs.kind import BY_SCHEDULE
+from web.jobs.reading import read_events
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.urls import libpq_url, parameters
-from sqlalchemy import select, update
-
-from web.jobs.reading import read_events
 from web.store.tables import JobRow, ObservationRow
 
 PASSWORD = "canary-of-a-stranger"

@@ -67,7 +67,12 @@ async def store_job(
         "title": HOSTILE,
         "account": HOSTILE,
         "next_step": HOSTILE,
-        "evidence": {"rows": [HOSTILE], "half_applied": []},
+        "evidence": {
+            "rows": [HOSTILE],
+            "half_applied": ["UPDATE t\n   SET a = 1", "UPDATE t SET a = 1"],
+            "open": {"sql": f"\nUPDATE {HOSTILE}", "revision": "r4", "recorded": [], "statements": []},
+            "invalid_indexes": [],
+        },
         "data": {"leftovers": [HOSTILE]},
         "error": {
             "server_message": HOSTILE,

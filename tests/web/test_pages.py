@@ -9,7 +9,7 @@ import pytest
 from tests.pages.test_templates import Markup, require_strict
 from tests.web.filled import SECRET
 from tests.web.routes import PAGES
-from tests.web.site import SWAP, Site
+from tests.web.site import SWAP, Site, said
 from tests.web.stored_jobs import JOBS
 
 
@@ -98,6 +98,15 @@ async def test_a_dialog_over_the_page_is_a_dialog(site: Site) -> None:
 async def test_a_job_was_started_with_what_its_form_said(site: Site) -> None:
     page = (await site.get(f"/jobs/{JOBS['failed']}")).text
     assert re.search(r'Lock timeout in seconds</dt>\s*<dd>\s*<span class="">5</span>', page)
+
+
+async def test_evidence_is_told_in_words(site: Site) -> None:
+    page = said(await site.get(f"/jobs/{JOBS['unknown']}"))
+    assert "Part of what was done is not proven." in page
+    assert "UPDATE t SET a = 1 (2 times)" in page
+    assert "May or may not have taken effect" in page
+    assert "'sql'" not in page
+    assert "not valid" not in page
 
 
 async def test_what_needs_no_sign_in_tells_nothing(site: Site) -> None:

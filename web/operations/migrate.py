@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
@@ -36,6 +37,9 @@ from web.schema.snapshot import read_schema
 from web.store.tables import PlanRow
 from web.tools.history import History
 from web.tools.protocol import tool_of
+
+#: Characters of a statement that an account names.
+SHOWN = 90
 
 
 class MigrateParameters(Parameters):
@@ -221,7 +225,7 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
     if trace.open is not None and trace.open.get("sql"):
         text = (
             f"{where} A statement that commits by itself was running, and whether it took effect cannot be "
-            f"proven: “{trace.open['sql']}” of {trace.open['revision']}."
+            f"proven: “{_short(trace.open['sql'])}” of {trace.open['revision']}."
         )
         return Reconciled(
             "unknown", _with_remains(text, trace.half, trace.half_of, invalid), found, _way(invalid)
@@ -259,10 +263,18 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
 def _with_remains(text: str, half: Collection[str], half_of: str | None, invalid: Collection[str]) -> str:
     said = [text]
     if half:
-        said.append(f"Committed of {half_of}: {'; '.join(half)}.")
+        times = Counter(map(_short, half))
+        told = [each if number == 1 else f"{each} ({number} times)" for each, number in times.items()]
+        said.append(f"Committed of {half_of}: {'; '.join(told)}.")
     if invalid:
         said.append(f"Invalid indexes: {', '.join(invalid)}.")
     return " ".join(said)
+
+
+def _short(sql: str) -> str:
+    """The beginning of a statement, in one line; the whole is in the evidence."""
+    line = " ".join(sql.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 
 def _way(invalid: Collection[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from web.dashboard import Dashboard
 from web.jobs.events import Event
 from web.jobs.patience import patiently
 from web.jobs.reading import JobRecord, StepRecord, live_workers, read_events, read_job, read_steps
-from web.pages import addresses, words
+from web.pages import addresses
 from web.pages.parts import rail_parts, render
 from web.pages.render import swapped
 from web.pages.shell import seen_by
@@ -38,7 +39,6 @@ from web.pages.views.marks import (
     EnvironmentRef,
     Fact,
     Mark,
-    Status,
 )
 
 #: Lines of the log that a page begins with; the whole log is a download.
@@ -315,16 +315,49 @@ def _database_state(job: JobRecord) -> str:
         "failed": "The job did not finish.",
         "cancelled": "The job was stopped.",
         "not done": "The database is as it was before.",
-        "unknown": "It is not known what state the database is in.",
+        "unknown": "Part of what was done is not proven.",
     }.get(job.state, "")
 
 
+#: What a line of a migration's evidence says, and how sure it is; other kinds' names speak for themselves.
+_EVIDENCE: Mapping[str, Mark] = {
+    "before": Mark("ok", "The database was at"),
+    "rows": Mark("ok", "It is at"),
+    "to": Mark("ok", "It was to come to"),
+    "open": Mark("unknown", "May or may not have taken effect"),
+    "half_applied_of": Mark("warn", "Half applied, and not recorded as applied"),
+    "half_applied": Mark("warn", "Committed of it"),
+    "invalid_indexes": Mark("warn", "Indexes that are not valid"),
+}
+
+
 def _evidence(found: Mapping[str, Any]) -> list[Check]:
-    status: Status = "unknown"
+    ordered = [
+        *(name for name in _EVIDENCE if name in found),
+        *(name for name in found if name not in _EVIDENCE),
+    ]
     lines = []
-    for name, value in found.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        lines.append(
-            Check(Mark(status, name.replace("_", " ").capitalize()), end=words.short(text), account=text)
-        )
+    for name in ordered:
+        if found[name] in (None, "", [], {}, False):
+            continue
+        mark = _EVIDENCE.get(name, Mark("unknown", name.replace("_", " ").capitalize()))
+        lines.append(Check(mark, account=_told(found[name])))
     return lines
+
+
+def _told(value: Any) -> str:
+    """A piece of evidence in words: what came several times is said once."""
+    match value:
+        case {"sql": str() as sql, "revision": revision}:
+            return f"{' '.join(sql.split())} ({revision})"
+        case Mapping():
+            return "; ".join(
+                f"{name.replace('_', ' ')}: {_told(each)}" for name, each in value.items() if each
+            )
+        case list():
+            times = Counter(" ".join(_told(each).split()) for each in value)
+            return "; ".join(
+                text if number == 1 else f"{text} ({number} times)" for text, number in times.items()
+            )
+        case _:
+            return str(value)
