@@ -201,6 +201,18 @@ CASES = (
         "structure column public.p.id: type changed",
     ),
     case(
+        "column of a partitioned table renamed",
+        PARTS,
+        "alter table p rename id to number",
+        "structure column public.p.number: renamed from public.p.id",
+    ),
+    case(
+        "column of a parent renamed",
+        "create table t (a int); create table u (b int) inherits (t)",
+        "alter table t rename a to c",
+        "structure column public.t.c: renamed from public.t.a",
+    ),
+    case(
         "default of one partition",
         PARTS,
         "alter table p1 alter id set default 7",

@@ -8,7 +8,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.schema import cases_access, cases_columns, cases_objects, cases_parts, cases_tables
+from tests.schema import (
+    cases_access,
+    cases_columns,
+    cases_dependents,
+    cases_objects,
+    cases_parts,
+    cases_tables,
+)
 from tests.schema.case import MAJORS, Case, written
 from web.schema.difference import Difference, difference
 from web.schema.fingerprint import fingerprint
@@ -22,7 +29,17 @@ CASES = (
     *cases_parts.CASES,
     *cases_objects.CASES,
     *cases_access.CASES,
+    *cases_dependents.CASES,
 )
+
+
+#: Every case on every server that knows what it uses.
+EVERYWHERE = [
+    pytest.param(major, case, id=f"{major}-{case.name}")
+    for major in MAJORS
+    for case in CASES
+    if case.since <= major
+]
 
 
 def _names(cases: tuple[Case, ...]) -> list[str]:
@@ -36,12 +53,7 @@ def test_case_names_are_unique() -> None:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("case_database", "case"),
-    [
-        pytest.param(major, case, id=f"{major}-{case.name}")
-        for major in MAJORS
-        for case in CASES
-        if case.since <= major
-    ],
+    EVERYWHERE,
     indirect=["case_database"],
 )
 async def test_change(case: Case, case_connection: psycopg.AsyncConnection[Any]) -> None:

@@ -83,7 +83,7 @@ class Comparison:
             old_value, new_value = getattr(a, attribute), getattr(b, attribute)
             if old_value != new_value and not self._same(a, attribute, old_value, new_value):
                 self._add_changed(attribute, severity, a, b, place)
-        inner = Place(a, b, identity, place.group or identity)
+        inner = Place(a, b, identity, place.group or identity, place)
         for where, _ in shape.children:
             if where not in unknown:
                 self._compare_all(where, getattr(a, where), getattr(b, where), inner, unknown)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from web.schema.finding import Difference, Finding
 from web.schema.model import Column, Constraint, Index, Policy, Schema, Statistics, Table, Trigger
 from web.schema.model import Sequence as SequenceObject
-from web.schema.names import quote
+from web.schema.names import holder_of, quote
 
 _CAST = re.compile(
     r'::(?:"(?:[^"]|"")*"|[\w.])+(?: (?:varying|precision))?(?:\(\d+(?:,\d+)?\))?'
@@ -46,8 +46,11 @@ class _Facts:
 
 def _local(item: Difference) -> tuple[object, ...]:
     """Describe a difference within its table."""
-    part = item.object.removeprefix(item.group)
-    return (item.kind, part, item.attribute, item.change, item.a, item.b)
+    part, old, new = item.object.removeprefix(item.group), item.a, item.b
+    if item.change == "renamed" and old is not None and new is not None:
+        # Names in full, of which only the last part is the object's own.
+        old, new = old.removeprefix(holder_of(old)), new.removeprefix(holder_of(new))
+    return (item.kind, part, item.attribute, item.change, old, new)
 
 
 def _sequence_of_column(found: Finding, facts: _Facts) -> bool:
@@ -56,7 +59,7 @@ def _sequence_of_column(found: Finding, facts: _Facts) -> bool:
     if not isinstance(item, SequenceObject) or item.owned_by is None:
         return False
     column, change, attribute = item.owned_by, found.difference.change, found.difference.attribute
-    table = column[: _last_dot(column)]
+    table = holder_of(column)
     if attribute is None:
         return (
             (change, table) in facts.whole
@@ -69,11 +72,6 @@ def _sequence_of_column(found: Finding, facts: _Facts) -> bool:
     if attribute == "persistence":
         return (table, "persistence") in facts.changed
     return False
-
-
-def _last_dot(identity: str) -> int:
-    names = list(re.finditer(r'\.(?:"(?:[^"]|"")*"|[^".]+)\Z', identity))
-    return names[-1].start() if names else len(identity)
 
 
 def _partition_of_parent(found: Finding, facts: _Facts) -> bool:

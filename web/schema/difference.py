@@ -5,15 +5,18 @@ compare.py finds what is not equal, recognise.py what was renamed, consequences.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from web.schema.compare import Comparison
 from web.schema.consequences import without_consequences
 from web.schema.finding import Change, Difference, Finding
 from web.schema.model import Schema
 from web.schema.names import quote
 from web.schema.recognise import find_renames
-from web.schema.renames import moved, renamed_schemas
+from web.schema.renames import Renames, moved, renamed_schemas
 
-__all__ = ["Change", "Difference", "difference", "unknown_parts"]
+__all__ = ["Change", "Difference", "Found", "difference", "find", "unknown_parts"]
 
 #: Fields of Schema or of a table that cannot be told without a query of this name.
 _DEPENDENT = {
@@ -33,17 +36,35 @@ def difference(a: Schema, b: Schema) -> tuple[Difference, ...]:
     if a is b or a == b:
         return ()
     schemas = renamed_schemas(a, b)
-    left = moved(a, schemas)
-    renames = find_renames(left, b, schemas)
-    comparison = Comparison(renames)
-    unknown = {part for name in unknown_parts(a, b) for part in _DEPENDENT.get(name, (name,))}
-    comparison.compare_schemas(left, b, unknown)
-    findings = sorted(without_consequences(comparison.findings, left, b), key=_order)
+    found = find(moved(a, schemas), b, schemas)
     renamed = [
         Difference("schema", quote(new), "name", "renamed", "structure", quote(old), quote(new), quote(new))
         for old, new in sorted(schemas.items())
     ]
-    return (*renamed, *(found.difference for found in findings))
+    return (*renamed, *(each.difference for each in found.causes))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a comparison found, for those who go on from there."""
+
+    #: Findings that have no other one as their cause, in the order of their differences.
+    causes: tuple[Finding, ...]
+    #: Those that follow from one of them.
+    consequences: tuple[Finding, ...]
+    renames: Renames
+
+
+def find(a: Schema, b: Schema, schemas: Mapping[str, str]) -> Found:
+    """Compare two schemas whose own renames, old names by new ones or the other way, are applied to one of them."""
+    renames = find_renames(a, b, schemas)
+    comparison = Comparison(renames)
+    unknown = {part for name in unknown_parts(a, b) for part in _DEPENDENT.get(name, (name,))}
+    comparison.compare_schemas(a, b, unknown)
+    causes = without_consequences(comparison.findings, a, b)
+    kept = {id(each) for each in causes}
+    consequences = tuple(each for each in comparison.findings if id(each) not in kept)
+    return Found(tuple(sorted(causes, key=_order)), consequences, renames)
 
 
 def unknown_parts(a: Schema, b: Schema) -> tuple[str, ...]:

@@ -32,6 +32,18 @@ class Difference:
         """Identify it among the differences of one comparison: what ignore rules and links go by."""
         return (self.kind, self.object, self.attribute or "", self.change)
 
+    def to_json(self) -> dict[str, str | None]:
+        """As API and command line give it."""
+        return {
+            "kind": self.kind,
+            "object": self.object,
+            "attribute": self.attribute,
+            "change": self.change,
+            "severity": self.severity,
+            "a": self.a,
+            "b": self.b,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -41,6 +53,8 @@ class Place:
     b: CatalogObject | None = None
     identity: str = ""
     group: str = ""
+    #: What that belongs to itself: a column's table.
+    outer: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pglast.keywords import COL_NAME_KEYWORDS, RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z", re.ASCII)
+_LAST = re.compile(r'\.(?:"(?:[^"]|"")*"|[^".]+)\Z')
 _KEYWORDS = RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS | COL_NAME_KEYWORDS
 
 
@@ -22,3 +23,9 @@ def quote(name: str) -> str:
 def qualified(schema: str, name: str) -> str:
     """Write `schema.name`, each part quoted where it needs it."""
     return f"{quote(schema)}.{quote(name)}"
+
+
+def holder_of(identity: str) -> str:
+    """Give `schema.table` of `schema.table.column`: what comes before the last part."""
+    last = _LAST.search(identity)
+    return identity[: last.start()] if last is not None else identity

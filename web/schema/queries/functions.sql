@@ -14,7 +14,8 @@ select p.oid,
                    'sspace = ' || nullif(ag.aggtransspace, 0),
                    'finalfunc = ' || nullif(ag.aggfinalfn::text, '-'),
                    case when ag.aggfinalextra then 'finalfunc_extra' end,
-                   'finalfunc_modify = ' || ag.aggfinalmodify::text,
+                   'finalfunc_modify = ' || case ag.aggfinalmodify when 'r' then 'read_only' when 's' then 'shareable'
+                                                                   else 'read_write' end,
                    'combinefunc = ' || nullif(ag.aggcombinefn::text, '-'),
                    'serialfunc = ' || nullif(ag.aggserialfn::text, '-'),
                    'deserialfunc = ' || nullif(ag.aggdeserialfn::text, '-'),
@@ -25,10 +26,16 @@ select p.oid,
                    'msspace = ' || nullif(ag.aggmtransspace, 0),
                    'mfinalfunc = ' || nullif(ag.aggmfinalfn::text, '-'),
                    case when ag.aggmfinalextra then 'mfinalfunc_extra' end,
+                   'mfinalfunc_modify = ' || case when ag.aggmtransfn <> 0
+                                                  then case ag.aggmfinalmodify when 'r' then 'read_only'
+                                                            when 's' then 'shareable' else 'read_write' end end,
                    'minitcond = ' || quote_literal(ag.aggminitval),
-                   'sortop = ' || case when ag.aggsortop <> 0 then ag.aggsortop::regoperator::text end,
-                   'kind = ' || ag.aggkind::text,
-                   'parallel = ' || p.proparallel::text) || ')'
+                   'sortop = ' || (select 'operator(' || quote_ident(sn.nspname) || '.' || so.oprname || ')'
+                                     from pg_operator so join pg_namespace sn on sn.oid = so.oprnamespace
+                                    where so.oid = ag.aggsortop),
+                   case when ag.aggkind = 'h' then 'hypothetical' end,
+                   'parallel = ' || case p.proparallel when 's' then 'safe' when 'r' then 'restricted'
+                                                       else 'unsafe' end) || ')'
             else substr(pg_get_functiondef(p.oid),
                         length('CREATE OR REPLACE ' || case p.prokind when 'p' then 'PROCEDURE ' else 'FUNCTION ' end
                                || quote_ident(n.nspname) || '.' || quote_ident(p.proname)) + 1) end,

@@ -1,0 +1,137 @@
+"""What a definition mentions: the server deparses with a pinned search path, so every name of ours is qualified."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import pairwise
+
+from web.schema.model import (
+    CatalogObject,
+    Column,
+    Constraint,
+    Function,
+    Index,
+    Namespace,
+    Sequence,
+    Table,
+    shape_of,
+)
+from web.schema.names import qualified, quote
+
+_PART = r'(?:"(?:[^"]|"")*"|[A-Za-z_\x80-\U0010ffff][\w$]*)'
+NAME_CHAIN = rf"{_PART}(?:\.{_PART})+"
+_CHAIN = re.compile(NAME_CHAIN)
+_PARTS = re.compile(_PART)
+#: Fields that are no definition.
+_SILENT = frozenset({"name", "comment", "owner", "form", "persistence", "kind", "grantee"})
+
+
+def name_of(item: CatalogObject, owner: CatalogObject | None = None) -> str:
+    """Give the name by which other definitions mention an object; empty where none does.
+
+    Functions share theirs with their namesakes; indexes and keys have one in the schema of their table.
+    """
+    if isinstance(item, Index) or (
+        isinstance(item, Constraint) and item.form not in ("check", "foreign key")
+    ):
+        return qualified(owner.schema, item.name) if owner is not None else ""  # type: ignore[attr-defined]
+    if type(item).key[:2] == ("schema", "name"):
+        return qualified(item.schema, item.name)  # type: ignore[attr-defined]
+    if type(item).key != ("name",) or owner is not None:
+        return ""
+    name: str = quote(item.name)  # type: ignore[attr-defined]
+    return name if isinstance(item, Namespace) else f"{item.kind} {name}"
+
+
+def mentioned(text: str) -> frozenset[str]:
+    """Give every `schema.name` in a text, in string literals too (`nextval('public.s'::regclass)`)."""
+    return _mentioned(text) if "." in text else frozenset()
+
+
+@lru_cache(maxsize=20000)
+def _mentioned(text: str) -> frozenset[str]:
+    found: set[str] = set()
+    for chain in _CHAIN.finditer(text):
+        parts = _PARTS.findall(chain.group())
+        found.update(f"{one}.{two}" for one, two in pairwise(parts))
+    return frozenset(found)
+
+
+def definition_of(item: CatalogObject) -> str:
+    """Join all texts of an object that may mention others; of a table those of its columns, not its other parts."""
+    return "\n".join(_texts(item))
+
+
+def needs_of(item: CatalogObject, owner: CatalogObject | None = None) -> frozenset[str]:
+    """Give what has to be there before an object can be made."""
+    found = set(mentioned(definition_of(item)))
+    for each in (item, owner):
+        if (schema := getattr(each, "schema", None)) is not None:
+            found.add(quote(schema))
+    if owner is not None:
+        found.add(owner.identity)
+    found.discard(name_of(item, owner))
+    return frozenset(found)
+
+
+def everything_of(item: CatalogObject, owner: CatalogObject | None = None) -> frozenset[str]:
+    """Give all that an object and its parts stand on: what is free once it is gone."""
+    found = set(needs_of(item, owner))
+    for where, _ in shape_of(type(item)).children:
+        for part in getattr(item, where):
+            found |= everything_of(part)
+    found.discard(name_of(item, owner))
+    return frozenset(found)
+
+
+def all_names_of(item: CatalogObject, owner: CatalogObject | None = None) -> frozenset[str]:
+    """Give every name that is free once an object and its parts are gone."""
+    found = {name_of(item, owner)}
+    for where, _ in shape_of(type(item)).children:
+        for part in getattr(item, where):
+            found |= all_names_of(part, item)
+    found.discard("")
+    return frozenset(found)
+
+
+def columns_in(text: str | None, table: Table) -> set[tuple[str, str]]:
+    """Give the columns of a table, with the table, that a text of its own may mean."""
+    if not text:
+        return set()
+    return {(table.identity, each.name) for each in table.columns if names_column(text, each.name)}
+
+
+def held_names(parts: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Name columns and keys of tables as no definition writes them."""
+    return frozenset(f"{table} {part}" for table, part in parts)
+
+
+def names_column(text: str, column: str) -> bool:
+    """Tell whether a text may mean a column of this name, or a whole row."""
+    return re.search(rf'(?<![\w$"]){re.escape(quote(column))}(?![\w$"])|\.\*', text) is not None
+
+
+def _texts(item: CatalogObject) -> Iterator[str]:
+    if isinstance(item, Sequence):
+        return
+    if isinstance(item, Function):
+        # The body of a string language is not looked at before it runs.
+        yield item.definition.partition("\nAS $")[0]
+        yield item.arguments
+        return
+    for name, _ in shape_of(type(item)).attributes:
+        if name in _SILENT:
+            continue
+        value = getattr(item, name)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (each for each in value if isinstance(each, str))
+    if isinstance(item, Table):
+        for column in item.columns:
+            yield from _texts(column)
+    elif not isinstance(item, Column | Constraint):
+        for column in getattr(item, "columns", ()):
+            yield column.type
