@@ -45,6 +45,8 @@ class Invocation:
     writer: Writer
     #: As given on the command line; None: it was not.
     config: Path | None = None
+    #: How to print; some commands know more than text and JSON.
+    format: str = "text"
 
     @property
     def as_json(self) -> bool:
@@ -103,9 +105,12 @@ class Invocation:
 
 
 def add(
-    app: typer.Typer, name: str, *, acts: bool = False, panel: str | None = None
+    app: typer.Typer, name: str, *, acts: bool = False, panel: str | None = None, formats: Any = Format
 ) -> Callable[[Command], Command]:
-    """Make a function a command of the program. An act can be refused (exit code 1); a question cannot."""
+    """Make a function a command of the program. An act can be refused (exit code 1); a question cannot.
+
+    `formats` is the Literal of what `--format` takes.
+    """
 
     def added(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True)
@@ -127,7 +132,7 @@ def add(
             [
                 _keyword("context", typer.Context),
                 *(each.replace(kind=each.KEYWORD_ONLY) for each in list(own.parameters.values())[1:]),
-                _keyword("format_", Annotated[Format | None, FORMAT], None),
+                _keyword("format_", Annotated[formats | None, FORMAT], None),
                 _keyword("config", Annotated[Path | None, CONFIG], None),
             ]
         )
@@ -138,10 +143,11 @@ def add(
     return added
 
 
-def invocation(context: typer.Context, format_: Format | None, config: Path | None) -> Invocation:
+def invocation(context: typer.Context, format_: str | None, config: Path | None) -> Invocation:
     """What was given after the command's name, else what was given before it."""
     before_format, before_config = context.obj or (None, None)
-    return Invocation(Writer(as_json=(format_ or before_format) == "json"), config or before_config)
+    chosen = format_ or before_format or "text"
+    return Invocation(Writer(as_json=chosen == "json"), config or before_config, chosen)
 
 
 def _keyword(name: str, annotation: object, default: object = inspect.Parameter.empty) -> inspect.Parameter:

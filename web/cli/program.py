@@ -29,9 +29,9 @@ class UsageWrong(CleanStartError):
 
 
 class Commands(TyperGroup):
-    """The commands; those of the job kinds are made when one is asked for that is not among the others.
+    """The commands; `diff` and those of the job kinds are made when one is asked for that is not among the others.
 
-    Kinds bring the engine and everything below it, which takes longer to load than `status` to answer.
+    They bring the engine and everything below it, which takes longer to load than `status` to answer.
     """
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
@@ -46,11 +46,12 @@ class Commands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def _add_operations(self) -> None:
-        from web.cli import operations
+        from web.cli import comparing, operations
         from web.operations import KINDS
 
         made = typer.Typer()
         operations.add_to(made, KINDS)
+        comparing.add_to(made)
         for name, command in getattr(get_command(made), "commands", {}).items():
             # A kind never takes the place of a command that scripts rely on.
             self.commands.setdefault(name, command)

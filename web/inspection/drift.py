@@ -94,7 +94,7 @@ def read_differences(rows: Iterable[dict[str, Any]]) -> tuple[Difference, ...]:
 
 def drift(expected: Schema, actual: Schema) -> tuple[Difference, ...]:
     """Expected is a replay as `as_expected` left it; actual is a live database or a copy of one."""
-    return difference(_for(expected, actual), actual)
+    return difference(as_on(expected, actual), actual)
 
 
 def as_expected(schema: Schema, replayed_by: str) -> Schema:
@@ -102,7 +102,7 @@ def as_expected(schema: Schema, replayed_by: str) -> Schema:
     return _owned(schema, replayed_by, MIGRATING_ROLE)
 
 
-def _for(expected: Schema, actual: Schema) -> Schema:
+def as_on(expected: Schema, actual: Schema) -> Schema:
     """Expected as it would be on the actual side's server."""
     owner = _usual_owner(actual)
     made = _owned(expected, MIGRATING_ROLE, owner) if owner is not None else expected

@@ -21,6 +21,7 @@ from web.inspection.drift import as_expected, load_schema, store_schema
 from web.postgres.connections import connect
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchServers
+from web.schema.fingerprint import fingerprint
 from web.schema.model import Schema
 from web.schema.snapshot import read_schema
 from web.store.tables import ExpectedSchemaRow
@@ -52,7 +53,7 @@ def excluded_tables(project: Project) -> tuple[str, ...]:
 
 
 async def expected_schema(
-    store: AsyncEngine,
+    store: AsyncEngine | None,
     scratch: ScratchServers,
     project: Project,
     history: History,
@@ -65,16 +66,11 @@ async def expected_schema(
     """The schema at these version rows on a server of this major; never raises for what a project does wrong.
 
     `roles` and `extensions` (name, version) are the target's: roles are created NOLOGIN, missing extensions
-    are named. The revisions must be known to the history.
+    are named. The revisions must be known to the history. Without a store nothing is cached.
     """
     key = await asyncio.to_thread(_cache_key, project, history, revisions, major, extensions)
-    async with store.connect() as connection:
-        cached = await connection.scalar(
-            select(ExpectedSchemaRow.fingerprint).where(ExpectedSchemaRow.cache_key == key)
-        )
-        schema = await load_schema(connection, cached) if cached is not None else None
-    if cached is not None and schema is not None:
-        return Expected(cached, schema)
+    if store is not None and (known := await _cached(store, key)) is not None:
+        return known
     try:
         schema = await _replay(scratch, project, revisions, major, roles, [name for name, _ in extensions])
     except (ScratchUnavailable, ExtensionsMissing) as error:
@@ -83,6 +79,8 @@ async def expected_schema(
         return Expected(reason=f"Could not compare: in an empty database, {_lowered(str(error))}")
     except CleanStartError as error:
         return Expected(reason=f"Could not compare: {_lowered(str(error))}")
+    if store is None:
+        return Expected(fingerprint(schema), schema)
     async with store.begin() as connection:
         digest = await store_schema(connection, schema)
         await connection.execute(
@@ -91,6 +89,15 @@ async def expected_schema(
             .on_conflict_do_update(index_elements=["cache_key"], set_={"fingerprint": digest})
         )
     return Expected(digest, schema)
+
+
+async def _cached(store: AsyncEngine, key: str) -> Expected | None:
+    async with store.connect() as connection:
+        digest = await connection.scalar(
+            select(ExpectedSchemaRow.fingerprint).where(ExpectedSchemaRow.cache_key == key)
+        )
+        schema = await load_schema(connection, digest) if digest is not None else None
+    return Expected(digest, schema) if schema is not None else None
 
 
 async def _replay(

@@ -128,7 +128,7 @@ async def look(
                 target, applied, refusal, token, replace(facts, schema_at=known.facts.schema_at), None, ()
             )
         schema = await read_schema(connection, exclude_tables=excluded_tables(project))
-        roles = await _roles(connection)
+        roles = await read_roles(connection)
         return Seen(target, applied, refusal, token, replace(facts, schema_at=now), schema, roles)
 
 
@@ -150,6 +150,7 @@ def _same(known: Known, source: StoredHistory, applied: Applied | None, token: s
     )
 
 
-async def _roles(connection: Connection) -> Sequence[str]:
+async def read_roles(connection: Connection) -> Sequence[str]:
+    """Names of the roles that the target's definitions may mention."""
     text = files("web.inspection").joinpath("queries", "roles.sql").read_bytes()
     return [row[0] for row in await (await connection.execute(text)).fetchall()]
