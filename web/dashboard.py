@@ -26,7 +26,6 @@ T = TypeVar("T")
 #: An id of the store's, as addresses and queries carry it: PostgreSQL's bigint.
 LARGEST = 2**63 - 1
 Id = Annotated[int, Query(gt=0, le=LARGEST)]
-Number = Annotated[int, Path(gt=0, le=LARGEST)]
 #: Text that is compared with the store's: PostgreSQL has no NUL in texts.
 Text = Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, Path(max_length=500, pattern=r"^[^\x00]*$")]
@@ -100,6 +99,13 @@ async def environment_in_path(
     return cast(Dashboard, request.app.state.dashboard).configuration.environment(project.name, environment)
 
 
+async def build_in_path(number: int) -> int:
+    """The number of the build that the path names; the store holds none that is larger than its bigint."""
+    if not 0 < number <= LARGEST:
+        raise NotFound(f"There is no build #{number}: numbers begin at 1 and end at {LARGEST}.")
+    return number
+
+
 async def job_in_path(request: Request) -> JobRecord:
     """The job that the path names, as the route's policy (`on_job`) found it; it holds no store connection."""
     return cast(JobRecord, request.state.job)
@@ -158,3 +164,4 @@ Who = Annotated[Principal, Depends(principal)]
 InProject = Annotated[Project, Depends(project_in_path)]
 InEnvironment = Annotated[Environment, Depends(environment_in_path)]
 OneJob = Annotated[JobRecord, Depends(job_in_path)]
+Number = Annotated[int, Depends(build_in_path)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.web.filled import history
 from tests.web.people import LEDGER_TOKEN
 from tests.web.site import Site
@@ -26,6 +28,16 @@ async def test_a_build_is_registered_once(site: Site) -> None:
     listed = (await site.get(BUILDS, "viewer")).json()["builds"]
     assert [each["number"] for each in listed] == [60, 49, 48, 47]
     assert {key: shown[key] for key in listed[0]} == listed[0]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", str(2**63), "9" * 20])
+@pytest.mark.parametrize("rest", ["", "/environments/production"])
+async def test_a_number_that_no_build_has(site: Site, number: str, rest: str) -> None:
+    answer = await site.get(f"{BUILDS}/{number}{rest}", "viewer")
+    assert answer.status_code == 404
+    assert (
+        answer.json()["detail"] == f"There is no build #{number}: numbers begin at 1 and end at {2**63 - 1}."
+    )
 
 
 async def test_a_deployment_is_recorded_and_shown_at_once(site: Site) -> None:

@@ -93,3 +93,9 @@ def test_what_cannot_be_told_is_never_a_no(cli: Cli, arguments: list[str], forma
     assert done.code == 3
     assert done.out == ""
     assert done.err.startswith("{" if format_ == "json" else tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+
+
+def test_a_build_that_there_cannot_be(cli: Cli, transport: Transport) -> None:
+    done = cli("check", "clinic/synced", "--build", "9" * 20, transport=transport)
+    assert (done.code, done.out) == (3, "")
+    assert f"There is no build #{'9' * 20}" in done.err
