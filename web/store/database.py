@@ -65,7 +65,7 @@ async def require_upgraded(engine: AsyncEngine) -> None:
                 await connection.scalar(text("SELECT version_num FROM alembic_version")) if exists else None
             )
     except DBAPIError as error:
-        raise unreachable(error) from error
+        raise unreachable(error.orig) from error
     needed = head()
     if current == needed:
         return
@@ -80,10 +80,10 @@ async def require_upgraded(engine: AsyncEngine) -> None:
     raise StoreNotReady(f"The store is at revision {current}; this version needs {needed}.")
 
 
-def unreachable(error: DBAPIError) -> StoreNotReady:
-    """What a failure to connect becomes."""
+def unreachable(error: BaseException | None) -> StoreNotReady:
+    """What the driver's failure to connect becomes."""
     return StoreNotReady(
-        f"The store cannot be reached: {first_line(error.orig)}",
+        f"The store cannot be reached: {first_line(error)}",
         hint="Start its PostgreSQL server or correct [store].url and owner_url, then try again.",
     )
 

@@ -35,10 +35,13 @@ from web.store.database import (
 RESTRICTED: dict[str, LiteralString] = {"audit_entry": "SELECT, INSERT", "alembic_version": "SELECT"}
 #: `alembic.context` is a module of the whole process: two histories in two threads would mix.
 _ONE_HISTORY = threading.Lock()
-_REFUSED = (
-    "Its role ([store].owner_url, else url) has to own the store's tables or be able to make them; "
-    "the role of [store].url has to exist."
-)
+#: SQLSTATEs of what a server may refuse an upgrade, with what to do. Any other is a mistake in the history.
+_REFUSALS = {
+    "25006": "Name the primary server in [store].url and owner_url.",
+    "42501": "The role of [store].owner_url, else of url, has to own the store's tables, or be able to make them.",
+    "42704": "Create the role of [store].url first.",
+    "55P03": "Something holds a lock in the store. Try again when it has ended.",
+}
 
 
 async def upgrade(owner_url: str, runtime_role: str | None = None, *, revision: str = "head") -> str:
@@ -81,7 +84,7 @@ def _connected(owner_url: str) -> Iterator[Connection]:
         try:
             connection = engine.connect()
         except DBAPIError as error:
-            raise unreachable(error) from error
+            raise unreachable(error.orig) from error
         with connection:
             yield connection
     finally:
@@ -96,8 +99,20 @@ def _translated() -> Iterator[None]:
     except CommandError as error:
         raise StoreNotReady(f"The store cannot be upgraded: {error}.", hint=NEWER) from error
     except (DBAPIError, psycopg.Error) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StoreNotReady(f"The store cannot be upgraded: {first_line(cause)}", hint=_REFUSED) from error
+        refusal = _refusal(error.orig if isinstance(error, DBAPIError) else error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _refusal(error: BaseException | None) -> StoreNotReady | None:
+    if not isinstance(error, psycopg.Error):
+        return None
+    if error.sqlstate in _REFUSALS:
+        return StoreNotReady(
+            f"The store cannot be upgraded: {first_line(error)}", hint=_REFUSALS[error.sqlstate]
+        )
+    return unreachable(error) if isinstance(error, psycopg.OperationalError) else None
 
 
 def _config(connection: Connection) -> Config:
