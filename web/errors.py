@@ -296,7 +296,7 @@ class LockTimeout(Conflict):
     """A lock was not obtained in time; nothing was waited for any longer."""
 
     title = "The database is busy"
-    hint = "See under Activity who holds the lock."
+    hint = "See in pg_stat_activity and pg_locks who holds the lock, then try again."
 
 
 class TransactionPooled(Conflict):

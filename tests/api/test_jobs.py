@@ -89,6 +89,10 @@ async def test_backups_are_listed_but_not_removed_ones(site: Site) -> None:
     listed = (await site.get("/api/v1/projects/clinic/environments/dev/backups", "viewer")).json()["backups"]
     assert {each["state"] for each in listed} == {"verified", "unverified", "failed verification"}
     assert str(BACKUP) in {each["id"] for each in listed}
+    file = f"{site.configuration.backups.location}/clinic/dev/{BACKUP}.dump"
+    assert file in {each["file"] for each in listed}
+    # What a person is told to restore by hand is named where they are sent.
+    assert file in (await site.get("/projects/clinic/environments/dev/backups", "viewer")).text
 
 
 @pytest.mark.parametrize(

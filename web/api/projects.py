@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.permissions import visible_projects
 from web.access.requests import signed_in
+from web.backups.catalog import dump_of
 from web.config import Environment, Project
 from web.dashboard import Board, Dashboard, InEnvironment, InProject, Store, Who, in_project
 from web.errors import NotFound
@@ -198,6 +199,8 @@ async def show_backups(board: Board, store: Store, environment: InEnvironment) -
                 "verified_at": each.verified_at.isoformat() if each.verified_at else None,
                 "job": each.job_id,
                 "manifest": each.manifest,
+                # For pg_restore, on the machine where the backups lie.
+                "file": dump_of(board.configuration.backups.location, environment, each.id),
             }
             for each in stored
         ],

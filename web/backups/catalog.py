@@ -7,6 +7,7 @@ from uuid import UUID
 
 from web.backups.manifest import LARGEST, Manifest, from_json, to_json
 from web.backups.places import Place, read_whole
+from web.config import Environment
 from web.errors import BackupInvalid
 
 
@@ -23,6 +24,11 @@ def keys_of(project: str, environment: str, backup_id: UUID) -> Keys:
     """Return the keys of a backup. Nothing that a person types is in them."""
     stem = f"{folder_of(project, environment)}/{backup_id}"
     return Keys(f"{stem}.dump", f"{stem}.schema.json", f"{stem}.manifest.json")
+
+
+def dump_of(location: str, environment: Environment, backup_id: str) -> str:
+    """Return where the dump of a backup lies, for whoever restores it by hand."""
+    return f"{location}/{keys_of(environment.project, environment.name, UUID(backup_id)).dump}"
 
 
 def folder_of(project: str, environment: str) -> str:

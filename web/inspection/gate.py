@@ -223,7 +223,8 @@ def _migration_conditions(
         "The database's revision is in this history",
         bool(verdict.unknown or verdict.beyond),
         ", ".join(verdict.unknown or verdict.beyond or verdict.revisions),
-        "Take a build that has this revision, or stamp the database at one that is known.",
+        "Take a build that has this revision, or stamp the database at one that is known, with the project's own "
+        "`alembic stamp`.",
     )
     yield judge(
         "unchanged",
@@ -262,7 +263,11 @@ def _no_drift(record: Record | None) -> Condition:
         return Condition("no drift", title, "met")
     if drift.state == "drifted":
         return Condition(
-            "no drift", title, "not met", drift.words, "Adopt the differences as a migration, or revert them."
+            "no drift",
+            title,
+            "not met",
+            drift.words,
+            "Write the differences into a migration, or undo them by hand.",
         )
     return Condition("no drift", title, "not known", drift.reason or drift.words, "Check the environment.")
 

@@ -58,6 +58,12 @@ class ResetParameters(Parameters):
     )
 
 
+#: The way back; there is no operation for it yet.
+_RESTORE = (
+    "restore the newest verified backup by hand: `pg_restore` takes the file that the Backups page names."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Files:
     """The policy's SQL files, read and split before anything is dropped."""
@@ -296,7 +302,7 @@ async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
             "unknown",
             f"{len(oids) - len(remaining)} of {len(oids)} objects are gone, {len(remaining)} are still there.",
             found,
-            "Reset again, or restore the backup.",
+            f"Reset again, or {_RESTORE}",
         )
     return _after_the_drop(evidence, rows, found, begun.what["to"] if begun else ())
 
@@ -327,7 +333,7 @@ def _after_the_drop(
         state,
         f"The old objects are gone, and the migrations did not come to their end. {where}",
         found,
-        "Apply the pending migrations, reset again, or restore the backup.",
+        f"Apply the pending migrations, reset again, or {_RESTORE}",
     )
 
 

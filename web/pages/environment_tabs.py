@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.permissions import Principal
+from web.backups.catalog import dump_of
 from web.dashboard import Dashboard
 from web.errors import SeveralHeads
 from web.inspection.environment import (
@@ -221,7 +222,8 @@ def _refusals(seen: View) -> list[ErrorView]:
                 "The database is at a revision that no file has",
                 f"{', '.join(seen.verdict.unknown)} stands in the version table of {seen.environment.label}, "
                 "but no migration of the project has this id. Nothing is guessed.",
-                "Register the build that has it, bring the file back, or stamp the database at a known revision.",
+                "Register the build that has it, bring the file back, or stamp the database at a known revision, with "
+                "the project's own `alembic stamp`.",
             )
         )
     return found
@@ -344,7 +346,12 @@ async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen
     verify = board.kinds.by_name["verify"]
     return Backups(
         rows=tuple(
-            _backup(each, job_action(verify, who, seen, text="Verify", backup=each.id)) for each in stored
+            _backup(
+                each,
+                job_action(verify, who, seen, text="Verify", backup=each.id),
+                dump_of(board.configuration.backups.location, environment, each.id),
+            )
+            for each in stored
         ),
         rule=mark
         if mark and mark.status == "warn"
@@ -358,7 +365,7 @@ async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen
     )
 
 
-def _backup(each: StoredBackup, verify: Action) -> BackupRow:
+def _backup(each: StoredBackup, verify: Action, file: str) -> BackupRow:
     marks: Mapping[str, Mark] = {
         "verified": Mark("ok", "Verified"),
         "unverified": Mark("unknown", "Not verified"),
@@ -382,4 +389,5 @@ def _backup(each: StoredBackup, verify: Action) -> BackupRow:
         revisions=tuple(manifest.get("revisions") or ()),
         job=each.job_id,
         verify=verify,
+        file=file,
     )

@@ -70,7 +70,7 @@ _CORRECT = "Correct it, then apply again."
 #: By SQLSTATE, where the fault is not the migration's.
 _CORRECTIONS: dict[str | None, str] = {
     "42501": "Grant the environment's role what it lacks, then apply again.",
-    "55P03": "See under Activity who holds the lock, then apply again.",
+    "55P03": "See in the log, or in pg_stat_activity, who holds the lock, then apply again.",
     "53100": "The server's disk is full: make space, then apply again.",
 }
 

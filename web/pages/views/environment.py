@@ -211,6 +211,8 @@ class BackupRow:
     encrypted: bool = False
     job: int | None = None
     verify: Action | None = None
+    #: The dump, for `pg_restore`.
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
