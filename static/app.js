@@ -87,6 +87,7 @@
   });
 
   // The stream: the pill says how it stands; after a gap the page asks for itself again, a job's log goes on by its ids.
+  const PATIENCE = 3000; // a shorter gap is no news
   const live = (state) => { const pill = byId('live'); if (pill && pill.dataset.live !== state) pill.dataset.live = state; };
   let lost = false;
   let attempts = 0;
@@ -96,9 +97,13 @@
     if (note && state !== 'connecting') note.dataset.state = state;
     if (lost) return;
     lost = true;
-    if (!note) return;
-    note.querySelector('time').dateTime = new Date().toISOString();
-    setTimeout(() => { if (lost) note.hidden = false; }, 3000); // a short gap is no news
+    const since = new Date().toISOString();
+    if (note) for (const time of all('time', note)) time.dateTime = since;
+    setTimeout(() => {
+      if (!lost) return;
+      if (byId('live')?.dataset.live === 'connecting') live('offline');
+      if (note) note.hidden = false;
+    }, PATIENCE);
   };
   let out = false;
   const signedOut = () => { out = true; lose('signed-out'); };
@@ -110,13 +115,15 @@
     lost = false;
     const note = byId('stale');
     if (note) note.hidden = true;
+    for (const said of all('[data-unanswered]')) said.remove();
     document.body.dispatchEvent(new CustomEvent('page-changed', { bubbles: true }));
   });
   on('htmx:sse:error', (event) => refused(event.detail.status) ? signedOut() : lose('offline'));
   on('signed-out', signedOut);
   on('htmx:sse:before:connection', (event) => {
+    const { attempt } = event.detail.connection;
     if (out) event.preventDefault(); // asking again would be refused again
-    else if (event.detail.connection.attempt > 0 && !document.hidden) lose('connecting');
+    else if (attempt > 0 && !document.hidden) lose(attempt === 1 ? 'connecting' : 'offline'); // once failed, it is no mere gap
   });
   on('htmx:sse:close', (event) => { if (event.detail.reason === 'message') live('ended'); });
   // htmx reconnects a stream that was open once; one that never opened is tried again from here.
@@ -129,6 +136,25 @@
   };
   on('htmx:response:error', retry);
   on('htmx:error', retry);
+  // Whatever the reason: a page whose stream has not opened by now says so, and takes it back once it opens after all.
+  const watch = () => {
+    if (byId('live')?.dataset.live !== 'connecting' || lost) return;
+    const note = byId('stale');
+    lost = true;
+    live('not-live');
+    if (!note) return;
+    for (const time of all('time', note)) time.dateTime = new Date(performance.timeOrigin).toISOString();
+    note.dataset.state = 'not-live';
+    note.hidden = false;
+    tick();
+  };
+  // Who pressed something and got no answer is told where the refusal would have come.
+  on('htmx:error', (event) => {
+    if (!event.detail.ctx?.sourceEvent?.isTrusted || event.detail.ctx.response) return;
+    const place = event.target.closest('dialog')?.querySelector('#refusal') ?? byId('refusals');
+    place?.replaceChildren(byId('unanswered').content.cloneNode(true));
+    place?.scrollIntoView({ block: 'nearest' });
+  });
 
   // "/" goes to the filter of the page.
   on('keydown', (event) => {
@@ -139,7 +165,10 @@
 
   awaken();
   tick();
-  if (byId('stream')) live('connecting');
+  if (byId('stream')) {
+    live('connecting');
+    setTimeout(watch, PATIENCE);
+  }
   // On narrow screens bring the current tab into view.
   for (const tab of all('.tabs [aria-current]')) tab.parentElement.scrollLeft = tab.offsetLeft - 48;
 })();
