@@ -190,6 +190,11 @@ PARTIALS: dict[str, tuple[str, dict[str, Any]]] = {
         {"cell": samples.migrating(), "dense": False, "named": True},
     ),
     "overview/_attention.html": ("attention", {"items": samples.attention()}),
+    "overview/_summary.html": (
+        "summary",
+        {"projects": 2, "databases": 5, "observed_at": samples.before(minutes=2)},
+    ),
+    "overview/_answer.html": ("answer", {"answer": samples.question().answer}),
     "shell/_running.html": ("rail-running", {"running": 2}),
     "shell/_rail_mark.html": ("rail-x", {"id": "rail-x", "mark": Mark("ok", "in sync")}),
     "shell/_notices.html": ("notices", {"notices": (samples.NO_WORKER,)}),

@@ -310,6 +310,13 @@ async def look_again(site: Site, label: str) -> None:
         await announce_change(store, key)
 
 
+async def next_swap(events: AsyncIterator[Sent]) -> Sent:
+    """The next message that is swapped; words that only trigger are passed over."""
+    while (sent := await anext(events)).event is not None:
+        pass
+    return sent
+
+
 def cells(data: str) -> int:
     return len(re.findall(r'hx-target="#cell-', data))
 
@@ -326,14 +333,14 @@ async def test_the_overview_sends_changed_cells_only(streams: Streams) -> None:
     # Between the page and its stream.
     await look_again(site, "clinic/staging")
     async with streams.open(address, "viewer") as events:
-        sent = await anext(events)
+        sent = await next_swap(events)
         assert cells(sent.data) == 1
         assert "staging" in sent.data
         require_strict(Markup(sent.data))
         # Another project's change is none of the viewer's.
         await look_again(site, "ledger/dev")
         await look_again(site, "clinic/dev")
-        sent = await anext(events)
+        sent = await next_swap(events)
         assert cells(sent.data) == 1
         assert "/projects/clinic/environments/dev" in sent.data
         assert "ledger" not in sent.data
@@ -341,6 +348,28 @@ async def test_the_overview_sends_changed_cells_only(streams: Streams) -> None:
     async with streams.open("/stream?seen=elsewhere", "viewer") as events:
         assert cells((await anext(events)).data) == len(site.configuration.project("clinic").environments)
     await until(lambda: site.feed.followers == 0)
+
+
+async def test_the_overview_sends_its_answer_and_its_summary(streams: Streams) -> None:
+    """As the page shows them, nothing is sent; after a look both are there, and who chose otherwise asks again."""
+    site = streams.site
+    address = await stream_of(site, "/", "viewer")
+    about = Markup((await site.get("/", "viewer")).text).all("output")[0]["data-about"]
+    async with streams.open(address, "viewer") as events:
+        await until(lambda: site.feed.followers == 1)
+        await look_again(site, "clinic/production")
+        sent, word = await anext(events), await anext(events)
+    targets = {each["hx-target"] for each in Markup(sent.data).all("hx-partial")}
+    assert f"#answer[data-about={about}]" in targets
+    assert "#cell-" in sent.data
+    assert word.event == "databases-changed"
+    # Another question than the viewer's own may be followed, another project's may not.
+    async with streams.open(f"{address}&about=ledger&on=dev", "viewer") as events:
+        await look_again(site, "clinic/production")
+        assert "#answer" not in (await anext(events)).data
+    for who in ("viewer", "admin"):
+        async with streams.open("/stream?seen=elsewhere", who) as events:
+            assert "#summary" in (await anext(events)).data
 
 
 async def test_a_projects_page_hears_of_its_own_cells(streams: Streams) -> None:
@@ -428,7 +457,8 @@ async def test_overviews_are_read_once_for_all_streams(
         sent = await asyncio.wait_for(asyncio.gather(*readers), 30)
     assert len(set(sent)) == 1
     assert cells(sent[0]) == 1
-    assert drawn <= 2
+    # The cell, the summary, and the answer of those who ask about this database.
+    assert drawn <= 3
     assert sum("observation o" in statement for statement in seen) <= 2
 
 

@@ -27,9 +27,12 @@ def overview(only: str | None = None) -> str:
     return _path(query={"only": only}) if only else "/"
 
 
-def overview_stream(project: str | None = None, seen: str | None = None) -> str:
-    """Live changes of the overview, or of one project's part of it, since the reading `seen`."""
-    return _path("stream", query={"project": project, "seen": seen})
+def overview_stream(project: str | None = None, seen: str | None = None, **asked: str | int | None) -> str:
+    """Live changes of the overview, or of one project's part of it, since the reading `seen`.
+
+    `asked` is the question whose answer the page shows (`about`, `on`, `build`) and which answer that is (`answered`).
+    """
+    return _path("stream", query={"project": project, "seen": seen, **asked})
 
 
 def observations() -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -14,20 +16,30 @@ from fastapi.responses import HTMLResponse, Response
 from web.access.permissions import Principal, may
 from web.access.requests import signed_in
 from web.config import Tier
-from web.dashboard import Board, Dashboard, Store, Who
+from web.dashboard import Board, Dashboard, Id, Store, Text, Who
 from web.errors import NotFound
 from web.inspection import overview as inspection
 from web.inspection.gate import backup_needed
+from web.inspection.recent import Surroundings
 from web.jobs.patience import patiently
 from web.operations.starting import Wish, start_job
 from web.pages import addresses
 from web.pages.parts import Part, rail_parts, render
 from web.pages.presenting import backup_mark, ref, running_job, second_mark, track, verdict_mark
-from web.pages.question import choose
+from web.pages.question import choose, read_answer, records_of
 from web.pages.shell import FreshlyFramed, go_to, now, seen_by
 from web.pages.streams import Message, stream_response
 from web.pages.views.marks import Action, EnvironmentRef, Link, Mark, Status
-from web.pages.views.overview import AttentionItem, Cell, Filter, Matrix, Overview, ProjectRow
+from web.pages.views.overview import (
+    Answer,
+    AttentionItem,
+    Cell,
+    Filter,
+    Matrix,
+    Overview,
+    ProjectRow,
+    Question,
+)
 
 router = APIRouter()
 
@@ -53,24 +65,18 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, q: str = "", on
         if (row := _row(each, board, moment, text=q.strip().lower(), only=hurting if only else None))
     )
     shown = sum(len(column) for row in rows for column in row.columns)
+    question = await choose(store, board, frame.who, found, fresh=True)
     view = Overview(
         project_count=len(found.rows),
         environment_count=len(cells),
         attention=tuple(attention_item(each) for each in found.attention),
         matrix=Matrix(TIERS, rows, dense=len(cells) > DENSE),
-        question=await choose(store, board, frame.who, found, fresh=True),
+        question=question,
         check_all=_check_all(frame.who, found),
         filter=Filter(q, bool(only), f"{shown} of {len(cells)} environments" if q or only else "")
         if len(cells) >= FILTERED or q or only
         else None,
-        observed_at=min(
-            (
-                cell.record.observation.observed_at
-                for cell in cells
-                if cell.record and cell.record.observation
-            ),
-            default=None,
-        ),
+        observed_at=_oldest(found),
         config_file=str(board.configuration.file) if board.configuration.file else None,
     )
     return frame.show(
@@ -78,7 +84,7 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, q: str = "", on
         view,
         here="Overview",
         section="overview",
-        stream=addresses.overview_stream(seen=frame.mark),
+        stream=_stream_of(question, frame.mark),
     )
 
 
@@ -96,28 +102,62 @@ async def check_all(request: Request, board: Board, who: Who) -> Response:
     return go_to(request, addresses.overview())
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The question whose answer a page shows."""
+
+    project: str
+    environment: str
+    build: int | None
+    #: Names the answer that the page has.
+    answered: str
+
+
 @router.get("/stream", dependencies=[signed_in()])
-async def stream(board: Board, who: Who, project: str = "", seen: str = "") -> Response:
-    """Changed cells, what needs attention, the navigation's marks; of one project where its page asks."""
+async def stream(
+    board: Board,
+    who: Who,
+    project: str = "",
+    seen: str = "",
+    about: Text = "",
+    on: Text = "",
+    build: Id | None = None,
+    answered: str = "",
+) -> Response:
+    """Changed cells, what needs attention, the answer, the navigation's marks; of one project where its page asks."""
     if project and not may(who, "view", project):
         raise NotFound(f"There is no project “{project}”.")
-    return stream_response(board, who, "view", project or None, _changes(board, who, project, seen))
+    asked = Asked(about, on, build, answered) if about and may(who, "view", about) else None
+    return stream_response(board, who, "view", project or None, _changes(board, who, project, seen, asked))
 
 
-async def _changes(board: Dashboard, who: Principal, project: str, seen: str) -> AsyncGenerator[Message]:
+async def _changes(
+    board: Dashboard, who: Principal, project: str, seen: str, asked: Asked | None
+) -> AsyncGenerator[Message]:
     changes = board.feed.changes()
     # It hears from now on, so that nothing falls between the page and its stream.
     upcoming = asyncio.ensure_future(anext(changes, _ENDED))
     kept = board.overviews.kept(seen)
     before = _parts(board, seen_by(who, kept), project) if kept else {}
+    first = True
     try:
         while True:
             read = await patiently(board.overviews.fresh_for_streams)
             parts = _parts(board, seen_by(who, read.overview), project)
+            if asked and (answer := await _answer(board, asked, read)):
+                part = Part(
+                    f"answer[data-about={answer.about}]", "overview/_answer.html", (("answer", answer),)
+                )
+                parts[part.id] = part
+                if first and _name_of(answer) == asked.answered:
+                    before[part.id] = part
             changed = [part for key, part in parts.items() if before.get(key) != part]
             before = parts
             if changed:
                 yield Message("".join(map(render, changed)))
+                if asked:
+                    yield Message("", event="databases-changed")
+            first = False
             if await upcoming is _ENDED:
                 return
             upcoming = asyncio.ensure_future(anext(changes, _ENDED))
@@ -125,6 +165,44 @@ async def _changes(board: Dashboard, who: Principal, project: str, seen: str) ->
         upcoming.cancel()
         await asyncio.gather(upcoming, return_exceptions=True)
         await changes.aclose()
+
+
+async def _answer(board: Dashboard, asked: Asked, read: Surroundings) -> Answer | None:
+    """The answer after this reading, made once for all who ask the same; None: there is no such thing any more."""
+    where = asked.project, asked.environment, asked.build
+
+    async def make() -> Answer:
+        async with board.store.connect() as store:
+            return await read_answer(store, board, *where, records=records_of(read.overview, asked.project))
+
+    try:
+        return await patiently(lambda: board.shared.once(("answer", read.mark, *where), make))
+    except NotFound:
+        return None
+
+
+def _stream_of(question: Question | None, mark: str) -> str:
+    """The address of the page's stream, which names what the page was made from."""
+    if question is None or question.answer is None:
+        return addresses.overview_stream(seen=mark)
+    about, on, build = question.asked
+    answered = _name_of(question.answer)
+    return addresses.overview_stream(seen=mark, about=about, on=on, build=build, answered=answered)
+
+
+def _name_of(answer: Answer) -> str:
+    return hashlib.blake2s(repr(answer).encode(), digest_size=8).hexdigest()
+
+
+def _oldest(found: inspection.Overview) -> datetime | None:
+    """When the look was that is the oldest of the newest ones."""
+    seen = (
+        cell.record.observation.observed_at
+        for row in found.rows
+        for cell in row.cells.values()
+        if cell.record and cell.record.observation
+    )
+    return min(seen, default=None)
 
 
 def _parts(board: Dashboard, found: inspection.Overview, project: str) -> dict[str, Part]:
@@ -146,6 +224,9 @@ def _parts(board: Dashboard, found: inspection.Overview, project: str) -> dict[s
     if not project:
         items = tuple(attention_item(each) for each in found.attention)
         parts.append(Part("attention", "overview/_attention.html", (("items", items),)))
+        databases = sum(len(row.cells) for row in found.rows)
+        counted = (("projects", len(found.rows)), ("databases", databases), ("observed_at", _oldest(found)))
+        parts.append(Part("summary", "overview/_summary.html", counted))
     return {part.id: part for part in parts}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -15,6 +17,7 @@ from web.dashboard import Board, Dashboard, Store
 from web.errors import NotFound
 from web.inspection.builds import Answer as Reply
 from web.inspection.builds import answer, read_numbers
+from web.inspection.observation import Record
 from web.inspection.overview import Overview
 from web.pages import addresses
 from web.pages.presenting import verdict_mark
@@ -41,7 +44,7 @@ async def ask(
     if question is None:
         raise NotFound("There is nothing to ask about yet.", hint="Add a project to cleanstart.toml.")
     if is_swap(request):
-        return HTMLResponse(partial("overview/_question.html", question=question))
+        return HTMLResponse(partial("overview/_question.html", question=replace(question, chosen=True)))
     return frame.show(
         "overview/question.html",
         question,
@@ -71,32 +74,54 @@ async def choose(
         return None
     chosen = projects.get(project) or next(iter(projects.values()))
     name = environment if environment in chosen.environments else _furthest(chosen)
-    records = None
-    if fresh:
-        cells = next(row.cells for row in found.rows if row.project is chosen)
-        records = {(chosen.name, each): cell.record for each, cell in cells.items() if cell.record}
     asked = int(build) if re.fullmatch("[0-9]{1,18}", build) else None
     numbers = await read_numbers(store, chosen.name, including=asked)
     number = asked if asked in numbers else numbers[0] if numbers else None
-    names = chosen.name, name
-    reply = await answer(
-        store, board.configuration, *names, number, histories=board.histories, records=records
-    )
     return Question(
         projects=tuple(Option(each.name, each.title, each is chosen) for each in projects.values()),
         builds=tuple(Option(str(each), f"#{each}", each == number) for each in numbers),
         environments=tuple(Option(each, each, each == name) for each in chosen.environments),
-        answer=Answer(
-            mark=answer_mark(reply),
-            account=answer_account(reply),
-            reasons=tuple(
-                f"{each.title}: {each.detail or each.state}"
-                for each in reply.gate.closed_by
-                if each.name not in ("nothing pending", "looked at")
-            ),
-            observed_at=reply.observation.observed_at if reply.observation else None,
-            link=Link("See all checks", addresses.build(chosen.name, number, name)) if number else None,
+        answer=await read_answer(
+            store, board, chosen.name, name, number, records=records_of(found, chosen.name) if fresh else None
         ),
+    )
+
+
+def records_of(found: Overview, project: str) -> dict[tuple[str, str], Record]:
+    """What an overview knows of the project's environments."""
+    return {
+        (project, name): cell.record
+        for row in found.rows
+        if row.project.name == project
+        for name, cell in row.cells.items()
+        if cell.record
+    }
+
+
+async def read_answer(
+    store: AsyncConnection,
+    board: Dashboard,
+    project: str,
+    environment: str,
+    number: int | None,
+    *,
+    records: Mapping[tuple[str, str], Record] | None = None,
+) -> Answer:
+    """The answer as it is shown. Raises NotFound."""
+    reply = await answer(
+        store, board.configuration, project, environment, number, histories=board.histories, records=records
+    )
+    return Answer(
+        about=addresses.element_id("about", project, environment, number or ""),
+        mark=answer_mark(reply),
+        account=answer_account(reply),
+        reasons=tuple(
+            f"{each.title}: {each.detail or each.state}"
+            for each in reply.gate.closed_by
+            if each.name not in ("nothing pending", "looked at")
+        ),
+        observed_at=reply.observation.observed_at if reply.observation else None,
+        link=Link("See all checks", addresses.build(project, number, environment)) if number else None,
     )
 
 

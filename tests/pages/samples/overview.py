@@ -104,6 +104,7 @@ def question() -> Question:
             Option("dev", "dev"),
         ),
         answer=Answer(
+            "about-clinic-production-48",
             Mark("pending", "Not yet: 3 migrations are pending"),
             f"Production is at {REVISIONS[11]}, build #48 expects {HEAD}.",
             ("The rehearsal found a hazard: ACCESS EXCLUSIVE on users, 1.2M rows",),

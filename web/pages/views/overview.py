@@ -84,6 +84,8 @@ class Matrix:
 class Answer:
     """The answer to "is this build ready for that environment", with the observation it stands on."""
 
+    #: Names the question: the stream swaps the answer only where the same is asked.
+    about: str
     mark: Mark
     account: str
     reasons: tuple[str, ...] = ()
@@ -99,6 +101,17 @@ class Question:
     builds: tuple[Option, ...]
     environments: tuple[Option, ...]
     answer: Answer | None = None
+    #: Somebody has chosen it: the page's stream, which follows the usual question, only says when to ask again.
+    chosen: bool = False
+
+    @property
+    def asked(self) -> tuple[str, str, int | None]:
+        """Project, environment and build that it is about."""
+        project, environment, build = (
+            next((each.value for each in options if each.selected), "")
+            for options in (self.projects, self.environments, self.builds)
+        )
+        return project, environment, int(build) if build else None
 
 
 @dataclass(frozen=True, slots=True)
