@@ -257,7 +257,7 @@ async def test_a_reset_needs_a_verified_backup(site: Site) -> None:
     ]
     response = await site.post(f"{IDLE}/reset", "admin", {**fields, **RESET})
     assert response.status_code == 403
-    assert "Verified backup within" in said(response)
+    assert "No verified backup within" in said(response)
     assert (await newest_entry(site)).action == "reset refused"
     async with site.store.begin() as store:
         await store.execute(delete(BackupRow).where(BackupRow.size == 1))
@@ -280,7 +280,7 @@ async def test_what_holds_a_migrate_back(site: Site) -> None:
     assert "Type clinic/production" in said(missing) or "is not “clinic/production”" in said(missing)
     held = await site.post(f"{PRODUCTION}/migrate", "operator", {"confirmation": "clinic/production"})
     assert held.status_code == 403
-    for word in ("Verified backup within", "Approved", "unchanged since applied"):
+    for word in ("No verified backup within", "Not approved", "edited after they were applied"):
         assert word in said(held)
     for name in ("down", "lost", "fresh"):
         path = f"/projects/clinic/environments/{name}/jobs/migrate"

@@ -26,6 +26,7 @@ class Condition:
     """One thing that has to hold, whether it does, and what would make it so."""
 
     name: str
+    #: How it stands, as a statement that is true: another one where the condition is met than where it is not.
     title: str
     state: ConditionState
     detail: str = ""
@@ -134,7 +135,7 @@ def deployment_gate(
     told = verdict.standing not in ("unreachable", "not known", "unknown revision")
     nothing = Condition(
         "nothing pending",
-        "Nothing pending",
+        "Not known what is pending" if not told else "Migrations are pending" if count else "Nothing pending",
         "not known" if not told else "not met" if count else "met",
         f"{count} pending" if told and count else "",
         f"Apply {'it' if count == 1 else f'the {count} migrations'} first." if count else "",
@@ -175,17 +176,18 @@ def reset_gate(environment: Environment, record: Record | None, *, now: datetime
     allowed = environment.reset is not None and environment.tier != "production"
     policy = Condition(
         "policy",
-        "The environment may be reset",
+        "The environment may be reset" if allowed else "The environment may not be reset",
         "met" if allowed else "not met",
         f"{environment.label} is a {environment.tier} database",
         "" if allowed else "Reset exists only where it is configured, never on production.",
     )
+    pinned = record is not None and record.pinned
     identity = Condition(
         "identity",
-        "The database is the one that was pinned",
-        "met" if record is not None and record.pinned else "not known",
+        "The database is the one that was pinned" if pinned else "Not known which database this is",
+        "met" if pinned else "not known",
         (record.identity or "") if record else "",
-        "" if record is not None and record.pinned else "Check the environment once: that pins its identity.",
+        "" if pinned else "Check the environment once: that pins its identity.",
     )
     return Gate((policy, _looked_at(record), identity, _verified_backup(environment, record, now)))
 
@@ -205,22 +207,30 @@ def _migration_conditions(
     told = verdict.standing not in ("unreachable", "not known")
     holds = {verdict.standing, *verdict.also}
 
-    def judge(name: str, title: str, bad: bool, detail: str, way: str) -> Condition:
+    def judge(name: str, titles: tuple[str, str, str], bad: bool, detail: str, way: str) -> Condition:
+        met, not_met, not_known = titles
         if not told:
-            return Condition(name, title, "not known", verdict.sentence, "Put that right, then check again.")
-        return Condition(name, title, "not met" if bad else "met", detail, way if bad else "")
+            way = "Put that right, then check again."
+            return Condition(name, not_known, "not known", verdict.sentence, way)
+        return Condition(
+            name, not_met if bad else met, "not met" if bad else "met", detail, way if bad else ""
+        )
 
     yield _looked_at(record)
     yield judge(
         "one head",
-        "One head",
+        ("One head", "Several heads", "Not known how many heads there are"),
         "several heads" in holds,
         ", ".join(verdict.heads),
         "Merge the heads and register the new build.",
     )
     yield judge(
         "revision known",
-        "The database's revision is in this history",
+        (
+            "The database's revision is in this history",
+            "The database has revisions that are not in this history",
+            "Not known at which revision the database is",
+        ),
         bool(verdict.unknown or verdict.beyond),
         ", ".join(verdict.unknown or verdict.beyond or verdict.revisions),
         "Take a build that has this revision, or stamp the database at one that is known, with the project's own "
@@ -228,7 +238,11 @@ def _migration_conditions(
     )
     yield judge(
         "unchanged",
-        "Migrations unchanged since applied",
+        (
+            "Migrations unchanged since applied",
+            "Migrations were edited after they were applied",
+            "Not known whether applied migrations were edited",
+        ),
         bool(verdict.edited),
         ", ".join(verdict.edited) or ("" if verdict.edits_known else "for some there is no evidence yet"),
         "Restore the files as they were applied; put the change into a new migration.",
@@ -244,70 +258,73 @@ def _migration_conditions(
 
 def _looked_at(record: Record | None) -> Condition:
     observation = record.observation if record else None
-    title = "The database has been looked at"
     if observation is None:
+        title = "The database has not been looked at"
         return Condition("looked at", title, "not known", "never", "Check the environment.")
     if not observation.reachable:
-        reason = observation.error["message"] if observation.error else ""
+        title, reason = (
+            "The database cannot be reached",
+            observation.error["message"] if observation.error else "",
+        )
         return Condition("looked at", title, "not known", reason, "Check again once it can be reached.")
+    title = "The database has been looked at"
     return Condition("looked at", title, "met", observation.observed_at.isoformat(timespec="seconds"))
 
 
 def _no_drift(record: Record | None) -> Condition:
-    title = "No difference to the applied migrations"
+    not_known = "Not known whether the schema differs from the applied migrations"
     observation = record.observation if record else None
     if observation is None:
-        return Condition("no drift", title, "not known", "never compared", "Check the environment.")
+        return Condition("no drift", not_known, "not known", "never compared", "Check the environment.")
     drift = observation.drift
     if drift.state == "none":
-        return Condition("no drift", title, "met")
+        return Condition("no drift", "No difference to the applied migrations", "met")
     if drift.state == "drifted":
         return Condition(
             "no drift",
-            title,
+            "The schema differs from the applied migrations",
             "not met",
             drift.words,
             "Write the differences into a migration, or undo them by hand.",
         )
-    return Condition("no drift", title, "not known", drift.reason or drift.words, "Check the environment.")
+    return Condition(
+        "no drift", not_known, "not known", drift.reason or drift.words, "Check the environment."
+    )
 
 
 def _verified_backup(environment: Environment, record: Record | None, now: datetime) -> Condition:
     limit = environment.backup.max_age
-    title = f"Verified backup within {_span(limit)}"
+    met, not_met = f"Verified backup within {_span(limit)}", f"No verified backup within {_span(limit)}"
     newest = record.backup.verified_created_at if record and record.backup else None
     way = "Back up, then verify the backup."
     if newest is None:
-        return Condition("verified backup", title, "not met", "there is none", way)
+        return Condition("verified backup", not_met, "not met", "there is none", way)
     age = now - newest
-    return Condition(
-        "verified backup",
-        title,
-        "met" if age <= limit else "not met",
-        f"taken {_span(age)} ago",
-        "" if age <= limit else way,
-    )
+    if age > limit:
+        return Condition("verified backup", not_met, "not met", f"the newest was taken {_span(age)} ago", way)
+    return Condition("verified backup", met, "met", f"taken {_span(age)} ago")
 
 
 def _rehearsal(verdict: Verdict, rehearsed: Rehearsed | None) -> Condition:
-    title = "Rehearsed in a scratch database"
     way = "Rehearse the migrations."
     if rehearsed is None:
-        return Condition("rehearsal", title, "not known", "not yet", way)
+        return Condition("rehearsal", "Not rehearsed in a scratch database", "not known", "not yet", way)
     if not rehearsed.succeeded:
-        return Condition(
-            "rehearsal", title, "not met", rehearsed.message or "it failed", "Correct the migration."
-        )
+        reason = rehearsed.message or "it failed"
+        return Condition("rehearsal", "The rehearsal failed", "not met", reason, "Correct the migration.")
     if {step.revision: step.digest for step in verdict.pending} != rehearsed.files:
+        title = "Not rehearsed as the migrations are now"
         return Condition("rehearsal", title, "not known", "the files have changed since", way)
+    title = "Rehearsed in a scratch database"
     return Condition("rehearsal", title, "met", rehearsed.made_at.isoformat(timespec="seconds"))
 
 
 def _approval(environment: Environment, rehearsed: Rehearsed | None) -> Condition:
     given, needed = rehearsed.approvals if rehearsed else 0, environment.approvals
+    title = "pproved" if needed == 1 else f"pproved by {needed} people"
     return Condition(
         "approval",
-        "Approved" if needed == 1 else f"Approved by {needed} people",
+        f"A{title}" if given >= needed else f"Not a{title}",
         "met" if given >= needed else "not met",
         f"{given} of {needed}",
         "" if given >= needed else "Ask for consent to the rehearsed plan.",

@@ -134,8 +134,10 @@ def answer_mark(reply: Reply) -> Mark:
         case "unreachable" | "not known" | "unknown revision":
             return Mark(verdict_mark(verdict).status, f"Could not tell: {verdict.words.lower()}")
         case "in sync":
-            failing = reply.gate.closed_by[0].title
-            return Mark("warn", f"Nothing is pending, but a check does not pass: {failing}")
+            reason = reply.gate.closed_by[0].title
+            return Mark(
+                "warn", f"Nothing is pending, but the gate is closed: {reason[0].lower()}{reason[1:]}"
+            )
         case "pending" | "never migrated":
             count = len(verdict.pending)
             return Mark("pending", f"Not yet: {count} migration{'s are' if count != 1 else ' is'} pending")
