@@ -26,7 +26,7 @@ from web.store.tables import BackupRow
 class VerifyParameters(Parameters):
     """What a verification takes."""
 
-    backup: UUID | None = Field(default=None, title="Backup", description="The newest where none is named.")
+    backup: UUID | None = Field(default=None, title="Backup")
 
 
 async def run(work: Work[VerifyParameters]) -> Outcome:

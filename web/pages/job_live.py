@@ -160,6 +160,10 @@ class JobParts:
         data = said.get("data") or {}
         mark = JOB_MARKS.get(job.state, Mark("unknown", job.state))
         started, finished = job.started_at, job.finished_at
+        unproven = job.kind == "backup" and job.state == "succeeded" and not data.get("verified")
+        if unproven:
+            # Green is for what a restore has proven.
+            mark = Mark("queued", "Not verified")
         return Outcome(
             number=job.id,
             mark=mark,
@@ -172,6 +176,7 @@ class JobParts:
             revision=error.get("revision"),
             evidence=tuple(_evidence(said.get("evidence") or {})),
             leftovers=tuple(str(line) for line in error.get("leftovers") or data.get("leftovers") or ()),
+            actions=_verification(job, data.get("backup")) if unproven else (),
             started_at=started,
             finished_at=finished,
             seconds=(finished - started).total_seconds() if started and finished else None,
@@ -329,6 +334,14 @@ _EVIDENCE: Mapping[str, Mark] = {
     "half_applied": Mark("warn", "Committed of it"),
     "invalid_indexes": Mark("warn", "Indexes that are not valid"),
 }
+
+
+def _verification(job: JobRecord, backup: Any) -> tuple[Action, ...]:
+    """The way to the proof of a backup that has none yet."""
+    if not isinstance(backup, str):
+        return ()
+    path = addresses.new_job(job.project, job.environment, "verify", backup=backup)
+    return (Action("Verify this backup…", path, "shield-check", method="dialog", primary=True),)
 
 
 def _evidence(found: Mapping[str, Any]) -> list[Check]:

@@ -52,15 +52,20 @@ def track(verdict: Verdict, total: int) -> Track | None:
 
 
 def backup_mark(environment: Environment, record: Record | None, needed: bool, now: datetime) -> Mark | None:
-    """The newest backup, and whether the environment's rule is met."""
+    """The newest backup, whether a restore has proven it, and whether the environment's rule is met."""
     newest = record.backup if record else None
     if newest is None:
         return Mark("warn", "no backup") if needed else Mark("queued", "no backup")
+    taken = f"backup {words.ago(newest.created_at, now)}"
     proven = newest.verified_created_at
     if needed and (proven is None or now - proven > environment.backup.max_age):
-        said = "not verified" if proven is None else "overdue"
-        return Mark("warn", f"backup {words.age(newest.created_at, now)}, {said}")
-    return Mark("ok", f"backup {words.age(newest.created_at, now)}")
+        return Mark("warn", f"{taken}, {'not verified' if proven is None else 'overdue'}")
+    if newest.state == "failed verification":
+        return Mark("failed", f"{taken}, verification failed")
+    if newest.state != "verified":
+        older = f"; the one of {words.ago(proven, now)} is" if proven else ""
+        return Mark("unknown", f"{taken}, not verified{older}")
+    return Mark("ok", f"{taken}, verified")
 
 
 def running_job(job: JobGlance | None, kinds: Kinds) -> RunningJob | None:
@@ -114,15 +119,17 @@ def job_row(job: JobRecord, kinds: Kinds, tiers: Mapping[str, EnvironmentRef]) -
     )
 
 
-def check(condition: Condition, *, warning: bool = False, now: datetime | None = None) -> Check:
-    """A condition of a gate; `warning` is one that does not hold anything back here."""
+def check(
+    condition: Condition, *, warning: bool = False, now: datetime | None = None, link: Link | None = None
+) -> Check:
+    """A condition of a gate; `warning` is one that does not hold anything back here, `link` leads to what opens it."""
     status: Status = {"met": "ok", "not met": "blocked", "not known": "unknown"}[condition.state]  # type: ignore[assignment]
     if warning and condition.state == "not met":
         status = "warn"
     end = condition.detail
     if end and now is not None:
         end = _moment(end, now)
-    return Check(Mark(status, condition.title), end=end or None, account=condition.way or None)
+    return Check(Mark(status, condition.title), end=end or None, account=condition.way or None, link=link)
 
 
 def _moment(text: str, now: datetime) -> str:

@@ -220,7 +220,8 @@ async def _dialog(
         keep=KEEP.get(kind.name, "Not now"),
         icon=ICONS.get(kind.name, "list-checks"),
         danger=kind.destructive,
-        target=_target(prepared),
+        # A verification does not touch the environment's database.
+        target=None if kind.name == "verify" else _target(prepared),
         pending=_pending(prepared) if kind.name == "migrate" else None,
         pending_account=_plan_account(prepared, moment) if kind.name == "migrate" else "",
         fate=_fate(prepared, prepared.fate) if prepared.fate is not None else None,
@@ -238,6 +239,11 @@ def _lead(prepared: Preparation) -> str:
         return "Everything in this database goes and cannot be brought back except from a backup."
     if prepared.kind.name == "migrate":
         return "The job streams every statement; it can be cancelled, and it ends in its true state."
+    if prepared.kind.name == "verify":
+        return (
+            "The backup is restored into a scratch database, and there every row is counted and compared. "
+            f"The database of {prepared.environment.label} is not touched."
+        )
     return "It runs as a background job; this page may be left."
 
 
@@ -320,6 +326,7 @@ def _checks(prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
                 each,
                 warning=not prepared.kind.destructive and not enforced(each, prepared.environment),
                 now=moment,
+                link=_proof(prepared) if each.name == "verified backup" and each.state != "met" else None,
             )
             for each in prepared.gate.conditions
         ]
@@ -330,6 +337,16 @@ def _checks(prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
 
 #: For a parameter that may be left to the environment's policy.
 _THREE_ANSWERS = (("", "As the environment's policy says"), ("true", "Yes"), ("false", "No"))
+
+
+def _proof(prepared: Preparation) -> Link:
+    """The way to a verified backup: verify the one that is there, or take one."""
+    environment, record = prepared.environment, prepared.view.record
+    if record and record.backup and record.backup.state == "unverified":
+        return Link(
+            "Verify the newest backup", addresses.new_job(environment.project, environment.name, "verify")
+        )
+    return Link("See backups", addresses.environment(environment.project, environment.name, "backups"))
 
 
 async def _fields(

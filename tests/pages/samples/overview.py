@@ -47,7 +47,7 @@ def cell(
         track=Track(15 - pending, pending, ahead),
         also=also,
         build=build,
-        backup=backup or Mark("ok", "backup 2 h"),
+        backup=backup or Mark("ok", "backup 2 h ago, verified"),
         observed_at=before(minutes=minutes),
     )
 
@@ -62,7 +62,7 @@ def migrating() -> Cell:
         Track(13, 2),
         job=RunningJob(1042, "61 %, waiting for a lock", 61, Mark("wait", "waiting")),
         build="build #48",
-        backup=Mark("ok", "backup 6 min"),
+        backup=Mark("ok", "backup 6 min ago, verified"),
         observed_at=before(seconds=12),
     )
 
@@ -88,7 +88,7 @@ def unknown_revision() -> Cell:
         (REVISIONS[3],),
         Track(0, lost=True),
         reason="no file of the project has it",
-        backup=Mark("ok", "backup 1 d"),
+        backup=Mark("ok", "backup 1 d ago, verified"),
         observed_at=before(seconds=40),
     )
 
@@ -119,14 +119,14 @@ def attention() -> tuple[AttentionItem, ...]:
     return (
         AttentionItem(
             Mark("wait", "waiting"),
-            "clinic / staging",
+            "clinic/staging",
             "waits for a lock on users",
             "held for 41 s by pid 4711, app worker · job 1042",
             Link("Open job", addresses.job(1042)),
         ),
         AttentionItem(
             Mark("pending", "pending"),
-            "clinic / production",
+            "clinic/production",
             "is 3 migrations behind build #48",
             "one takes ACCESS EXCLUSIVE on users, 1.2M rows",
             Link("Review build", addresses.build("clinic", 48)),
@@ -160,7 +160,7 @@ CHECK_ALL = Action("Check all now", "/observations", "refresh-cw", "post")
 
 def overview() -> Overview:
     """An overview with one cell of each kind."""
-    overdue = Mark("warn", "backup 9 d, overdue")
+    overdue = Mark("warn", "backup 9 d ago, overdue")
     rows = (
         ProjectRow(
             "clinic",
@@ -269,7 +269,7 @@ def large_overview(projects: int = 100) -> Overview:
                             name,
                             "us",
                             "production",
-                            backup=Mark("warn", "backup 3 d, overdue") if number % 13 == 0 else None,
+                            backup=Mark("warn", "backup 3 d ago, overdue") if number % 13 == 0 else None,
                         ),
                     ),
                 ),

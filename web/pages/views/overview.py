@@ -46,7 +46,7 @@ class Cell:
     #: A second condition that holds too: drift, several heads.
     also: Mark | None = None
     build: str | None = None
-    #: `backup 2 h`, `backup 9 d, overdue`, `no backup needed`
+    #: `backup 2 h ago, verified`, `backup 15 s ago, not verified`, `backup 9 d ago, overdue`
     backup: Mark | None = None
     job: RunningJob | None = None
     #: Why there is no answer: `connection refused`.
