@@ -6,6 +6,7 @@ import pytest
 
 from web.access.permissions import (
     PERMISSIONS,
+    PHRASES,
     ROLES,
     Principal,
     Role,
@@ -72,11 +73,12 @@ def test_a_permission_that_does_not_exist_is_nobodys() -> None:
 def test_refusals_say_what_it_takes() -> None:
     assert require(person(clinic="admin"), "reset", "clinic").name == "Ada"
     with pytest.raises(
-        OperationNotAllowed, match="“reset” on project “clinic” takes the role admin; Ada is viewer"
+        OperationNotAllowed,
+        match="Only an admin of project “clinic” may reset databases; Ada is viewer there",
     ):
         require(person(clinic="viewer"), "reset", "clinic")
     with pytest.raises(
-        OperationNotAllowed, match="“read-audit” on all projects takes the role admin; Ada is nothing"
+        OperationNotAllowed, match="Only an admin of all projects may read the audit trail; Ada is not one"
     ):
         require(person(clinic="admin"), "read-audit", None)
     with pytest.raises(NotSignedIn):
@@ -88,3 +90,7 @@ def test_visible_projects() -> None:
     assert visible_projects(person(shop="viewer", zoo="admin"), projects) == ("zoo", "shop")
     assert visible_projects(person(every="viewer"), projects) == projects
     assert visible_projects(person(), projects) == ()
+
+
+def test_every_permission_can_be_told_in_words() -> None:
+    assert set(PHRASES) == set(PERMISSIONS)

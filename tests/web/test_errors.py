@@ -236,7 +236,7 @@ async def test_what_a_role_may_not_is_said(site: Site) -> None:
     response = await site.post("/projects/clinic/environments/idle/jobs/backup", "viewer")
     assert response.status_code == 403
     check_page(response.text)
-    assert "takes the role operator" in said(response)
+    assert "Only an operator of project" in said(response)
 
 
 async def test_a_session_that_ended_leads_to_sign_in(site: Site) -> None:

@@ -44,6 +44,31 @@ PERMISSIONS: Mapping[str, Role] = {
     "manage-tokens": "admin",
 }
 
+#: What a permission allows, to be read after "may".
+PHRASES: Mapping[str, str] = {
+    "view": "see it",
+    "observe": "check databases",
+    "plan": "rehearse migrations",
+    "register-build": "register builds",
+    "record-deployment": "record deployments",
+    "backup": "back up databases",
+    "verify": "verify backups",
+    "migrate": "apply migrations",
+    "cancel": "cancel jobs",
+    "terminate": "end sessions",
+    "approve": "approve plans",
+    "reset": "reset databases",
+    "restore": "restore backups",
+    "repair": "repair schemas",
+    "stamp": "stamp databases",
+    "baseline": "create baselines",
+    "pin": "pin databases",
+    "download": "download backups",
+    "read-audit": "read the audit trail",
+    "manage-users": "manage users",
+    "manage-tokens": "manage tokens",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -91,13 +116,15 @@ def require(principal: Principal | None, permission: str, project: str | None) -
         raise NotSignedIn
     if may(principal, permission, project):
         return principal
-    where = f"on project “{project}”" if project is not None else "on all projects"
+    where = f"project “{project}”" if project is not None else "all projects"
     needed = PERMISSIONS.get(permission)
     if needed is None:
         raise OperationNotAllowed(f"Nobody may “{permission}”.")
     held = principal.role_on(project)
+    article = "an" if needed[0] in "ao" else "a"
     raise OperationNotAllowed(
-        f"“{permission}” {where} takes the role {needed}; {principal.name} is {held or 'nothing'} there.",
+        f"Only {article} {needed} of {where} may {PHRASES[permission]}; "
+        f"{principal.name} is {f'{held} there' if held else 'not one'}.",
         hint="Ask an administrator for the role.",
     )
 
