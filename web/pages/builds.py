@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from functools import partial
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,7 +72,13 @@ async def of_project(board: Board, store: Store, frame: Framed, project: InProje
 
 @router.get("/projects/{project}/builds/{number}", dependencies=[in_project("view")])
 async def show(
-    board: Board, store: Store, frame: Framed, project: InProject, number: Number, environment: str = ""
+    request: Request,
+    board: Board,
+    store: Store,
+    frame: Framed,
+    project: InProject,
+    number: Number,
+    environment: str = "",
 ) -> HTMLResponse:
     """One build: how it stands to every environment, and the whole answer for one of them."""
     build = await load_build(store, project.name, number, board.histories)
@@ -81,6 +87,7 @@ async def show(
     found = await answers_of(store, board.configuration, build, records, source, board.histories)
     chosen = environment if environment in found else _chosen(project)
     older, newer = await read_neighbours(store, project.name, number)
+    base = board.configuration.public_url or str(request.base_url).rstrip("/")
     reply = None
     if chosen is not None:
         names = project.name, chosen
@@ -100,7 +107,10 @@ async def show(
             for each in project.environments.values()
         ),
         answer=reply,
-        badge_markdown=_badge_markdown(board, project.name, number, chosen) if chosen else "",
+        badge_markdown=_badge_markdown(base, project.name, number, chosen) if chosen else "",
+        badge_account=""
+        if board.configuration.public_url
+        else f"Its addresses begin with {base}, as here: `public_url` is not set in the configuration.",
         previous=Link(f"#{older}", addresses.build(project.name, older, chosen)) if older else None,
         next=Link(f"#{newer}", addresses.build(project.name, newer, chosen)) if newer else None,
     )
@@ -261,7 +271,7 @@ def _pending_account(planned: bool, moment: datetime, made_at: datetime | None) 
     )
 
 
-def _badge_markdown(board: Dashboard, project: str, number: int, environment: str) -> str:
-    base = board.configuration.public_url or ""
+def _badge_markdown(base: str, project: str, number: int, environment: str) -> str:
+    """A link with a badge, for readers anywhere: its addresses are whole ones."""
     image = base + addresses.badge(project, number, environment)
     return f"[![build #{number} on {environment}]({image})]({base}{addresses.build(project, number, environment)})"

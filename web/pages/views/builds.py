@@ -92,3 +92,5 @@ class BuildPage:
     badge_markdown: str = ""
     previous: Link | None = None
     next: Link | None = None
+    #: Where its addresses come from, where that is not configured.
+    badge_account: str = ""
