@@ -97,3 +97,16 @@ def test_short_cuts_hashes_and_keeps_names() -> None:
 def test_plural() -> None:
     assert words.plural(1, "table") == "1 table"
     assert words.plural(1204, "table") == "1,204 tables"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-11-18 17:22:10.039275+00:00", "2026-11-18 17:22:10 UTC"),
+        ("2026-11-18 17:22:10+02:00", "2026-11-18 15:22:10 UTC"),
+        ("2025-05-06 10:11:12.654321", "2025-05-06 10:11:12, no zone given"),
+        ("last spring", "last spring"),
+    ],
+)
+def test_times_that_files_carry(text: str, shown: str) -> None:
+    assert words.written(text) == shown

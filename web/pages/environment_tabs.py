@@ -172,7 +172,7 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
                 state="pending" if waits else "applied",
                 mark=_mark(step.revision, pending, told=told and verdict.standing != "unknown revision"),
                 file=step.path,
-                created=step.created,
+                created=words.written(step.created) if step.created else None,
                 note=Mark("warn", "edited after apply") if step.revision in verdict.edited else None,
                 applied_at=known.first_seen if known and not waits else None,
                 here=step.revision in verdict.revisions,

@@ -40,6 +40,15 @@ def exact(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def written(text: str) -> str:
+    """A time that a file carries, as all others are shown; one without a zone says so, what is no time stays."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return text
+    return exact(moment) if moment.tzinfo else f"{moment:%Y-%m-%d %H:%M:%S}, no zone given"
+
+
 def day(moment: datetime) -> str:
     """The date: `9 Nov 2026`."""
     utc = moment.astimezone(UTC)
