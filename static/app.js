@@ -37,7 +37,21 @@
     field.toggleAttribute('data-matches', matches);
     for (const button of all('[data-when-valid]', form)) button.disabled = !matches;
   };
-  on('input', (event) => { if (event.target.form?.matches('[data-gated]')) gate(event.target.form); });
+  // Said as soon as it cannot become the name any more, and to who believes to be done with it.
+  const mismatch = (field, done) => {
+    const { expected } = field.dataset;
+    const wrong = field.value !== '' && field.value !== expected && (done || !expected.startsWith(field.value));
+    const said = field.form.querySelector('[data-mismatch]');
+    if (said) said.hidden = !wrong;
+    if (wrong) field.setAttribute('aria-invalid', 'true'); else field.removeAttribute('aria-invalid');
+  };
+  on('input', (event) => {
+    if (!event.target.form?.matches('[data-gated]')) return;
+    gate(event.target.form);
+    if (event.target.matches('[data-expected]')) mismatch(event.target, false);
+  });
+  on('change', (event) => { if (event.target.matches('[data-expected]')) mismatch(event.target, true); });
+  on('keydown', (event) => { if (event.key === 'Enter' && event.target.matches?.('[data-expected]')) mismatch(event.target, true); });
 
   // Log: stick to the end while the switch is on; scrolling up turns it off. Old lines leave, the download has them all.
   const KEPT_LINES = 5000;
@@ -65,7 +79,7 @@
     for (const dialog of all('dialog[data-autoshow]')) if (!dialog.open) dialog.showModal();
     for (const toast of all('[data-toast]:not([data-timed])')) {
       toast.dataset.timed = '';
-      if (toast.dataset.status === 'ok') setTimeout(() => toast.remove(), 8000);
+      if (toast.dataset.status === 'ok' || 'brief' in toast.dataset) setTimeout(() => toast.remove(), 8000);
     }
   };
   on('htmx:after:swap', awaken);
@@ -85,6 +99,19 @@
     copy.dataset.done = '';
     setTimeout(() => delete copy.dataset.done, 1600);
   });
+
+  // A button is closed while its request runs, which takes the focus from it; it gets it back.
+  let pressed = null;
+  on('htmx:before:request', (event) => {
+    const active = document.activeElement;
+    if (active !== document.body && event.target.contains(active)) pressed = active;
+  });
+  on('htmx:finally:request', () => setTimeout(() => {
+    if (!pressed || document.activeElement !== document.body) return;
+    const again = pressed.isConnected ? pressed : document.querySelector(`form[action="${CSS.escape(pressed.form?.getAttribute('action') ?? '')}"] button`);
+    pressed = null;
+    again?.focus({ preventScroll: true });
+  }));
 
   // The stream: the pill says how it stands; after a gap the page asks for itself again, a job's log goes on by its ids.
   const PATIENCE = 3000; // a shorter gap is no news

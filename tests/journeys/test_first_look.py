@@ -20,7 +20,7 @@ def test_a_wrong_password_is_refused_and_the_right_one_lets_in(visit: Open) -> N
     expect(visitor.page.get_by_role("alert")).to_contain_text("The name or the password is wrong.")
     visitor.page.get_by_label("Password").fill(visitor.demo.password)
     visitor.page.get_by_role("button", name="Sign in").click()
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("clinic / staging")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("clinic/staging")
 
 
 def test_the_overview_tells_how_everything_stands(visit: Open) -> None:
@@ -33,8 +33,8 @@ def test_the_overview_tells_how_everything_stands(visit: Open) -> None:
     expect(matrix).to_contain_text("2 differences")
     expect(matrix).to_contain_text("build #47")
     attention = page.locator("#attention")
-    expect(attention).to_contain_text("clinic / staging differs from its migrations in 2 places")
-    expect(attention).to_contain_text("clinic / production is 3 migrations behind")
+    expect(attention).to_contain_text("clinic/staging differs from its migrations in 2 places")
+    expect(attention).to_contain_text("clinic/production is 3 migrations behind")
     expect(page.locator("#live")).to_contain_text("Live")
     expect(page.locator("#answer")).to_contain_text("Not yet: 3 migrations are pending")
     visitor.picture("overview-light")
@@ -104,7 +104,7 @@ def test_without_script_everything_can_be_read_and_every_form_posts(visit: Open)
     visitor = visit(java_script_enabled=False)
     page = visitor.page
     page.get_by_role("link", name="production", exact=False).first.click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("clinic / production")
+    expect(page.get_by_role("heading", level=1)).to_have_text("clinic/production")
     page.get_by_role("button", name="Back up").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Backup of clinic/production")
     assert "/jobs/" in page.url

@@ -37,7 +37,5 @@ def test_a_closed_button_looks_closed_in_production_too(visit: Open) -> None:
         visitor.go(f"/projects/clinic/environments/{environment}")
         buttons = visitor.page.locator(".env-head .btn:disabled")
         expect(buttons.filter(has_text="Apply")).to_be_disabled()
-        looks.append(
-            set(buttons.evaluate_all("all => all.map((b) => getComputedStyle(b).backgroundColor)"))
-        )
+        looks.append(set(buttons.evaluate_all("all => all.map((b) => getComputedStyle(b).backgroundColor)")))
     assert [len(each) for each in looks] == [1, 1], looks

@@ -289,7 +289,7 @@ def attention_item(each: inspection.Attention) -> AttentionItem:
         link = Link("Open project", addresses.project(each.project.name))
         subject = each.project.title
     else:
-        subject = f"{each.environment.project} / {each.environment.name}"
+        subject = each.environment.label
         link = _where_to(each, ref(each.environment))
     return AttentionItem(
         Mark(cast(Status, each.status), each.sentence),
