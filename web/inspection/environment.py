@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, func, literal, select
+from sqlalchemy import Text, func, literal, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Configuration, Environment, Project
@@ -203,7 +203,12 @@ async def _read_details(
         select(
             *history_columns(known),
             (facts if tables else facts.op("-")(literal("tables", Text))).label("facts"),
-            func.jsonb_array_length(facts["tables"]).label("table_count"),
+            # As `Facts.stored` counts them; strict, or else the filter would look into the arrays.
+            func.jsonb_array_length(
+                func.jsonb_path_query_array(
+                    facts["tables"], literal_column("'strict $[*] ? (@[2] != \"materialized view\")'")
+                )
+            ).label("table_count"),
             applied.label("applied"),
         )
         .select_from(EnvironmentRow)

@@ -91,9 +91,14 @@ class Facts:
     missing: tuple[str, ...] = ()
 
     @property
+    def stored(self) -> tuple[Table, ...]:
+        """The tables that hold data of their own; a materialized view holds a copy, and is counted apart."""
+        return tuple(table for table in self.tables if table.kind != "materialized view")
+
+    @property
     def rows(self) -> int:
         """Estimated rows of all tables."""
-        return sum(table.rows or 0 for table in self.tables)
+        return sum(table.rows or 0 for table in self.stored)
 
     def to_json(self) -> dict[str, Any]:
         """The stored shape; tables are arrays, because there may be thousands."""

@@ -66,7 +66,7 @@ class Preparation:
             "goes": {
                 "tables": [
                     {"name": f"{table.schema}.{table.name}", "rows": table.rows, "bytes": table.size}
-                    for table in (self.facts.tables if self.facts and self.kind.destructive else ())
+                    for table in (self.facts.stored if self.facts and self.kind.destructive else ())
                 ],
                 "objects": dict(self.fate.goes) if self.fate else {},
                 "schemas": list(self.fate.schemas) if self.fate else [],

@@ -87,6 +87,8 @@ class State:
     extensions: tuple[Extension, ...]
     observed_at: datetime | None
     filter: str = ""
+    #: Materialized views, which are listed with the tables and counted apart.
+    materialized: int = 0
 
 
 @dataclass(frozen=True, slots=True)
