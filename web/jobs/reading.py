@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, Text, cast, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.errors import NotFound
@@ -165,12 +165,15 @@ async def list_jobs(
     environment: str | None = None,
     kinds: Collection[str] | None = None,
     states: Collection[str] | None = None,
+    search: str = "",
+    titled: Collection[str] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> tuple[JobRecord, ...]:
     """List jobs, newest first; `before` is the id of the last one of the page before.
 
-    `projects` are the ones that the reader may see; None: all of them.
+    `projects` are the ones that the reader may see; None: all of them. `search` is looked for in number, kind,
+    environment and person; jobs of the kinds `titled`, whose titles have it, are found too.
     """
     query = _jobs().order_by(JobRow.id.desc()).limit(limit)
     if project is not None:
@@ -183,6 +186,17 @@ async def list_jobs(
         query = query.where(JobRow.kind.in_(kinds))
     if states is not None:
         query = query.where(JobRow.state.in_(states))
+    if search:
+        label = EnvironmentRow.project + "/" + EnvironmentRow.name
+        query = query.where(
+            or_(
+                cast(JobRow.id, Text) == search.removeprefix("#"),
+                JobRow.kind.icontains(search, autoescape=True),
+                JobRow.kind.in_(titled),
+                label.icontains(search, autoescape=True),
+                JobRow.requested_by.icontains(search, autoescape=True),
+            )
+        )
     if before is not None:
         query = query.where(JobRow.id < before)
     return tuple(_record(row) for row in await connection.execute(query))

@@ -78,6 +78,16 @@ def jobs(**query: str | int | None) -> str:
     return _path("jobs", query=query)
 
 
+def jobs_stream() -> str:
+    """A word whenever the list of jobs may have changed."""
+    return "/jobs/stream"
+
+
+def job_toast(number: int) -> str:
+    """How a look ended, as a notification."""
+    return _path("jobs", number, "toast")
+
+
 def job(number: int) -> str:
     """One job."""
     return _path("jobs", number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC
 from typing import Annotated
 
@@ -10,25 +10,29 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from web.access import audit
-from web.access.permissions import may, visible_projects
+from web.access.permissions import Principal, may, visible_projects
 from web.access.requests import csrf_token, signed_in
 from web.dashboard import LARGEST, Board, Dashboard, Id, OneJob, Store, Text, Who, on_job
 from web.jobs.cancel import cancel
 from web.jobs.kind import FINISHED
+from web.jobs.patience import patiently
 from web.jobs.reading import JobRecord, list_jobs, read_events
 from web.pages import addresses, words
 from web.pages.job_live import job_messages, read_job_parts
+from web.pages.parts import rail_parts, render
 from web.pages.presenting import job_parameters, job_row, job_title, ref
 from web.pages.render import partial
-from web.pages.shell import Framed, go_to, is_swap
-from web.pages.streams import resume_after, stream_response
+from web.pages.shell import Framed, go_to, is_swap, seen_by
+from web.pages.streams import Message, resume_after, stream_response
 from web.pages.views.jobs import Cancellation, JobFilter, JobList
-from web.pages.views.marks import JOB_MARKS, EnvironmentRef, Link, Option, Pages
+from web.pages.views.marks import JOB_MARKS, EnvironmentRef, Link, Mark, Option, Pages
 
 router = APIRouter()
 
 #: Jobs on one page of the list.
 PAGE = 50
+#: Chooses every kind, looks too, which are hidden otherwise: there is one a minute.
+EVERY_KIND = "*"
 
 
 @router.get("/jobs", dependencies=[signed_in()])
@@ -36,30 +40,41 @@ async def index(
     board: Board,
     store: Store,
     frame: Framed,
+    q: Text = "",
     project: Text = "",
     kind: Text = "",
     state: str = "",
     before: Id | None = None,
 ) -> HTMLResponse:
-    """The list, newest first; mere looks only where they are asked for."""
+    """The list, newest first; mere looks only where they are asked for, as the choice of kinds says."""
     visible = visible_projects(frame.who, board.configuration.projects)
-    kinds = [kind] if kind else [each.name for each in board.kinds.all if each.name != "observe"]
+    text = q.strip()
     found = await list_jobs(
         store,
         project=project or None,
         projects=visible,
-        kinds=kinds,
+        kinds=_kinds(board, kind),
         states=_states(state),
+        search=text,
+        titled=[each.name for each in board.kinds.all if text.lower() in each.title.lower()] if text else (),
         before=before,
         limit=PAGE + 1,
     )
     tiers = environments(board)
     rows = found[:PAGE]
-    filters = {"project": project, "kind": kind, "state": state}
+    filters = {"q": q, "project": project, "kind": kind, "state": state}
     view = JobList(
         rows=tuple(job_row(each, board.kinds, tiers) for each in rows),
         filter=JobFilter(
-            kinds=_options(kind, [(each.name, each.title) for each in board.kinds.all], "All kinds"),
+            text=q,
+            kinds=_options(
+                kind,
+                [
+                    (EVERY_KIND, "All kinds, checks too"),
+                    *((each.name, each.title) for each in board.kinds.all),
+                ],
+                "All kinds but checks",
+            ),
             projects=_options(
                 project, [(name, board.configuration.project(name).title) for name in visible], "All projects"
             ),
@@ -70,9 +85,36 @@ async def index(
             newer=addresses.jobs(**filters) if before else None,
             older=addresses.jobs(**filters, before=rows[-1].id) if len(found) > PAGE else None,
         ),
-        filtered=bool(project or kind or state),
+        filtered=bool(text or project or kind or state),
     )
-    return frame.show("jobs/index.html", view, here="Jobs", section="jobs")
+    return frame.show(
+        "jobs/index.html",
+        view,
+        here="Jobs",
+        section="jobs",
+        # An older page stands still: what is new is not on it.
+        stream=None if before else addresses.jobs_stream(),
+    )
+
+
+@router.get("/jobs/stream", dependencies=[signed_in()])
+async def list_stream(board: Board, who: Who) -> Response:
+    """A word to ask for the list again whenever something of what the person may see has changed."""
+    return stream_response(board, who, "view", None, _changes(board, who))
+
+
+async def _changes(board: Dashboard, who: Principal) -> AsyncGenerator[Message]:
+    # What happened between the page and its stream is not told: so the list is asked for once more.
+    yield Message("", event="jobs-changed")
+    async for changed in board.feed.changes():
+        read = await patiently(board.overviews.fresh_for_streams)
+        found = seen_by(who, read.overview)
+        seen = {
+            cell.record.environment_id for row in found.rows for cell in row.cells.values() if cell.record
+        }
+        if changed is None or changed & seen:
+            yield Message("".join(map(render, rail_parts(found, ""))))
+            yield Message("", event="jobs-changed")
 
 
 @router.get("/jobs/{job}", dependencies=[on_job("view")])
@@ -115,6 +157,22 @@ async def stream(
     """What happens to the job after an event's number."""
     messages = job_messages(board, who, job.id, resume_after(request, after))
     return stream_response(board, who, "view", job.project, messages)
+
+
+@router.get("/jobs/{job}/toast", dependencies=[on_job("view")])
+async def toast(job: OneJob) -> Response:
+    """How a look ended, for the notification that it began; nothing while it has not."""
+    if not job.finished:
+        return Response(status_code=204)
+    said = job.outcome or {}
+    if job.state == "succeeded":
+        mark = Mark("ok", f"Looked at {job.label}")
+        account = str(said.get("account") or "")
+    else:
+        mark = Mark(JOB_MARKS[job.state].status, f"The look at {job.label} did not end well")
+        account = str(said.get("account") or said.get("title") or "")
+    link = Link(f"Open job {job.id}", addresses.job(job.id))
+    return HTMLResponse(partial("shell/_toast.html", mark=mark, account=account, link=link))
 
 
 @router.get("/jobs/{job}/log", dependencies=[on_job("view")])
@@ -198,6 +256,12 @@ def _what_cancelling_does(job: JobRecord) -> str:
         if job.mutating
         else "It only reads, so nothing is left behind."
     )
+
+
+def _kinds(board: Dashboard, chosen: str) -> list[str] | None:
+    if chosen == EVERY_KIND:
+        return None
+    return [chosen] if chosen else [each.name for each in board.kinds.all if each.name != "observe"]
 
 
 def _states(chosen: str) -> tuple[str, ...] | None:

@@ -23,11 +23,12 @@ from web.inspection.gate import backup_needed
 from web.inspection.recent import Surroundings
 from web.jobs.patience import patiently
 from web.operations.starting import Wish, start_job
-from web.pages import addresses
+from web.pages import addresses, words
 from web.pages.parts import Part, rail_parts, render
 from web.pages.presenting import backup_mark, ref, running_job, second_mark, track, verdict_mark
 from web.pages.question import choose, read_answer, records_of
-from web.pages.shell import FreshlyFramed, go_to, now, seen_by
+from web.pages.render import partial
+from web.pages.shell import FreshlyFramed, go_to, is_swap, now, seen_by
 from web.pages.streams import Message, stream_response
 from web.pages.views.marks import Action, EnvironmentRef, Link, Mark, Status
 from web.pages.views.overview import (
@@ -91,6 +92,7 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, q: str = "", on
 @router.post("/observations", dependencies=[signed_in()])
 async def check_all(request: Request, board: Board, who: Who) -> Response:
     """Ask for a fresh look at every environment that the person may look at."""
+    asked = 0
     for project in board.configuration.projects.values():
         if may(who, "observe", project.name):
             for environment in project.environments.values():
@@ -98,8 +100,18 @@ async def check_all(request: Request, board: Board, who: Who) -> Response:
                 await start_job(
                     board.store, board.configuration, board.kinds, environment, who, wish, key=board.key
                 )
+                asked += 1
     board.overviews.forget()
-    return go_to(request, addresses.overview())
+    if not is_swap(request):
+        return go_to(request, addresses.overview())
+    toast = partial(
+        "shell/_toast.html",
+        mark=Mark("running", f"Looking at {words.plural(asked, 'database')}"),
+        account="Each cell changes as soon as its look is done.",
+        link=None,
+        brief=True,
+    )
+    return HTMLResponse(f'<hx-partial hx-target="#toasts" hx-swap="beforeend">{toast}</hx-partial>')
 
 
 @dataclass(frozen=True, slots=True)

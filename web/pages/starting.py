@@ -100,11 +100,11 @@ async def start(
         return await _again(request, board, who, environment, wanted, form, refused, token)
     board.overviews.forget()
     if kind == "observe":
-        return _looked(request, environment)
+        return _looked(request, environment, job)
     return go_to(request, addresses.job(job))
 
 
-def _looked(request: Request, environment: Environment) -> Response:
+def _looked(request: Request, environment: Environment, job: int) -> Response:
     """After asking for a look: the page that the person came from shows it when it is there."""
     if is_swap(request):
         toast = partial(
@@ -112,6 +112,7 @@ def _looked(request: Request, environment: Environment) -> Response:
             mark=Mark("running", f"Looking at {environment.label}"),
             account="The page shows what is found as soon as it is known.",
             link=None,
+            follows=job,
         )
         html = f'<hx-partial hx-target="#toasts" hx-swap="beforeend">{toast}</hx-partial>'
         return HTMLResponse(html)
@@ -260,7 +261,7 @@ def _target(prepared: Preparation) -> Target | None:
     if facts:
         found += [
             Fact("Size", words.size(facts.size)),
-            Fact("Rows", f"about {words.estimate(facts.rows)} in {words.plural(len(facts.tables), 'table')}"),
+            Fact("Rows", f"about {words.estimate(facts.rows)} in {words.plural(len(facts.stored), 'table')}"),
             Fact("Sessions", str(facts.sessions.total)),
         ]
     found.append(Fact("Last looked at", moment=observation.observed_at))
@@ -274,7 +275,7 @@ def _target(prepared: Preparation) -> Target | None:
 
 def _fate(prepared: Preparation, fate: PreparedFate) -> Fate:
     facts = prepared.facts
-    tables = facts.tables if facts else ()
+    tables = facts.stored if facts else ()
     rows = f"about {words.estimate(facts.rows if facts else None)} rows"
     lines = [
         FateLine(
