@@ -235,6 +235,19 @@ def test_a_port_in_use_is_named_before_anything_is_started(
     assert not place.exists()
 
 
+@pytest.mark.parametrize("options", [[], ["--clean"]])
+def test_a_folder_of_something_else_is_left_alone(
+    starting: Start, tmp_path: Path, options: list[str]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "letter.txt").write_text("mine")
+    started = starting("demo", "--port", "0", "--directory", str(home), *options)
+    assert started.process.wait(60) == 1
+    assert f"{home} holds something that is no demo" in started.said
+    assert [each.name for each in home.iterdir()] == ["letter.txt"]
+
+
 @pytest.mark.parametrize("command", ["demo", "up", "serve"])
 def test_plain_http_is_for_loopback_only(starting: Start, tmp_path: Path, command: str) -> None:
     place = tmp_path / "not made"

@@ -40,6 +40,8 @@ DIRECTORY = Path(".cleanstart")
 PROJECT = "clinic"
 #: Seconds that the first looks may take before the address is told all the same.
 FIRST_LOOKS = 20.0
+#: Says that a folder is a demo's, and may be deleted with all that is in it.
+MARK = ".cleanstart-demo"
 #: Name, what the person is called, role and project.
 USERS = (
     ("ana", "Ana Ruiz", "admin", "*"),
@@ -65,6 +67,8 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
     with listen(host, port) as sock:
         with usable(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _require_demo(directory)
+            (directory / MARK).touch()
         return await _run(directory, sock, host, stopping)
 
 
@@ -108,10 +112,21 @@ async def _run(directory: Path, sock: socket.socket, host: str, stopping: asynci
         say("Stopped. `make demo` goes on where this was; `make demo-clean` forgets it.")
 
 
+def _require_demo(directory: Path) -> None:
+    """Refuse a folder that holds something else: cleaning deletes all of it. Raises Conflict."""
+    marks = (directory / MARK, directory / "secrets" / "demo.json")
+    if any(directory.iterdir()) and not any(each.exists() for each in marks):
+        raise Conflict(
+            f"{directory} holds something that is no demo.",
+            hint="Name a folder that is empty or not there yet.",
+        )
+
+
 async def clean_demo(directory: Path) -> None:
     """Forget the demo. Raises Conflict while it runs."""
     directory = directory.absolute()
     if directory.exists():
+        _require_demo(directory)
         await EmbeddedServer(directory / "postgresql").remove()
         # Scratch servers of killed workers keep their files elsewhere, and nobody would find them any more.
         await reap(directory / "scratch")
