@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from web.errors import Invalid
+from web.postgres.driver_errors import clean
 from web.postgres.urls import (
     conninfo,
     database_argument,
@@ -38,6 +39,7 @@ HOSTILE_NAMES = (
     "user=u host = h port=1",
     "my password, and passfile",
     "at=x@y:1",
+    "postgresql://x:y@h/d",
 )
 
 
@@ -120,9 +122,7 @@ def test_what_cannot_be_read_is_not_repeated(url: str) -> None:
         "dbname=x passfile=canary",
         "scram_client_key=canary",
         "oauth_client_secret=canary",
-        "postgresql://u:canary@h/x",
-        "x?password=canary",
-        "u:canary@h:5432/x",
+        "postgresql://u:c@h/x?password=canary",
     ],
 )
 @pytest.mark.parametrize("form", ["path", "query", "conninfo", "sqlalchemy"])
@@ -140,6 +140,24 @@ def test_a_secret_in_the_databases_name_is_not_repeated(name: str, form: str) ->
     assert "canary" not in str(caught.value) + caught.value.hint
     assert caught.value.__cause__ is None
     assert redacted(url) == "postgresql://…"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "u:canary@h/x",
+        "postgresql://u:canary@h:5432/x",
+        f"u:{'canary' * 12}@h/x",
+        f"{'é' * 25}:{'canary' * 9}@h",
+    ],
+)
+def test_a_login_in_the_databases_name_is_not_shown(name: str) -> None:
+    """`postgresql:///u:p@h/x`: one slash too many. Such a name may exist, so it is used and never repeated."""
+    url = f"postgresql:///{quote(name, safe='')}"
+    assert database_name(url) == name
+    assert "canary" not in redacted(url)
+    for repeated in (name, name.encode()[:63].decode(errors="ignore")):
+        assert "canary" not in clean(f'FATAL:  database "{repeated}" does not exist', url)
 
 
 def test_query_passwords_are_redacted() -> None:

@@ -22,8 +22,12 @@ _SCHEME = re.compile(r"^(?:postgresql|postgres)(\+[a-z0-9_]+)?://", re.IGNORECAS
 _QUERY_SSL = re.compile(r"(?<=[?&])ssl=")
 #: What leads to a secret in the name of a database, where a whole connection string was put into it.
 _SECRET_IN_NAME = re.compile(
-    r"(?:password|passwd|passfile|passphrase|pwd|secret|client_key)\s*=|:[^@]+@", re.IGNORECASE
+    r"(?:password|passwd|passfile|passphrase|pwd|secret|client_key)\s*=", re.IGNORECASE
 )
+#: What may be a login there. Databases are really called so, so it is only taken out of what is shown.
+_LOGIN_IN_NAME = re.compile(r":[^@]+@")
+#: The server cuts longer names, in bytes, and repeats them like that.
+_LONGEST_NAME = 63
 _PORTS = re.compile(r"^[0-9]*(?:,[0-9]*)*$")
 #: Parameters that hold a secret; they reach neither pages nor argv.
 SECRET_PARAMETERS = frozenset({"password", "sslpassword", "scram_client_key", "oauth_client_secret"})
@@ -115,6 +119,8 @@ def redacted(url: str) -> str:
         values = parameters(url)
     except Invalid:
         return "postgresql://…"
+    if "dbname" in values:
+        values["dbname"] = _LOGIN_IN_NAME.sub(":***@", values["dbname"])
     shown = {"user", "host", "hostaddr", "port", "dbname"}
     return libpq_url({key: value for key, value in values.items() if key in shown})
 
@@ -132,7 +138,9 @@ def with_database(url: str, database: str) -> str:
 
 def secrets_of(url: str) -> tuple[str, ...]:
     """Return the secret values in the URL, for taking them out of foreign text."""
-    return tuple(value for key, value in parameters(url).items() if key in SECRET_PARAMETERS and value)
+    values = parameters(url)
+    secrets = tuple(value for key, value in values.items() if key in SECRET_PARAMETERS and value)
+    return secrets + _login_in(values.get("dbname", ""))
 
 
 def sqlalchemy_url(url: str, driver: str = "postgresql+psycopg") -> str:
@@ -191,6 +199,15 @@ def libpq_environment(url: str) -> dict[str, str]:
 def database_argument(url: str) -> str:
     """Return the database as a quoted `dbname='…'`: libpq would expand a bare name like `host=elsewhere`."""
     return make_conninfo("", dbname=database_name(url))
+
+
+def _login_in(name: str) -> tuple[str, ...]:
+    """What may be a login in a database's name, whole and as the server cuts it off."""
+    found = _LOGIN_IN_NAME.search(name)
+    if found is None:
+        return ()
+    cut = name.encode()[:_LONGEST_NAME].decode(errors="ignore")[found.start() :]
+    return (found[0], cut) if 1 < len(cut) < len(found[0]) else (found[0],)
 
 
 def _quoted(text: str) -> str:
