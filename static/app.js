@@ -76,7 +76,12 @@
     all('form[data-gated]').forEach(gate);
     all('[data-log]').forEach(watchLog);
     if (navigator.clipboard) for (const button of all('[data-copy][hidden]')) button.hidden = false;
-    for (const dialog of all('dialog[data-autoshow]')) if (!dialog.open) dialog.showModal();
+    for (const dialog of all('dialog[data-autoshow]')) {
+      if (dialog.open) continue;
+      dialog.showModal();
+      // The field to type in has the focus and stands last; what is asked is read from its beginning.
+      for (const body of all('.body', dialog)) body.scrollTop = 0;
+    }
     for (const toast of all('[data-toast]:not([data-timed])')) {
       toast.dataset.timed = '';
       if (toast.dataset.status === 'ok' || 'brief' in toast.dataset) setTimeout(() => toast.remove(), 8000);

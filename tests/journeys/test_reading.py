@@ -39,3 +39,21 @@ def test_a_closed_button_looks_closed_in_production_too(visit: Open) -> None:
         expect(buttons.filter(has_text="Apply")).to_be_disabled()
         looks.append(set(buttons.evaluate_all("all => all.map((b) => getComputedStyle(b).backgroundColor)")))
     assert [len(each) for each in looks] == [1, 1], looks
+
+
+def test_a_builds_card_names_the_differences_and_a_dialog_opens_at_its_beginning(visit: Open) -> None:
+    visitor = visit()
+    page = visitor.page
+    visitor.go("/projects/clinic/builds/48?environment=staging")
+    expect(page.locator(".verdicts li", has_text="staging")).to_contain_text("2 differences")
+    page.set_viewport_size({"width": 1440, "height": 500})
+    visitor.go("/projects/clinic/environments/dev")
+    page.get_by_role("link", name="Reset").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".body").first).to_be_visible()
+    assert dialog.locator(".body").first.evaluate(
+        "body => [body.scrollTop, body.scrollHeight > body.clientHeight]"
+    ) == [
+        0,
+        True,
+    ]

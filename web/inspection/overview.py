@@ -48,6 +48,8 @@ _TIER: Final[Mapping[str, int]] = {"production": 0, "staging": 1, "development":
 _HISTORY: Final[frozenset[Standing]] = frozenset(
     {"unknown revision", "several heads", "diverged", "edited after apply"}
 )
+#: What the run of a kind is called, where that is not the kind's name.
+_NOUNS: Final[Mapping[str, str]] = {"migrate": "migration", "verify": "verification", "rehearse": "rehearsal"}
 #: A look that is older than this needs a person: no worker makes new ones.
 STALE: Final = timedelta(minutes=30)
 
@@ -188,9 +190,9 @@ def _of_cell(cell: Cell, project: Project, now: datetime) -> Iterable[Attention]
             environment,
             project,
             "unknown" if unknown else "failed",
-            f"has a {change.kind} whose outcome is not known"
+            f"had a {_NOUNS.get(change.kind, change.kind)} whose outcome is not known"
             if unknown
-            else f"had its last {change.kind} fail",
+            else f"had its last {_NOUNS.get(change.kind, change.kind)} fail",
             change.title or "",
             change.finished_at,
             change.id,
@@ -223,7 +225,8 @@ def _of_cell(cell: Cell, project: Project, now: datetime) -> Iterable[Attention]
             project,
             found.status,
             f"is {len(found.pending)} migration{'s' if len(found.pending) > 1 else ''} behind",
-            ", ".join(step.message or step.revision for step in found.pending[:3]),
+            # Messages have commas of their own.
+            "; ".join(step.message or step.revision for step in found.pending[:3]),
         )
     if observation.drift.state == "drifted":
         count = observation.drift.count or 0

@@ -32,7 +32,7 @@ from web.jobs.patience import patiently
 from web.pages import addresses, badge, words
 from web.pages.environment_head import job_action
 from web.pages.planned import hazards_of, statements_of
-from web.pages.presenting import check, ref, track, verdict_mark
+from web.pages.presenting import check, ref, second_mark, track, verdict_mark
 from web.pages.question import answer_account, answer_mark
 from web.pages.shell import Framed, now
 from web.pages.streams import Message, stream_response
@@ -215,6 +215,7 @@ def _verdict(
         path=addresses.build(build.project, build.number, environment.name),
         observed_at=observation.observed_at if observation else None,
         chosen=environment.name == chosen,
+        also=second_mark(found, observation),
     )
 
 

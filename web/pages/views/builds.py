@@ -52,6 +52,8 @@ class BuildVerdict:
     path: str
     observed_at: datetime | None = None
     chosen: bool = False
+    #: What holds besides: differences of the schema.
+    also: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
