@@ -73,7 +73,8 @@ def test_production_is_migrated_once_everything_is_proven(visit: Open) -> None:
     visitor = visit()
     page = visitor.page
     visitor.go(PRODUCTION)
-    run_job(visitor, "Back up")
+    page.get_by_role("button", name="Back up").click()
+    expect(page.locator("#job-head")).to_contain_text("Backed up, not verified")
     visitor.go(f"{PRODUCTION}/backups")
     page.get_by_role("link", name="Verify").click()
     page.get_by_role("dialog").locator("button[type=submit]").click()
