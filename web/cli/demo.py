@@ -115,7 +115,7 @@ async def _run(directory: Path, sock: socket.socket, host: str, stopping: asynci
 def _require_demo(directory: Path) -> None:
     """Refuse a folder that holds something else: cleaning deletes all of it. Raises Conflict."""
     marks = (directory / MARK, directory / "secrets" / "demo.json")
-    if any(directory.iterdir()) and not any(each.exists() for each in marks):
+    if directory.is_dir() and any(directory.iterdir()) and not any(each.exists() for each in marks):
         raise Conflict(
             f"{directory} holds something that is no demo.",
             hint="Name a folder that is empty or not there yet.",
