@@ -191,8 +191,10 @@ def test_a_killed_process_is_started_again(demo: tuple[Started, SignIn], command
 
 def test_a_killed_postgresql_is_started_again(demo: tuple[Started, SignIn], folder: Path) -> None:
     started, sign_in = demo
-    postgres = [each for each in started.look() if each.name() == "postgres"]
-    (killed,) = [each for each in postgres if each.ppid() not in {one.pid for one in postgres}]
+    # Not a scratch server: those are the worker's.
+    (killed,) = [
+        each for each in started.look() if each.name() == "postgres" and each.ppid() == started.process.pid
+    ]
     killed.kill()
     until(lambda: "it is started again" in started.said, "nobody noticed", lambda: started.said)
     until(lambda: answers(sign_in.address), "the store does not answer", lambda: started.said)

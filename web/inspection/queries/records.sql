@@ -32,8 +32,7 @@ SELECT e.id AS environment_id, e.project, e.name, e.system_identifier, e.databas
           FROM backup
          WHERE environment_id = e.id AND state = 'verified'
            -- Of the database that is pinned now, not of one before it.
-           AND coalesce(manifest ->> 'identity', e.system_identifier || '/' || e.database_oid)
-               = e.system_identifier || '/' || e.database_oid
+           AND coalesce(manifest ->> 'identity' = e.system_identifier || '/' || e.database_oid, true)
          ORDER BY created_at DESC
          LIMIT 1) v ON true
   LEFT JOIN LATERAL (
