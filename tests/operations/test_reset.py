@@ -134,7 +134,7 @@ async def test_without_a_young_verified_backup_nothing_is_dropped(site: Site) ->
     await prepare(site, backup=None)
     job = await site.run(RESET)
     assert outcome(job)["error"]["type"] == "OperationNotAllowed"
-    assert "Verified backup" in outcome(job)["account"]
+    assert "verified backup" in outcome(job)["account"]
     async with site.store.begin() as connection:
         record = await record_of(connection, site.dev)
         assert record is not None

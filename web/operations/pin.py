@@ -84,7 +84,9 @@ async def _require_idle(work: Work[PinParameters]) -> None:
 async def reconcile(evidence: Evidence[PinParameters]) -> Reconciled:
     """What is pinned is written in one act, and the next look shows it."""
     return Reconciled(
-        "not done", "The look did not come to its end; the environment's page says what is pinned."
+        "not done",
+        "It did not come to its end.",
+        next_step="See on the environment's page which database is pinned; where it is not the new one, pin it again.",
     )
 
 
