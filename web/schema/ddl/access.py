@@ -13,7 +13,6 @@ from web.schema.model import (
     DefaultPrivileges,
     Domain,
     Enum,
-    Extension,
     Function,
     MaterializedView,
     Namespace,
@@ -129,8 +128,3 @@ def _default_privileges(
     for names, option in _by_option(privileges):
         made.append(Statement(f"{head} GRANT {', '.join(names)} ON {objects} TO {role}{option}"))
     return made
-
-
-def has_own_comment(item: CatalogObject) -> bool:
-    """Tell whether an object's comment is ours to write: an extension brings its own."""
-    return hasattr(item, "comment") and not isinstance(item, Extension)
