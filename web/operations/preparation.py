@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -144,4 +144,9 @@ def _gate(kind: AnyKind, seen: View) -> Gate | None:
 async def _fate(connection: AsyncConnection, seen: View) -> Fate:
     fingerprint = seen.observation.fingerprint if seen.observation else None
     schema = await load_schema(connection, fingerprint) if fingerprint is not None else None
-    return fate_of(schema, seen.project, seen.environment)
+    fate = fate_of(schema, seen.project, seen.environment)
+    if seen.facts is None:
+        return fate
+    # A snapshot leaves the version table out; it goes all the same.
+    goes = tuple((kind, len(seen.facts.stored) if kind == "table" else number) for kind, number in fate.goes)
+    return replace(fate, goes=goes)
