@@ -16,6 +16,7 @@ from web.store.tables.access import (
 from web.store.tables.backups import BackupRow
 from web.store.tables.builds import ApprovalRow, BuildRow, DeploymentRow, PlanRow
 from web.store.tables.declarative import Base
+from web.store.tables.drift import ComparisonRow, IgnoreRuleRow, RepairRow
 from web.store.tables.environments import (
     AppliedRevisionRow,
     DriftRow,
@@ -49,12 +50,14 @@ __all__ = [
     "BackupRow",
     "Base",
     "BuildRow",
+    "ComparisonRow",
     "DeploymentRow",
     "DriftRow",
     "EnvironmentRow",
     "EnvironmentStateRow",
     "ExpectedSchemaRow",
     "HistoryRow",
+    "IgnoreRuleRow",
     "IntentRow",
     "JobAttemptRow",
     "JobEventRow",
@@ -64,6 +67,7 @@ __all__ = [
     "ObservationRow",
     "PlanRow",
     "ReceiptRow",
+    "RepairRow",
     "RoleGrantRow",
     "SchemaSnapshotRow",
     "SessionRow",
