@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Environment, Prelude, Project
+from web.inspection.drift import read_drift
 from web.inspection.environment import (
     read_applied_revisions,
     read_backups,
-    read_drift,
     read_jobs,
     read_state,
     view,

@@ -13,7 +13,8 @@ from web.backups.catalog import dump_of
 from web.config import Environment, Project
 from web.dashboard import Board, Dashboard, InEnvironment, InProject, Store, Who, in_project
 from web.errors import NotFound
-from web.inspection.environment import View, read_backups, read_drift, view
+from web.inspection.drift import read_drift
+from web.inspection.environment import View, read_backups, view
 from web.inspection.history import load_history
 from web.inspection.overview import read_overview
 from web.jobs.reading import live_workers

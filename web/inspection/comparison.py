@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from web.errors import CleanStartError
 from web.inspection.drift import as_on
 from web.inspection.expected import excluded_tables
+from web.inspection.repair import Place, prove_on_copy
 from web.inspection.sources import CouldNotCompare, Reader, Source, Sourced
-from web.postgres.connections import connect
-from web.postgres.dump import dump_database, restore_database
 from web.schema.difference import Difference, difference, unknown_parts
 from web.schema.model import Schema
-from web.schema.proof import Proof, apply, prove
-from web.schema.snapshot import read_schema
-from web.schema.statements import statements
+from web.schema.proof import Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,57 +76,16 @@ async def compare_sources(reader: Reader, a: Source, b: Source) -> Comparison:
 
 async def prove_repair(reader: Reader, found: Comparison, *, destructive: bool = False) -> Proof:
     """Run what leads from b to a on a scratch copy of b. Raises what keeps from making the copy."""
-    side, major = found.b, found.actual.server_major
-    await reader.scratch.ensure_roles(
-        major, sorted({*found.a.roles, *side.roles, *_roles_of(found.expected)})
+    side = found.b
+    return await prove_on_copy(
+        reader.scratch,
+        reader.programs,
+        found.expected,
+        found.actual,
+        Place(side.database, side.role, (*found.a.roles, *side.roles), side.url),
+        destructive=destructive,
+        exclude_tables=found.exclude,
     )
-    async with reader.scratch.database(major, extensions=[name for name, _ in side.extensions]) as url:
-        if side.url is not None:
-            await _restore(reader, side.url, url, major)
-        else:
-            await _make(found.actual, url)
-        async with connect(url, application_name="cleanstart/proof") as connection:
-            return await prove(
-                connection,
-                found.expected,
-                found.actual,
-                destructive=destructive,
-                role=side.role,
-                database=side.database,
-                exclude_tables=found.exclude,
-            )
-
-
-async def _restore(reader: Reader, url: str, scratch_url: str, major: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="cleanstart-proof-") as folder:
-        file = Path(folder) / "schema.dump"
-        for step in (dump_database, restore_database):
-            await step(
-                reader.programs,
-                url if step is dump_database else scratch_url,
-                file,
-                server_major=major,
-                application_name="cleanstart/proof",
-                schema_only=True,
-            )
-
-
-async def _make(schema: Schema, url: str) -> None:
-    """A copy of what is described only; that it is one is seen by `prove`."""
-    async with connect(url, application_name="cleanstart/proof") as connection:
-        nothing = await read_schema(connection)
-        made = statements(schema, nothing, destructive=True, database=connection.info.dbname)
-        await apply(connection, made.statements)
-
-
-def _roles_of(schema: Schema) -> set[str]:
-    """Owners that definitions name."""
-    return {
-        owner
-        for objects in (schema.schemas, schema.tables, schema.views, schema.functions, schema.enums)
-        for each in objects
-        if (owner := getattr(each, "owner", None)) is not None
-    }
 
 
 class NotProven(CleanStartError):
@@ -141,15 +95,20 @@ class NotProven(CleanStartError):
     title = "No proven repair"
 
     def __init__(self, proof: Proof) -> None:
-        if proof.copy_differs:
-            reason = f"The scratch copy is not like the database: {_named(proof.copy_differs)}."
-        elif proof.refusal is not None:
-            reason = (
-                f"PostgreSQL refused a statement: {proof.refusal.message} It was: {proof.refusal.statement}"
-            )
-        else:
-            reason = f"Run on a scratch copy, it leaves: {_named(proof.remaining)}."
-        super().__init__(reason, hint="Repair this by hand, or write a migration for it.")
+        super().__init__(
+            why_not_proven(proof) or "", hint="Repair this by hand, or write a migration for it."
+        )
+
+
+def why_not_proven(proof: Proof) -> str | None:
+    """Say why a proof does not hold; None: it does."""
+    if proof.copy_differs:
+        return f"The scratch copy is not like the database: {_named(proof.copy_differs)}."
+    if proof.refusal is not None:
+        return f"PostgreSQL refused a statement: {proof.refusal.message} It was: {proof.refusal.statement}"
+    if proof.remaining:
+        return f"Run on a scratch copy, it leaves: {_named(proof.remaining)}."
+    return None
 
 
 def _named(differences: tuple[Difference, ...]) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.inspection.observation import Drift
 from web.schema.difference import Difference, difference
 from web.schema.fingerprint import fingerprint
 from web.schema.model import CatalogObject, Schema
@@ -85,6 +86,19 @@ async def compare(
         .on_conflict_do_nothing(index_elements=["expected_fingerprint", "actual_fingerprint"])
     )
     return found
+
+
+async def read_drift(connection: AsyncConnection, drift: Drift) -> tuple[Difference, ...]:
+    """The differences behind an observation's drift; expected first, actual second."""
+    if drift.expected_fingerprint is None or drift.fingerprint is None:
+        return ()
+    rows = await connection.scalar(
+        select(DriftRow.differences).where(
+            DriftRow.expected_fingerprint == drift.expected_fingerprint,
+            DriftRow.actual_fingerprint == drift.fingerprint,
+        )
+    )
+    return read_differences(rows or ())
 
 
 def read_differences(rows: Iterable[dict[str, Any]]) -> tuple[Difference, ...]:

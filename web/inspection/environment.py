@@ -23,14 +23,12 @@ from web.inspection.history import (
     read_lineage,
     stored_history,
 )
-from web.inspection.observation import Drift, Observation, Record, read_records
+from web.inspection.observation import Observation, Record, read_records
 from web.inspection.state import Facts
 from web.inspection.verdict import Verdict, verdict
-from web.schema.difference import Difference
 from web.store.tables import (
     AppliedRevisionRow,
     BackupRow,
-    DriftRow,
     EnvironmentRow,
     EnvironmentStateRow,
     HistoryRow,
@@ -234,19 +232,6 @@ async def read_state(connection: AsyncConnection, environment_id: int) -> Facts 
         select(EnvironmentStateRow.facts).where(EnvironmentStateRow.environment_id == environment_id)
     )
     return Facts.from_json(facts or {})
-
-
-async def read_drift(connection: AsyncConnection, drift: Drift) -> tuple[Difference, ...]:
-    """The differences behind an observation's drift; expected first, actual second."""
-    if drift.expected_fingerprint is None or drift.fingerprint is None:
-        return ()
-    rows = await connection.scalar(
-        select(DriftRow.differences).where(
-            DriftRow.expected_fingerprint == drift.expected_fingerprint,
-            DriftRow.actual_fingerprint == drift.fingerprint,
-        )
-    )
-    return tuple(Difference(**row) for row in rows or ())
 
 
 async def read_applied_revisions(

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment
 from web.inspection.observation import Observation, Record
+from web.inspection.repair import Repair
 from web.inspection.verdict import Verdict
 from web.store.tables import ApprovalRow, PlanRow
 
@@ -192,6 +193,37 @@ def reset_gate(environment: Environment, record: Record | None, *, now: datetime
     return Gate((policy, _looked_at(record), identity, _verified_backup(environment, record, now)))
 
 
+def repair_gate(
+    environment: Environment, record: Record | None, repair: Repair | None, *, now: datetime | None = None
+) -> Gate:
+    """May the environment's drift be reverted; asked by the dialog, at the start and before the first statement."""
+    now = now or datetime.now(UTC)
+    found = [_looked_at(record), _proven(repair)]
+    if backup_needed(environment) or (repair is not None and repair.loses):
+        found.append(_verified_backup(environment, record, now))
+    if environment.approvals:
+        found.append(
+            _approved(environment, repair.approvals if repair else 0, "Ask for consent to the repair.")
+        )
+    return Gate(tuple(found))
+
+
+def _proven(repair: Repair | None) -> Condition:
+    way = "Plan the revert: that writes the statements and runs them on a scratch copy."
+    if repair is None:
+        title = "No repair was proven for the schema as it was last seen"
+        return Condition("proven repair", title, "not known", "not planned yet", way)
+    if repair.refusal is not None:
+        title = "The repair was not proven"
+        return Condition("proven repair", title, "not met", repair.refusal, "Repair this by hand.")
+    if not repair.statements:
+        detail = repair.left[0].reason if repair.left else "there is nothing that it would do"
+        way = "Plan it again, or repair by hand."
+        return Condition("proven repair", "There is nothing to run", "not met", detail, way)
+    at = repair.made_at.isoformat(timespec="seconds")
+    return Condition("proven repair", "Proven on a scratch copy", "met", at)
+
+
 def backup_needed(environment: Environment) -> bool:
     """Whether changing it needs a verified backup: production, and wherever backups are scheduled."""
     return environment.tier == "production" or environment.backup.schedule is not None
@@ -320,14 +352,19 @@ def _rehearsal(verdict: Verdict, rehearsed: Rehearsed | None) -> Condition:
 
 
 def _approval(environment: Environment, rehearsed: Rehearsed | None) -> Condition:
-    given, needed = rehearsed.approvals if rehearsed else 0, environment.approvals
+    given = rehearsed.approvals if rehearsed else 0
+    return _approved(environment, given, "Ask for consent to the rehearsed plan.")
+
+
+def _approved(environment: Environment, given: int, way: str) -> Condition:
+    needed = environment.approvals
     title = "pproved" if needed == 1 else f"pproved by {needed} people"
     return Condition(
         "approval",
         f"A{title}" if given >= needed else f"Not a{title}",
         "met" if given >= needed else "not met",
         f"{given} of {needed}",
-        "" if given >= needed else "Ask for consent to the rehearsed plan.",
+        "" if given >= needed else way,
     )
 
 

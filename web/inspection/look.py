@@ -68,7 +68,8 @@ async def load_known(store: AsyncEngine, environment: Environment) -> Known:
     """What the store has; the environment's row is made where there is none yet."""
     async with store.begin() as connection:
         environment_id, pinned = await environment_row(connection, environment.project, environment.name)
-        records = await read_records(connection, environment.project, environment.name)
+        # Rules come and go; what a look found stays what it is.
+        records = await read_records(connection, environment.project, environment.name, as_stored=True)
         row = (
             await connection.execute(
                 select(ObservationRow.token, EnvironmentStateRow.facts)

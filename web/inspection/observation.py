@@ -1,22 +1,25 @@
 """What is stored about environments: the newest observation of each, with what belongs to its cell.
 
-One query, whatever the number of environments. Making observations is left to `observe.py`.
+One query, whatever the number of environments; three where ignore rules count. Making them is left to `observe.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment
+from web.inspection.ignoring import IgnoreRule, rules_by_environment, sort_out
 from web.inspection.verdict import Observed
+from web.schema.finding import Difference
+from web.store.tables import DriftRow
 
 DriftState = Literal["none", "drifted", "unknown", "not compared"]
 
@@ -32,15 +35,18 @@ class Drift:
     count: int | None = None
     expected_fingerprint: str | None = None
     fingerprint: str | None = None
+    #: Differences beyond `count` that ignore rules cover.
+    ignored: int = 0
 
     @property
     def words(self) -> str:
-        """For cells: "No difference", "2 differences", "Not compared"."""
+        """For cells: "No difference", "2 differences", "2 differences, 1 ignored", "Not compared"."""
+        ignored = f", {self.ignored} ignored" if self.ignored else ""
         match self.state:
             case "none":
-                return "No difference"
+                return f"No difference{ignored}"
             case "drifted":
-                return "1 difference" if self.count == 1 else f"{self.count} differences"
+                return ("1 difference" if self.count == 1 else f"{self.count} differences") + ignored
             case "unknown":
                 return "Drift not known"
             case "not compared":
@@ -100,7 +106,12 @@ class Observation:
             "version_table": self.version_table,
             "revisions": list(self.revisions),
             "fingerprint": self.fingerprint,
-            "drift": {"state": self.drift.state, "reason": self.drift.reason, "count": self.drift.count},
+            "drift": {
+                "state": self.drift.state,
+                "reason": self.drift.reason,
+                "count": self.drift.count,
+                "ignored": self.drift.ignored,
+            },
         }
 
 
@@ -158,11 +169,65 @@ class Record:
 
 
 async def read_records(
-    connection: AsyncConnection, project: str | None = None, environment: str | None = None
+    connection: AsyncConnection,
+    project: str | None = None,
+    environment: str | None = None,
+    *,
+    as_stored: bool = False,
 ) -> dict[tuple[str, str], Record]:
-    """The records of all environments, of a project's, or of one; by (project, name)."""
-    rows = await connection.execute(_records_query(), {"project": project, "environment": environment})
-    return {(row["project"], row["name"]): _record(row) for row in rows.mappings()}
+    """The records of all environments, of a project's, or of one; by (project, name).
+
+    Drift is told with what ignore rules cover left out, two queries more where there are any; `as_stored` leaves
+    the rules out of account.
+    """
+    result = await connection.execute(_records_query(), {"project": project, "environment": environment})
+    rows = result.mappings().all()
+    records = {(row["project"], row["name"]): _record(row) for row in rows}
+    ruled = [
+        (row["project"], row["name"]) for row in rows if row["has_rules"] and row["drift_state"] == "drifted"
+    ]
+    if ruled and not as_stored:
+        await _leave_out_ignored(connection, records, ruled)
+    return records
+
+
+async def _leave_out_ignored(
+    connection: AsyncConnection, records: dict[tuple[str, str], Record], ruled: list[tuple[str, str]]
+) -> None:
+    rules = await rules_by_environment(connection, ruled)
+    drifts = {
+        place: record.observation.drift
+        for place in ruled
+        if (record := records[place]).observation is not None
+    }
+    pairs = {(drift.expected_fingerprint, drift.fingerprint) for drift in drifts.values()}
+    query = select(DriftRow.expected_fingerprint, DriftRow.actual_fingerprint, DriftRow.differences).where(
+        tuple_(DriftRow.expected_fingerprint, DriftRow.actual_fingerprint).in_(pairs)
+    )
+    differences = {
+        (row.expected_fingerprint, row.actual_fingerprint): row.differences
+        for row in await connection.execute(query)
+    }
+    for place, drift in drifts.items():
+        found = [
+            Difference(**each)
+            for each in differences.get((drift.expected_fingerprint, drift.fingerprint), ())
+        ]
+        observation = records[place].observation
+        assert observation is not None
+        judged = without_ignored(drift, found, rules[place])
+        records[place] = replace(records[place], observation=replace(observation, drift=judged))
+
+
+def without_ignored(drift: Drift, differences: Sequence[Difference], rules: Sequence[IgnoreRule]) -> Drift:
+    """Give the drift as it is told while these rules count."""
+    ignored = len(sort_out(differences, rules).ignored)
+    if not ignored or drift.state != "drifted":
+        return drift
+    left = len(differences) - ignored
+    # What the role may not read is still not known to be equal.
+    state: DriftState = "drifted" if left else "unknown" if drift.reason else "none"
+    return replace(drift, state=state, count=left, ignored=ignored)
 
 
 async def record_of(connection: AsyncConnection, environment: Environment) -> Record | None:

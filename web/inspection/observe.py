@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,12 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.config import Environment, Project
 from web.errors import CleanStartError, TargetUnavailable
-from web.inspection.drift import compare, store_schema
+from web.inspection.drift import compare, read_drift, store_schema
 from web.inspection.evidence import keep_evidence
 from web.inspection.expected import Expected, expected_schema
 from web.inspection.history import StoredHistory, describe, refresh_history
+from web.inspection.ignoring import active_rules
 from web.inspection.look import Known, Seen, load_known, look
-from web.inspection.observation import Drift, DriftState, Observation
+from web.inspection.observation import Drift, DriftState, Observation, without_ignored
 from web.inspection.state import Facts
 from web.jobs.events import announce_change, storable
 from web.postgres.identity import TargetIdentity
@@ -77,7 +79,18 @@ async def observe(
     else:
         drift = await _compare(store, scratch, project, source, seen, seen.schema)
         fingerprint = drift.fingerprint
-    return await _store_success(store, known, source, seen, fingerprint, drift)
+    stored = await _store_success(store, known, source, seen, fingerprint, drift)
+    return await _as_told(store, environment, stored)
+
+
+async def _as_told(store: AsyncEngine, environment: Environment, observation: Observation) -> Observation:
+    """As pages tell it: with what ignore rules cover left out."""
+    if observation.drift.state != "drifted":
+        return observation
+    async with store.connect() as connection:
+        rules = await active_rules(connection, environment.project, environment.name)
+        found = await read_drift(connection, observation.drift) if rules else ()
+    return replace(observation, drift=without_ignored(observation.drift, found, rules))
 
 
 async def pin_identity(connection: AsyncConnection, environment_id: int, identity: TargetIdentity) -> None:

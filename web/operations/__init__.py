@@ -7,9 +7,11 @@ from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
+from web.operations.plan_revert import PLAN_REVERT
 from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
+from web.operations.revert import REVERT
 from web.operations.verify import VERIFY
 
 #: In the order in which buttons are shown.
-KINDS: tuple[AnyKind, ...] = (OBSERVE, BACKUP, VERIFY, REHEARSE, MIGRATE, RESET, PIN)
+KINDS: tuple[AnyKind, ...] = (OBSERVE, BACKUP, VERIFY, REHEARSE, MIGRATE, PLAN_REVERT, REVERT, RESET, PIN)

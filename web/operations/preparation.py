@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access import confirmations
-from web.access.permissions import Principal, may
+from web.access.permissions import PHRASES, Principal, may
 from web.config import Configuration, Environment
 from web.inspection.drift import load_schema
 from web.inspection.environment import View, view
-from web.inspection.gate import Gate, reset_gate
+from web.inspection.gate import Gate, repair_gate, reset_gate
 from web.inspection.histories import Histories
+from web.inspection.repair import Repair, read_repair
 from web.inspection.state import Facts
 from web.jobs.kind import AnyKind
 from web.jobs.reading import live_workers
@@ -40,12 +41,21 @@ class Preparation:
     fate: Fate | None
     #: The rehearsed plan of a migrate, in the shape that `web.plans` owns.
     plan: dict[str, Any] | None
+    #: What a revert would run; None for others, and where nothing was planned for what is there.
+    repair: Repair | None
     live_workers: int
 
     @property
     def environment(self) -> Environment:
         """Where the job would run."""
         return self.view.environment
+
+    @property
+    def plan_hash(self) -> str | None:
+        """What binds what is shown to what runs."""
+        if self.kind.name == "revert":
+            return self.repair.hash if self.repair else None
+        return self.view.rehearsed.plan_hash if self.view.rehearsed else None
 
     def to_json(self) -> dict[str, object]:
         """JSON of API and CLI."""
@@ -61,7 +71,7 @@ class Preparation:
             "observed_at": observation.observed_at.isoformat() if observation else None,
             "seen_revisions": list(observation.revisions) if observation else None,
             "seen_fingerprint": observation.fingerprint if observation else None,
-            "plan_hash": self.view.rehearsed.plan_hash if self.view.rehearsed else None,
+            "plan_hash": self.plan_hash,
             "pending": [step.revision for step in self.view.verdict.pending],
             "goes": {
                 "tables": [
@@ -74,6 +84,7 @@ class Preparation:
             "stays": [f"{words} ({meant})" if meant else words for words, meant in self.fate.stays]
             if self.fate
             else [],
+            "repair": self.repair.to_json() if self.repair else None,
             "gate": self.gate.to_json() if self.gate else None,
             "closed": list(self.closed),
             "type_to_confirm": self.expected,
@@ -96,11 +107,19 @@ async def prepare(
     names = environment.project, environment.name
     seen = await view(connection, configuration, *names, histories=histories, tables=True)
     record, observation, facts = seen.record, seen.observation, seen.facts
+    repair = (
+        await read_repair(connection, record.environment_id, observation)
+        if kind.name == "revert" and record is not None
+        else None
+    )
     closed = [
-        f"{each.title}: {each.detail or each.state}. {each.way}".strip() for each in held_back_by(kind, seen)
+        f"{each.title}: {each.detail or each.state}. {each.way}".strip()
+        for each in held_back_by(kind, seen, repair)
     ]
     if not may(who, kind.permission, environment.project):
-        closed.insert(0, f"Your role does not allow “{kind.permission}” on {environment.project}.")
+        closed.insert(
+            0, f"Your role on {environment.project} does not allow you to {PHRASES[kind.permission]}."
+        )
     if kind.mutating and (record is None or not record.pinned):
         closed.append(
             "This database was never looked at, so it is not known which one it is. Check it first."
@@ -125,19 +144,22 @@ async def prepare(
         kind=kind,
         view=seen,
         facts=facts,
-        gate=_gate(kind, seen),
+        gate=_gate(kind, seen, repair),
         closed=tuple(closed),
         expected=name_to_type(kind, environment),
         confirmation=confirmation,
         fate=await _fate(connection, seen) if kind.destructive else None,
         plan=plan,
+        repair=repair,
         live_workers=await live_workers(connection),
     )
 
 
-def _gate(kind: AnyKind, seen: View) -> Gate | None:
+def _gate(kind: AnyKind, seen: View, repair: Repair | None) -> Gate | None:
     if kind.destructive:
         return reset_gate(seen.environment, seen.record)
+    if kind.name == "revert":
+        return repair_gate(seen.environment, seen.record, repair)
     return seen.gate if kind.name == "migrate" else None
 
 

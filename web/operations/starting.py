@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.access import audit, confirmations
 from web.access.permissions import Principal, require
@@ -25,7 +25,8 @@ from web.errors import (
     TargetChanged,
 )
 from web.inspection.environment import View, view
-from web.inspection.gate import Condition, enforced, reset_gate
+from web.inspection.gate import Condition, enforced, repair_gate, reset_gate
+from web.inspection.repair import Repair, read_repair
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.start import start
 
@@ -64,14 +65,20 @@ def kind_for(kinds: Kinds, environment: Environment, name: str) -> AnyKind:
 
 def name_to_type(kind: AnyKind, environment: Environment) -> str | None:
     """What has to be typed before this kind may start: the environment's name, wherever data are at risk."""
-    at_risk = kind.destructive or (kind.name == "migrate" and environment.tier == "production")
+    at_risk = (
+        kind.destructive
+        or kind.name == "revert"
+        or (kind.name == "migrate" and environment.tier == "production")
+    )
     return environment.label if at_risk else None
 
 
-def held_back_by(kind: AnyKind, seen: View) -> tuple[Condition, ...]:
-    """The conditions that keep this kind from starting now; empty: it may."""
+def held_back_by(kind: AnyKind, seen: View, repair: Repair | None = None) -> tuple[Condition, ...]:
+    """The conditions that keep this kind from starting now; empty: it may. A revert runs the `repair`."""
     if kind.destructive:
         return reset_gate(seen.environment, seen.record).closed_by
+    if kind.name == "revert":
+        return repair_gate(seen.environment, seen.record, repair).closed_by
     if kind.name == "migrate":
         return tuple(each for each in seen.gate.closed_by if enforced(each, seen.environment))
     return ()
@@ -137,7 +144,8 @@ async def _start(
             now = await view(connection, configuration, environment.project, environment.name)
             if kind.destructive:
                 number, seen_fingerprint, seen_revisions = _confirmed(kind, environment, who, wish, key, now)
-            _require_open(kind, now)
+            repair = await _repair(connection, kind, wish, now)
+            _require_open(kind, now, repair)
         job_id = await start(
             connection,
             kind,
@@ -171,8 +179,18 @@ def _require_short(wish: Wish) -> None:
         raise Invalid(f"More than {LONGEST:,} characters are more than any operation takes.")
 
 
-def _require_open(kind: AnyKind, now: View) -> None:
-    if held := held_back_by(kind, now):
+async def _repair(connection: AsyncConnection, kind: AnyKind, wish: Wish, now: View) -> Repair | None:
+    """The repair of a revert, which has to be the one that was seen. Raises TargetChanged."""
+    if kind.name != "revert" or now.record is None:
+        return None
+    repair = await read_repair(connection, now.record.environment_id, now.observation)
+    if repair is not None and wish.plan_hash != repair.hash:
+        raise TargetChanged("What would run is not the repair that you saw.", hint="Read it again.")
+    return repair
+
+
+def _require_open(kind: AnyKind, now: View, repair: Repair | None) -> None:
+    if held := held_back_by(kind, now, repair):
         # Where nobody could look, the rest is not known for that very reason; one reason is told once.
         told = [each.detail for each in held]
         said = (

@@ -11,11 +11,11 @@ from web.access.permissions import Principal
 from web.backups.catalog import dump_of
 from web.dashboard import Dashboard
 from web.errors import SeveralHeads
+from web.inspection.drift import read_drift
 from web.inspection.environment import (
     StoredBackup,
     View,
     read_backups,
-    read_drift,
 )
 from web.inspection.gate import backup_needed
 from web.inspection.state import Facts, Table

@@ -60,7 +60,7 @@ def keeping(expected: Schema, actual: Schema, keep: Collection[Key]) -> Schema:
     return made
 
 
-def _taken_over(expected: Schema, found: Finding) -> Schema:
+def _taken_over(expected: Schema, found: Finding) -> Any:
     """Give one finding's object the state that it has in `found.b`."""
     item, attribute = found.difference, found.difference.attribute
     a, b, place = found.a, found.b, found.place

@@ -5,6 +5,9 @@ SELECT e.id AS environment_id, e.project, e.name, e.system_identifier, e.databas
        o.id AS observation_id, s.observed_at, o.first_observed_at, o.reachable, o.error, o.server_version,
        o.database, o.host, o.version_table, o.revisions, o.fingerprint, o.expected_fingerprint,
        o.drift_state, o.drift_reason, o.drift_count, o.source_digest,
+       EXISTS (SELECT FROM ignore_rule r
+                WHERE r.project = e.project AND (r.environment IS NULL OR r.environment = e.name)
+                  AND r.removed_at IS NULL AND r.expires_at > now()) AS has_rules,
        b.number AS build_number, b.commit AS build_commit, b.recorded_at AS build_recorded_at,
        k.created_at AS backup_created_at, k.state AS backup_state, v.created_at AS verified_created_at,
        j.id AS job_id, j.kind AS job_kind, j.state AS job_state, j.step AS job_step, j.done AS job_done,

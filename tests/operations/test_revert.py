@@ -1,0 +1,127 @@
+"""Revert: out-of-band changes planned, proven and taken back on a real database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import psycopg
+from sqlalchemy import insert
+
+from tests.operations.conftest import Site, outcome
+from web.inspection.gate import repair_gate
+from web.inspection.observation import record_of
+from web.inspection.repair import Repair, read_repair
+from web.operations.migrate import MIGRATE
+from web.operations.plan_revert import PLAN_REVERT
+from web.operations.revert import REVERT
+from web.store.tables import IgnoreRuleRow
+
+#: What somebody did behind the migrations' back.
+BY_HAND = (
+    "ALTER TABLE users ADD COLUMN note text DEFAULT 'x'",
+    "ALTER TABLE users ALTER COLUMN email DROP NOT NULL",
+    "CREATE INDEX by_email ON users (email)",
+    "ALTER TABLE tenants ADD CONSTRAINT positive CHECK (id > 0)",
+)
+
+
+async def drifted(site: Site, *changes: str) -> None:
+    await site.observe()
+    assert (await site.run(MIGRATE)).state == "succeeded"
+    for each in changes or BY_HAND:
+        site.query(each)
+    assert (await site.observe()).drift.count == len(changes or BY_HAND)
+
+
+async def planned(site: Site, **parameters: bool) -> Repair:
+    job = await site.run(PLAN_REVERT, **parameters)
+    assert job.state == "succeeded", outcome(job)
+    async with site.store.connect() as store:
+        record = await record_of(store, site.dev)
+        assert record is not None
+        repair = await read_repair(store, record.environment_id, record.observation)
+    assert repair is not None
+    return repair
+
+
+async def test_what_keeps_data_is_reverted_and_the_rest_is_left(site: Site) -> None:
+    await drifted(site)
+    repair = await planned(site)
+    assert not repair.loses
+    assert repair.refusal is None
+    assert [each.difference.object for each in repair.left] == ["public.users.note"]
+
+    job = await site.run(REVERT, plan_hash=repair.hash)
+    assert job.state == "succeeded", outcome(job)
+    assert outcome(job)["account"].endswith("1 difference to the migrations.")
+    assert site.query("SELECT count(note), count(*) FROM users") == [(100, 100)]
+    assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(0,)]
+
+
+async def test_with_loss_everything_is_reverted_and_needs_a_backup(site: Site) -> None:
+    await drifted(site)
+    repair = await planned(site, with_loss=True)
+    assert repair.loses
+    assert not repair.left
+    async with site.store.connect() as store:
+        record = await record_of(store, site.dev)
+    gate = repair_gate(site.dev, record, repair)
+    assert [each.name for each in gate.closed_by] == ["verified backup"]
+
+    refused = await site.run(REVERT, plan_hash=repair.hash)
+    assert refused.state == "failed"
+    assert "Nothing was run" in outcome(refused)["account"]
+    assert site.query("SELECT count(note) FROM users") == [(100,)]
+
+
+async def test_only_what_was_seen_runs(site: Site) -> None:
+    await drifted(site)
+    assert "Nobody has seen" in outcome(await site.run(REVERT))["account"]
+    repair = await planned(site)
+    site.query("CREATE TABLE another (id int)")
+    changed = await site.run(REVERT, plan_hash=repair.hash)
+    assert changed.state == "failed"
+    assert "not the one that the repair was made for" in outcome(changed)["account"]
+    assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(1,)]
+
+
+async def test_what_is_ignored_is_left_alone(site: Site) -> None:
+    await drifted(site)
+    async with site.store.begin() as store:
+        await store.execute(
+            insert(IgnoreRuleRow).values(
+                project="clinic",
+                object_pattern="public.by_*",
+                reason="The report needs it until March.",
+                owner="ada",
+                created_by="ada",
+                expires_at=datetime(2999, 1, 1, tzinfo=UTC),
+            )
+        )
+    seen = await site.observe()
+    assert (seen.drift.state, seen.drift.count, seen.drift.ignored) == ("drifted", 3, 1)
+    repair = await planned(site)
+    assert [each.object for each in repair.kept] == ["public.by_email"]
+    job = await site.run(REVERT, plan_hash=repair.hash)
+    assert job.state == "succeeded", outcome(job)
+    assert outcome(job)["account"].endswith("1 difference, 1 ignored to the migrations.")
+    assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(1,)]
+
+
+async def test_a_lock_that_is_not_had_rolls_back_and_tells(site: Site) -> None:
+    await drifted(site, "ALTER TABLE users ALTER COLUMN email DROP NOT NULL")
+    repair = await planned(site)
+    with psycopg.connect(site.url) as other:
+        other.execute("SELECT * FROM users LIMIT 1")
+        job = await site.run(REVERT, plan_hash=repair.hash, lock_timeout=1, lock_attempts=1)
+    assert job.state == "failed", outcome(job)
+    assert "Nothing took effect" in outcome(job)["account"]
+    assert (await site.run(REVERT, plan_hash=repair.hash)).state == "succeeded"
+    assert (await site.observe()).drift.state == "none"
+
+
+async def test_nothing_to_revert(site: Site) -> None:
+    await site.observe()
+    assert (await site.run(MIGRATE)).state == "succeeded"
+    job = await site.run(PLAN_REVERT)
+    assert (job.state, outcome(job)["title"]) == ("succeeded", "Nothing to revert")

@@ -1,0 +1,169 @@
+"""Plan a revert: write what leads the database back to its migrations, and prove it on a scratch copy."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from web.config import Environment
+from web.errors import Conflict, OperationFailed, TargetUnavailable
+from web.inspection.comparison import NotProven, why_not_proven
+from web.inspection.drift import as_on, load_schema, read_drift
+from web.inspection.expected import excluded_tables
+from web.inspection.ignoring import active_rules, sort_out
+from web.inspection.look import read_roles
+from web.inspection.observation import Observation
+from web.inspection.observe import observe
+from web.inspection.repair import Place, prove_on_copy, store_repair
+from web.jobs.events import announce_change
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.parameters import Parameters
+from web.postgres.identity import read_identity
+from web.schema.difference import Difference
+from web.schema.keeping import CannotKeep, keeping
+from web.schema.model import Schema
+from web.schema.proof import Proof
+
+
+class PlanRevertParameters(Parameters):
+    """What the planning of a revert takes."""
+
+    with_loss: bool = Field(
+        default=False,
+        title="Also what loses data",
+        description="Drops the tables, columns and values that the migrations do not have. Else they are left.",
+    )
+
+
+async def run(work: Work[PlanRevertParameters]) -> Outcome:
+    """Look, prove, store. What was not proven ends the job as failed, with its statements stored."""
+    job = work.job
+    async with work.progress.step("look"):
+        seen = await observe(
+            work.store,
+            job.project,
+            job.environment,
+            work.resources.scratch,
+            full=True,
+            application_name=work.application_name,
+        )
+        if not seen.reachable:
+            raise TargetUnavailable(seen.error["message"] if seen.error else "The database was not reached.")
+        if seen.drift.state == "none":
+            return Outcome("Nothing to revert", f"{job.environment.label}: {seen.drift.words}.")
+        if seen.drift.state != "drifted":
+            raise Conflict(
+                seen.drift.reason or seen.drift.words, hint="A revert starts from known differences."
+            )
+    async with work.progress.step("prove"):
+        expected, actual, kept = await _sides(work, seen)
+        proof = await _prove(work, expected, actual)
+        await _tell(work, proof)
+        refusal = why_not_proven(proof)
+        async with work.writing() as store:
+            digest = await store_repair(
+                store,
+                job.environment_id,
+                seen,
+                proof,
+                kept=kept,
+                with_loss=job.parameters.with_loss,
+                refusal=refusal,
+            )
+            await announce_change(store, job.environment_id)
+    if refusal is not None:
+        raise NotProven(proof)
+    number, left = len(proof.statements), len(proof.left)
+    remains = f" {left} differences stay: {proof.left[0].reason}" if left else ""
+    ignored = f" {len(kept)} that are ignored are left alone." if kept else ""
+    return Outcome(
+        f"{number} statements proven" if number > 1 else "1 statement proven" if number else "Nothing to run",
+        f"They ran on a scratch copy of {job.environment.label} and left no other difference. "
+        f"The database itself was not touched.{remains}{ignored}"
+        if number
+        else f"Clean Start has no statement for this.{remains}{ignored}",
+        "Read the statements, then revert." if number else "",
+        data={"repair": digest, "statements": number, "left": left, "kept": len(kept)},
+    )
+
+
+async def _sides(
+    work: Work[PlanRevertParameters], seen: Observation
+) -> tuple[Schema, Schema, tuple[Difference, ...]]:
+    """What the database shall look like, what it looks like, and which differences rules leave alone."""
+    drift, environment = seen.drift, work.job.environment
+    assert drift.expected_fingerprint is not None
+    assert drift.fingerprint is not None
+    async with work.store.connect() as store:
+        expected = await load_schema(store, drift.expected_fingerprint)
+        actual = await load_schema(store, drift.fingerprint)
+        rules = await active_rules(store, environment.project, environment.name)
+        found = sort_out(await read_drift(store, drift), rules)
+    if expected is None or actual is None:
+        raise Conflict("The schemas were forgotten meanwhile.", hint="Plan it again.")
+    kept = tuple(each for each, _ in found.ignored)
+    expected = as_on(expected, actual)
+    try:
+        return keeping(expected, actual, [each.key for each in kept]), actual, kept
+    except CannotKeep as impossible:
+        raise OperationFailed(
+            f"What is ignored cannot be left alone while the rest is reverted: {impossible}.",
+            hint="Remove the rule, or repair by hand.",
+        ) from impossible
+
+
+async def _prove(work: Work[PlanRevertParameters], expected: Schema, actual: Schema) -> Proof:
+    async with work.target(lock=False, read_only=True) as connection:
+        target = await read_identity(connection)
+        roles = tuple(await read_roles(connection))
+    await work.progress.log("Running the statements on a scratch copy")
+    return await prove_on_copy(
+        work.resources.scratch,
+        work.resources.programs,
+        expected,
+        actual,
+        Place(target.database, target.user, roles, work.url),
+        destructive=work.job.parameters.with_loss,
+        exclude_tables=excluded_tables(work.job.project),
+    )
+
+
+async def _tell(work: Work[PlanRevertParameters], proof: Proof) -> None:
+    for each in proof.statements:
+        await work.progress.log(each.sql, level="debug", data={"sql": True})
+        if each.destructive:
+            await work.progress.log(f"May lose data: {each.sql}", level="warning")
+    for item in proof.left:
+        await work.progress.log(
+            f"Stays: {item.difference.kind} {item.difference.object}. {item.reason}", level="warning"
+        )
+
+
+async def reconcile(evidence: Evidence[PlanRevertParameters]) -> Reconciled:
+    """Planning leaves the target alone."""
+    return Reconciled(
+        "not done", f"{evidence.job.environment.label} was not touched.", next_step="Plan the revert again."
+    )
+
+
+def available(environment: Environment) -> str | None:
+    """Every environment's drift may be looked into."""
+    return None
+
+
+PLAN_REVERT = JobKind(
+    name="plan-revert",
+    title="Revert plan",
+    verb="Plan a revert of",
+    parameters=PlanRevertParameters,
+    permission="plan",
+    mutating=False,
+    destructive=False,
+    steps=(
+        StepTitle("look", "Compare the database with its migrations"),
+        StepTitle("prove", "Prove the way back on a scratch copy"),
+    ),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+)

@@ -1,0 +1,265 @@
+"""Revert: run the proven repair on the environment, in the transactions in which it was proven.
+
+Only what a person has seen runs: the repair's hash comes with the job, and the schema has to be the one that the
+repair was made for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import psycopg
+from pydantic import Field
+
+from web.config import Environment
+from web.errors import CleanStartError, Conflict, OperationFailed, OperationNotAllowed, TargetChanged
+from web.inspection.drift import as_on, load_schema
+from web.inspection.expected import excluded_tables
+from web.inspection.gate import repair_gate
+from web.inspection.observation import record_of
+from web.inspection.observe import observe
+from web.inspection.repair import Repair, repair_of
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.blockers import blockers_told
+from web.operations.parameters import Parameters
+from web.postgres.connections import Connection, describe_error
+from web.postgres.identity import require_writable
+from web.schema.ddl.statement import Statement, transactions
+from web.schema.difference import Difference, difference
+from web.schema.fingerprint import fingerprint
+from web.schema.snapshot import PINS, read_schema
+from web.tools.protocol import tool_of
+
+#: So many statements of a transaction are named in its intent, each cut to this length.
+NAMED, LONGEST = 50, 500
+
+
+class RevertParameters(Parameters):
+    """What a revert takes; which repair it runs comes with the plan that was seen."""
+
+    lock_timeout: int = Field(
+        default=5,
+        ge=1,
+        le=600,
+        title="Lock timeout in seconds",
+        description="A statement that waits longer for a lock is rolled back with its transaction, and tried again.",
+    )
+    lock_attempts: int = Field(
+        default=3, ge=1, le=20, title="Attempts", description="How often each transaction is tried in all."
+    )
+
+
+class RevertStopped(OperationFailed):
+    """The server did not take a statement; its transaction was rolled back."""
+
+    title = "The revert stopped"
+
+    def __init__(self, done: int, total: int, statement: str, reason: str) -> None:
+        self.done, self.total = done, total
+        where = f"after {done} of {total} transactions" if done else "in the first transaction"
+        super().__init__(
+            f"{where.capitalize()}, “{' '.join(statement.split())[:120]}”: {reason.rstrip('.')}.",
+            hint="Plan the revert again: it starts from what is there now.",
+        )
+
+
+async def run(work: Work[RevertParameters]) -> Outcome:
+    """Check that the repair is for what is there, run it, look at the result."""
+    job = work.job
+    # The lock's connection does nothing that waits; the statements have a session of their own.
+    async with work.target() as connection:
+        async with work.progress.step("check"):
+            repair = await _check(work, connection)
+        async with work.progress.step("revert"):
+            try:
+                await _apply(work, repair)
+            except CleanStartError:
+                await _look(work)
+                raise
+    async with work.progress.step("observe"):
+        seen = await _look(work)
+    count = len(repair.statements)
+    return Outcome(
+        "Reverted",
+        f"{count} statements ran on {job.environment.label}. {seen}".strip(),
+        data={"repair": repair.hash, "statements": count},
+    )
+
+
+async def _check(work: Work[RevertParameters], connection: Connection) -> Repair:
+    """Everything that allows it, as it is now. Raises Conflict, OperationNotAllowed, TargetChanged."""
+    job = work.job
+    if job.plan_hash is None:
+        raise Conflict("Nobody has seen what would run.", hint="Plan the revert, read it, then start it.")
+    await require_writable(connection)
+    async with work.store.connect() as store:
+        repair = await repair_of(store, job.environment_id, job.plan_hash)
+        record = await record_of(store, job.environment)
+    if repair is None:
+        raise TargetChanged("There is no such repair.", hint="Plan the revert again.")
+    gate = repair_gate(job.environment, record, repair)
+    # That the database was looked at is not asked: this look is the newest.
+    if closed := [each for each in gate.closed_by if each.name != "looked at"]:
+        said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
+        raise OperationNotAllowed(f"Nothing was run. {said}.", hint=closed[0].way)
+    applied = await tool_of(job.project).applied(job.project, connection)
+    if set(applied.revisions) != set(repair.revisions):
+        raise TargetChanged(
+            f"The repair is for {', '.join(repair.revisions) or 'no revision'}; the database is at "
+            f"{', '.join(applied.revisions) or 'no revision'}.",
+            hint="Plan the revert again.",
+        )
+    schema = await read_schema(connection, exclude_tables=excluded_tables(job.project))
+    if fingerprint(schema) != repair.actual_fingerprint:
+        raise TargetChanged(
+            "The schema is not the one that the repair was made for.", hint="Plan the revert again."
+        )
+    return repair
+
+
+async def _apply(work: Work[RevertParameters], repair: Repair) -> None:
+    patience = f"{work.job.parameters.lock_timeout}s"
+    groups = transactions(repair.statements)
+    settings = {name: PINS[name] for name in ("search_path", "standard_conforming_strings")}
+    async with (
+        work.target(lock=False, lock_timeout=patience, settings=settings) as session,
+        blockers_told(work, [session.info.backend_pid]),
+    ):
+        for number, group in enumerate(groups):
+            intent = await work.intend(
+                "revert",
+                {
+                    "transaction": number + 1,
+                    "of": len(groups),
+                    "statements": [each.sql[:LONGEST] for each in group[:NAMED]],
+                },
+            )
+            await _run(work, session, group, number, len(groups))
+            await work.receive(intent, {"committed": True})
+            await work.progress.at(number + 1, len(groups), "transactions")
+    await work.progress.statement(None)
+
+
+async def _run(
+    work: Work[RevertParameters], session: Connection, group: tuple[Statement, ...], done: int, total: int
+) -> None:
+    """Run one transaction; after a lock timeout again, with a pause. Raises RevertStopped."""
+    parameters = work.job.parameters
+    for attempt in range(1, parameters.lock_attempts + 1):
+        current = group[0].sql
+        try:
+            if len(group) == 1:
+                await work.progress.statement(current)
+                await session.execute(current.encode())
+                return
+            async with session.transaction():
+                for each in group:
+                    current = each.sql
+                    await work.progress.statement(current)
+                    await session.execute(current.encode())
+            return
+        except psycopg.errors.LockNotAvailable as error:
+            # What runs concurrently is no transaction: its beginning stays behind.
+            if attempt == parameters.lock_attempts or "CONCURRENTLY" in current:
+                raise RevertStopped(done, total, current, str(describe_error(error, work.url))) from error
+        except psycopg.Error as error:
+            raise RevertStopped(done, total, current, str(describe_error(error, work.url))) from error
+        pause = 2 ** (attempt - 1)
+        await work.progress.log(
+            f"A lock was not obtained within {parameters.lock_timeout} s, and the transaction was rolled back. Trying "
+            f"again in {pause} s ({attempt} of {parameters.lock_attempts}).",
+            level="warning",
+        )
+        await asyncio.sleep(pause)
+
+
+async def _look(work: Work[RevertParameters]) -> str:
+    """Observe the target after the act; that this fails changes nothing about the act."""
+    with suppress(CleanStartError):
+        seen = await observe(
+            work.store,
+            work.job.project,
+            work.job.environment,
+            work.resources.scratch,
+            full=True,
+            application_name=work.application_name,
+        )
+        return (
+            f"{seen.drift.words} to the migrations." if seen.reachable else "It was not reached afterwards."
+        )
+    return ""
+
+
+async def reconcile(evidence: Evidence[RevertParameters]) -> Reconciled:
+    """By the schema itself: what of the planned differences is gone, what is there, and what is new."""
+    job = evidence.job
+    if not any(intent.step == "revert" for intent in evidence.intents) or job.plan_hash is None:
+        return Reconciled("not done", "It ended before the first statement.", next_step="Revert again.")
+    async with evidence.store.connect() as store:
+        repair = await repair_of(store, job.environment_id, job.plan_hash)
+        before = await load_schema(store, repair.actual_fingerprint) if repair else None
+        expected = await load_schema(store, repair.expected_fingerprint) if repair else None
+    if repair is None or before is None or expected is None:
+        return Reconciled("unknown", "What the repair was made for is not stored any more.")
+    async with evidence.target() as connection:
+        now = await read_schema(connection, exclude_tables=excluded_tables(job.project))
+    stay = {each.difference.key for each in repair.left} | {each.key for each in repair.kept}
+    planned = {each.key: each for each in difference(as_on(expected, before), before) if each.key not in stay}
+    there = {each.key: each for each in difference(as_on(expected, now), now)}
+    open_ones = [each for key, each in planned.items() if key in there]
+    new = [each for key, each in there.items() if key not in planned and key not in stay]
+    news = [_named(each) for each in new]
+    found = {
+        "differences": len(planned),
+        "still_there": [_named(each) for each in open_ones],
+        "new": news,
+        "transactions": sum(intent.proof is not None for intent in evidence.intents),
+    }
+    if not open_ones and not new:
+        return Reconciled("done", "Every difference that it was to revert is gone.", found)
+    if fingerprint(now) == repair.actual_fingerprint:
+        return Reconciled(
+            "not done",
+            "Nothing took effect: the schema is what it was.",
+            found,
+            "" if evidence.reason == "failed" else "Revert again.",
+        )
+    said = f"{len(planned) - len(open_ones)} of {len(planned)} differences are gone."
+    if new:
+        said += f" New since: {'; '.join(news[:5])}."
+    return Reconciled(
+        "unknown" if evidence.reason == "worker died" else "not done",
+        f"Part of it took effect. {said}",
+        found,
+        "Plan the revert again: it starts from what is there now.",
+    )
+
+
+def _named(item: Difference) -> str:
+    return f"{item.kind} {item.object}{f', {item.attribute}' if item.attribute else ''} {item.change}"
+
+
+def available(environment: Environment) -> str | None:
+    """Every environment's drift may be reverted; what it needs is the gate's to say."""
+    return None
+
+
+REVERT = JobKind(
+    name="revert",
+    title="Revert",
+    verb="Revert the drift of",
+    parameters=RevertParameters,
+    permission="repair",
+    mutating=True,
+    destructive=False,
+    steps=(
+        StepTitle("check", "Check the database"),
+        StepTitle("revert", "Run the proven statements"),
+        StepTitle("observe", "Look at the result"),
+    ),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+)
