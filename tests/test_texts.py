@@ -16,7 +16,6 @@ WORDS = {
     "a stamp": (r"\bstamp (the database|it|its)\b", r"`alembic stamp`"),
     "a restore": (r"\brestore the\b.*\bbackup\b", r"\bpg_restore\b"),
     "a page of activity": (r"\bunder Activity\b", None),
-    "a repair": (r"\b([Aa]dopt|[Rr]evert) (the|them|it)\b", None),
     "a consent": (r"\b[Aa]pprove the\b", None),
 }
 

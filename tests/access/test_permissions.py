@@ -22,7 +22,7 @@ BY_ROLE: dict[Role, set[str]] = {
     "viewer": {"view", "observe", "plan"},
     "operator": {
         "register-build", "record-deployment", "backup", "verify", "migrate", "cancel", "terminate",
-        "approve",
+        "approve", "ignore",
     },
     "admin": {
         "reset", "restore", "repair", "stamp", "baseline", "pin", "download", "read-audit", "manage-users",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.web.filled import BACKUP
@@ -62,6 +63,12 @@ class Route:
 _E = "/projects/{project}/environments/{environment}"
 _API = "/api/v1"
 _MANIFEST = make_history([Migration("r1", digest="1" * 64)]).to_json()
+#: A rule that lasts a month from whenever the tests run.
+_RULE = {
+    "object": "public.tmp_*",
+    "reason": "Gone in March.",
+    "until": (datetime.now(UTC).date() + timedelta(days=30)).isoformat(),
+}
 
 ROUTES = (
     Route("GET", "/", SIGNED_IN),
@@ -77,6 +84,23 @@ ROUTES = (
     Route("GET", _E + "/stream", SEEN, stream=True),
     Route("GET", _E + "/jobs/new/{kind}", SEEN, {"kind": "reset"}),
     Route("POST", _E + "/jobs/{kind}", (401, 404, 403, 303, 303, 303), form={}),
+    Route("GET", "/projects/{project}/comparison", SEEN, query="?a=clinic@head&b=clinic/idle"),
+    Route(
+        "POST",
+        "/projects/{project}/comparison",
+        (401, 404, 303, 303, 303, 303),
+        form={"a": "clinic@head", "b": "clinic/idle"},
+    ),
+    Route("GET", "/projects/{project}/ignore-rules", SEEN),
+    Route("GET", "/projects/{project}/ignore-rules/new", (303, 404, 403, 200, 200, 200)),
+    Route("POST", "/projects/{project}/ignore-rules", (401, 404, 403, 303, 303, 303), form=_RULE),
+    Route(
+        "POST",
+        "/projects/{project}/ignore-rules/{number}/removal",
+        (401, 404, 403, 404, 404, 404),
+        {"number": 999_999},
+        form={},
+    ),
     Route("GET", "/builds", SIGNED_IN),
     Route("GET", "/projects/{project}/builds", SEEN),
     Route("GET", "/projects/{project}/builds/{number}", SEEN),
@@ -111,6 +135,25 @@ ROUTES = (
     Route("GET", _API + _E + "/migrations", API_SEEN, {"environment": "staging"}),
     Route("GET", _API + _E + "/drift", API_SEEN, {"environment": "staging"}),
     Route("GET", _API + _E + "/backups", API_SEEN),
+    Route(
+        "GET",
+        _API + "/projects/{project}/comparison",
+        (401, 404, 404, 404, 404, 404),
+        query="?a=clinic@head&b=clinic/dev",
+    ),
+    Route("GET", _API + "/projects/{project}/ignore-rules", API_SEEN),
+    Route(
+        "POST",
+        _API + "/projects/{project}/ignore-rules",
+        (401, 404, 403, 201, 201, 201),
+        body={"object": "public.tmp_*", "reason": "Gone in March.", "until": _RULE["until"]},
+    ),
+    Route(
+        "DELETE",
+        _API + "/projects/{project}/ignore-rules/{number}",
+        (401, 404, 403, 404, 404, 404),
+        {"number": 999_999},
+    ),
     Route(
         "POST",
         _API + "/projects/{project}/builds",
@@ -194,10 +237,16 @@ PAGES = (
     *(
         f"/projects/clinic/environments/{name}/jobs/new/{kind}"
         for name in ENVIRONMENTS
-        for kind in ("observe", "backup", "verify", "rehearse", "migrate")
+        for kind in ("observe", "backup", "verify", "rehearse", "migrate", "plan-revert", "revert", "compare")
     ),
     *(f"/projects/clinic/environments/{name}/jobs/new/reset" for name in ("dev", "idle")),
     f"/projects/clinic/environments/dev/jobs/new/verify?backup={BACKUP}",
+    *(f"/projects/{name}/comparison" for name in ("clinic", "ledger", "broken")),
+    "/projects/clinic/comparison?a=clinic@head&b=clinic/dev",
+    f"/projects/clinic/comparison?a=clinic/production&b=backup:{BACKUP}",
+    *(f"/projects/{name}/ignore-rules" for name in ("clinic", "ledger")),
+    "/projects/clinic/ignore-rules/new",
+    "/projects/clinic/ignore-rules/new?environment=dev&kind=<b>&object=public.%22x%22&attribute=type",
     "/builds",
     *(f"/projects/{name}/builds" for name in ("clinic", "ledger", "broken")),
     *(f"/projects/clinic/builds/{number}" for number in (47, 48, 49)),

@@ -16,6 +16,7 @@ from web.errors import NotFound
 from web.inspection.drift import read_drift
 from web.inspection.environment import View, read_backups, view
 from web.inspection.history import load_history
+from web.inspection.ignoring import active_rules, sort_out
 from web.inspection.overview import read_overview
 from web.jobs.reading import live_workers
 
@@ -161,7 +162,8 @@ async def show_drift(board: Board, store: Store, environment: InEnvironment) -> 
     if seen.observation is None:
         raise NotFound(f"{environment.label} was never looked at.", hint="Check it first.")
     drift = seen.observation.drift
-    differences = await read_drift(store, drift)
+    rules = await active_rules(store, environment.project, environment.name) if drift.ignored else ()
+    found = sort_out(await read_drift(store, drift), rules)
     return {
         "environment": environment.label,
         "state": drift.state,
@@ -169,17 +171,10 @@ async def show_drift(board: Board, store: Store, environment: InEnvironment) -> 
         "observed_at": seen.observation.observed_at.isoformat(),
         "a": {"source": f"{environment.project}@applied", "fingerprint": drift.expected_fingerprint},
         "b": {"source": environment.label, "fingerprint": drift.fingerprint},
-        "differences": [
-            {
-                "kind": each.kind,
-                "object": each.object,
-                "attribute": each.attribute,
-                "change": each.change,
-                "severity": each.severity,
-                "a": each.a,
-                "b": each.b,
-            }
-            for each in differences
+        "differences": [each.to_json() for each in found.differences],
+        "ignored": [
+            {**each.to_json(), "rule": rule.id, "until": rule.expires_at.isoformat()}
+            for each, rule in found.ignored
         ],
     }
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Label, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.inspection.drift import MIGRATING_ROLE
@@ -29,7 +29,7 @@ from web.schema.model import Schema
 from web.schema.proof import Proof, apply, prove
 from web.schema.snapshot import read_schema
 from web.schema.statements import statements
-from web.store.tables import ApprovalRow, RepairRow
+from web.store.tables import ApprovalRow, DriftRow, RepairRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,19 +206,47 @@ async def read_repair(
     )
 
 
+async def read_drift_and_repair(
+    connection: AsyncConnection, environment_id: int, observation: Observation
+) -> tuple[tuple[Difference, ...], Repair | None]:
+    """The differences of an observation and the newest repair of them, in one query."""
+    drift = observation.drift
+    newest = (
+        select(RepairRow.id)
+        .where(
+            RepairRow.environment_id == environment_id,
+            RepairRow.actual_fingerprint == drift.fingerprint,
+            RepairRow.expected_fingerprint == drift.expected_fingerprint,
+            RepairRow.revisions == sorted(observation.revisions),
+        )
+        .order_by(RepairRow.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        select(DriftRow.differences, RepairRow, _approvals(environment_id))
+        .select_from(DriftRow)
+        .outerjoin(RepairRow, RepairRow.id == newest)
+        .where(
+            DriftRow.expected_fingerprint == drift.expected_fingerprint,
+            DriftRow.actual_fingerprint == drift.fingerprint,
+        )
+    )
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        return (), None
+    found = tuple(Difference(**each) for each in row["differences"])
+    return found, _repair(row) if row["hash"] is not None else None
+
+
 async def repair_of(connection: AsyncConnection, environment_id: int, digest: str) -> Repair | None:
     """The repair that a hash binds."""
     return await _read(connection, environment_id, RepairRow.hash == digest)
 
 
 async def _read(connection: AsyncConnection, environment_id: int, *conditions: Any) -> Repair | None:
-    approvals = (
-        select(func.count())
-        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.plan_hash == RepairRow.hash)
-        .scalar_subquery()
-    )
     query = (
-        select(RepairRow, approvals.label("approvals"))
+        select(RepairRow, _approvals(environment_id))
         .where(RepairRow.environment_id == environment_id, *conditions)
         .order_by(RepairRow.id.desc())
         .limit(1)
@@ -226,6 +254,15 @@ async def _read(connection: AsyncConnection, environment_id: int, *conditions: A
     # A Core connection gives the entity's columns one by one.
     row = (await connection.execute(query)).mappings().one_or_none()
     return _repair(row) if row is not None else None
+
+
+def _approvals(environment_id: int) -> Label[int]:
+    return (
+        select(func.count())
+        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.plan_hash == RepairRow.hash)
+        .scalar_subquery()
+        .label("approvals")
+    )
 
 
 def _repair(row: Mapping[Any, Any]) -> Repair:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from web.jobs.kind import AnyKind
 from web.operations.backup import BACKUP
+from web.operations.compare import COMPARE
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
@@ -14,4 +15,15 @@ from web.operations.revert import REVERT
 from web.operations.verify import VERIFY
 
 #: In the order in which buttons are shown.
-KINDS: tuple[AnyKind, ...] = (OBSERVE, BACKUP, VERIFY, REHEARSE, MIGRATE, PLAN_REVERT, REVERT, RESET, PIN)
+KINDS: tuple[AnyKind, ...] = (
+    OBSERVE,
+    BACKUP,
+    VERIFY,
+    REHEARSE,
+    MIGRATE,
+    PLAN_REVERT,
+    REVERT,
+    RESET,
+    PIN,
+    COMPARE,
+)

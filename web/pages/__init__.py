@@ -7,8 +7,10 @@ from fastapi import APIRouter
 from web.pages import (
     audit,
     builds,
+    comparisons,
     environments,
     health,
+    ignore_rules,
     jobs,
     overview,
     projects,
@@ -26,6 +28,8 @@ for module in (
     # Before the environment's own pages: `…/jobs/new/{kind}` is a dialog.
     starting,
     environments,
+    comparisons,
+    ignore_rules,
     builds,
     jobs,
     audit,

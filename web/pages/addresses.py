@@ -128,6 +128,26 @@ def badge(project: str, number: int, environment: str) -> str:
     return _path("projects", project, "builds", number, "environments", environment, "badge.svg")
 
 
+def comparison(project: str, a: str | None = None, b: str | None = None) -> str:
+    """Two sources of a project's schema side by side; without them, the choice."""
+    return _path("projects", project, "comparison", query={"a": a, "b": b})
+
+
+def ignore_rules(project: str) -> str:
+    """The project's ignore rules."""
+    return _path("projects", project, "ignore-rules")
+
+
+def new_ignore_rule(project: str, **chosen: str | None) -> str:
+    """The form of a new rule, filled in for one difference."""
+    return _path("projects", project, "ignore-rules", "new", query=chosen)
+
+
+def ignore_rule_removal(project: str, number: int) -> str:
+    """Where the wish to remove a rule is sent to."""
+    return _path("projects", project, "ignore-rules", number, "removal")
+
+
 def audit(**query: str | int | None) -> str:
     """The audit trail, filtered."""
     return _path("audit", query=query)

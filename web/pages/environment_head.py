@@ -27,8 +27,14 @@ from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Fact, Link, Mark
 
 #: Kinds with a place of their own: looking is always there, the others belong to a row or a tab.
-ELSEWHERE = frozenset({"observe", "verify", "rehearse", "pin"})
-ICONS = {"backup": "archive", "migrate": "arrow-down-to-line", "reset": "eraser", "verify": "shield-check"}
+ELSEWHERE = frozenset({"observe", "verify", "rehearse", "pin", "plan-revert", "revert", "compare"})
+ICONS = {
+    "revert": "history",
+    "backup": "archive",
+    "migrate": "arrow-down-to-line",
+    "reset": "eraser",
+    "verify": "shield-check",
+}
 ONE_CLICK = frozenset({"backup"})
 
 

@@ -1,4 +1,4 @@
-"""The tabs of an environment as views: State, Migrations, Drift, Backups."""
+"""The tabs of an environment as views: State, Migrations, Backups. Drift has a module of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from web.access.permissions import Principal
 from web.backups.catalog import dump_of
 from web.dashboard import Dashboard
 from web.errors import SeveralHeads
-from web.inspection.drift import read_drift
 from web.inspection.environment import (
     StoredBackup,
     View,
@@ -23,14 +22,11 @@ from web.pages import addresses, words
 from web.pages.environment_head import job_action
 from web.pages.graph import lay_out
 from web.pages.planned import hazards_of, statements_of
-from web.pages.presenting import backup_mark, error_view, running_job, stored_error
+from web.pages.presenting import backup_mark, error_view, stored_error
 from web.pages.shell import now
 from web.pages.views.environment import (
     BackupRow,
     Backups,
-    Drift,
-    DriftGroup,
-    DriftItem,
     Extension,
     MigrationRow,
     Migrations,
@@ -39,7 +35,6 @@ from web.pages.views.environment import (
 )
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Column, Fact, Mark
-from web.schema.finding import Difference
 
 #: Tables that one page lists; the search finds the others.
 TABLES = 200
@@ -251,89 +246,6 @@ def _rehearse(seen: View, who: Principal, board: Dashboard) -> Action:
         "list-checks",
         method="post",
         closed=action.closed,
-    )
-
-
-async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View) -> Drift:
-    """The differences, grouped by table or object; or why there is no answer."""
-    environment, observation, record = seen.environment, seen.observation, seen.record
-    compare = Action(
-        "Compare now",
-        addresses.start_job(environment.project, environment.name, "observe"),
-        "refresh-cw",
-        method="post",
-    )
-    looking = record.job if record and record.job and record.job.kind == "observe" else None
-    if observation is None:
-        mark = Mark("running", "Comparing") if looking else Mark("unknown", "Not compared")
-        return Drift(
-            "comparing" if looking else "not compared",
-            mark,
-            "The applied migrations are replayed in a scratch database and its schema is compared with this one.",
-            compare=compare,
-            job=running_job(looking, board.kinds),
-        )
-    found = observation.drift
-    at = ", ".join(words.short(each) for each in observation.revisions) or "no migration"
-    if found.state == "none":
-        return Drift(
-            "same",
-            Mark("ok", "No difference"),
-            f"{observation.database} has exactly the schema that the migrations up to {at} give.",
-            compared_at=observation.observed_at,
-            compare=compare,
-        )
-    if found.state != "drifted":
-        return Drift(
-            "could not compare",
-            Mark("unknown", found.words),
-            found.reason or "Nobody has compared it yet.",
-            compared_at=observation.observed_at,
-            compare=compare,
-        )
-    differences = await read_drift(store, found)
-    groups: dict[str, list[DriftItem]] = {}
-    for each in differences:
-        groups.setdefault(each.group or each.object, []).append(_difference(each, observation.since))
-    return Drift(
-        "different",
-        Mark("drift", found.words),
-        f"Left is what the migrations up to {at} give, replayed in a scratch database of the same major "
-        f"version; right is what {observation.database} has.",
-        groups=tuple(DriftGroup(name, tuple(items)) for name, items in groups.items()),
-        count=len(differences),
-        compared_at=observation.observed_at,
-        compare=compare,
-    )
-
-
-def _difference(each: Difference, since: Any) -> DriftItem:
-    kind = each.kind[0].upper() + each.kind[1:]
-    name = (
-        each.object.rpartition(".")[2]
-        if each.kind in ("column", "constraint", "trigger", "policy")
-        else each.object
-    )
-    match each.change:
-        case "added":
-            title = f"{kind} {name} is in the database, not in the migrations"
-        case "removed":
-            title = f"{kind} {name} is missing in the database"
-        case "renamed":
-            title = f"{kind} is called {name} in the database"
-        case _:
-            title = f"{kind} {name} has another {(each.attribute or 'definition').replace('_', ' ')}"
-    code = any(side and ("\n" in side or " " in side.strip()) for side in (each.a, each.b))
-    return DriftItem(
-        title,
-        each.object,
-        each.kind,
-        each.severity,
-        each.a,
-        each.b,
-        each.attribute,
-        first_seen=since,
-        code=code,
     )
 
 

@@ -19,6 +19,7 @@ from web.inspection.environment import View, view
 from web.jobs.patience import patiently
 from web.jobs.reading import list_jobs
 from web.pages import addresses, environment_tabs, words
+from web.pages import drift as drift_tab
 from web.pages.environment_head import environment_head
 from web.pages.jobs import environments
 from web.pages.presenting import job_row, ref
@@ -58,7 +59,7 @@ async def migrations(board: Board, store: Store, frame: Framed, environment: InE
 async def drift(board: Board, store: Store, frame: Framed, environment: InEnvironment) -> HTMLResponse:
     """How the schema differs from what the applied migrations give."""
     seen = await _read(board, store, environment)
-    shown = await environment_tabs.drift(store, board, frame.who, seen)
+    shown = await drift_tab.drift(store, board, frame.who, seen)
     page = EnvironmentPage(_head(frame, board, seen), "drift", drift=shown)
     return _show(frame, seen, page)
 
@@ -112,11 +113,11 @@ async def _changes(board: Dashboard, environment: Environment, mark: str) -> Asy
             seen = await patiently(partial(_read_apart, board, environment))
             key = seen.record.environment_id if seen.record else None
             html = _swaps(board, seen)
-            if (before or mark != _mark(seen)) and html != before:
+            if (before or mark != mark_of(seen)) and html != before:
                 yield Message(html)
-            if mark != _mark(seen):
+            if mark != mark_of(seen):
                 yield Message("", event="page-changed")
-            before, mark = html, _mark(seen)
+            before, mark = html, mark_of(seen)
             concerned = False
             while not concerned:
                 changed = await upcoming
@@ -144,7 +145,7 @@ def _swaps(board: Dashboard, seen: View) -> str:
     )
 
 
-def _mark(seen: View) -> str:
+def mark_of(seen: View) -> str:
     """Names what the tabs stand on besides ages: when it changes, an open tab asks for itself again."""
     record, observation = seen.record, seen.observation
     stands_on = repr(
@@ -200,5 +201,5 @@ def _show(frame: Frame, seen: View, page: EnvironmentPage) -> HTMLResponse:
         project=environment.project,
         environment=environment,
         tier=environment.tier if changes else None,
-        stream=addresses.environment_stream(environment.project, environment.name, _mark(seen)),
+        stream=addresses.environment_stream(environment.project, environment.name, mark_of(seen)),
     )

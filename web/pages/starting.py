@@ -24,6 +24,7 @@ from web.operations.fate import Fate as PreparedFate
 from web.operations.preparation import Preparation, prepare
 from web.operations.starting import Wish, kind_for, start_job
 from web.pages import addresses, words
+from web.pages.drift import shown_repair
 from web.pages.environment_head import ICONS
 from web.pages.planned import hazards_of, statements_of
 from web.pages.presenting import check, error_view, ref
@@ -50,7 +51,7 @@ OWN_FIELDS = frozenset(
     {"csrf_token", "confirmation", "signed", "seen_fingerprint", "seen_revisions", "plan_hash"}
 )
 #: What leaves the dialog says: what is kept.
-KEEP = {"reset": "Keep the data", "migrate": "Leave it as it is"}
+KEEP = {"reset": "Keep the data", "migrate": "Leave it as it is", "revert": "Leave it as it is"}
 
 
 @router.get("/new/{kind}", dependencies=[in_project("view")])
@@ -205,12 +206,14 @@ async def _dialog(
     if kind.name == "migrate":
         submit = f"Apply {words.plural(count, 'migration')}"
         heading = f"{submit} to {environment.label}?"
+    if kind.name == "plan-revert":
+        heading, submit = f"{kind.verb} {environment.label}?", "Plan the revert"
     hidden = [("signed", prepared.confirmation or "")] if kind.destructive else []
     if seen.observation is not None and not kind.destructive and kind.mutating:
         hidden += [
             ("seen_fingerprint", seen.observation.fingerprint or ""),
             ("seen_revisions", " ".join(seen.observation.revisions)),
-            ("plan_hash", seen.rehearsed.plan_hash if seen.rehearsed else ""),
+            ("plan_hash", prepared.plan_hash or ""),
         ]
     return Dialog(
         environment=ref(environment),
@@ -220,12 +223,13 @@ async def _dialog(
         submit=submit,
         keep=KEEP.get(kind.name, "Not now"),
         icon=ICONS.get(kind.name, "list-checks"),
-        danger=kind.destructive,
+        danger=kind.destructive or (prepared.repair is not None and prepared.repair.loses),
         # A verification does not touch the environment's database.
         target=None if kind.name == "verify" else _target(prepared),
         pending=_pending(prepared) if kind.name == "migrate" else None,
         pending_account=_plan_account(prepared, moment) if kind.name == "migrate" else "",
         fate=_fate(prepared, prepared.fate) if prepared.fate is not None else None,
+        repair=shown_repair(prepared.repair) if prepared.repair is not None else None,
         checks=_checks(prepared, moment),
         fields=await _fields(store, prepared, chosen),
         confirmation=Confirmation(prepared.expected, "Type") if prepared.expected else None,
@@ -240,6 +244,16 @@ def _lead(prepared: Preparation) -> str:
         return "Everything in this database goes and cannot be brought back except from a backup."
     if prepared.kind.name == "migrate":
         return "The job streams every statement; it can be cancelled, and it ends in its true state."
+    if prepared.kind.name == "revert":
+        return (
+            "The statements below run on the database itself, in the transactions in which they were proven, "
+            "and only if its schema is still the one that they were made for."
+        )
+    if prepared.kind.name == "plan-revert":
+        return (
+            "The database is compared with its migrations, and what leads it back is run on a scratch copy. "
+            "The database itself is only read."
+        )
     if prepared.kind.name == "verify":
         return (
             "The backup is restored into a scratch database, and there every row is counted and compared. "
@@ -325,7 +339,7 @@ def _checks(prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
         found = [
             check(
                 each,
-                warning=not prepared.kind.destructive and not enforced(each, prepared.environment),
+                warning=prepared.kind.name == "migrate" and not enforced(each, prepared.environment),
                 now=moment,
                 link=_proof(prepared) if each.name == "verified backup" and each.state != "met" else None,
             )

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from tests.pages.samples.ground import REVISIONS, before
+from dataclasses import replace
+
+from tests.pages.samples.ground import DEV, REVISIONS, before
 from web.pages import addresses
-from web.pages.views.environment import Drift, DriftGroup, DriftItem
-from web.pages.views.marks import Action, Mark
+from web.pages.views.comparison import ComparisonPage
+from web.pages.views.drift import (
+    Drift,
+    DriftGroup,
+    DriftItem,
+    Headings,
+    RepairStatement,
+    RuleNote,
+    ShownRepair,
+)
+from web.pages.views.errors import ErrorView
+from web.pages.views.ignore_rules import RuleForm, RuleList, RuleRow
+from web.pages.views.marks import Action, Link, Mark, Option
 from web.pages.views.overview import RunningJob
 
 INDEX = """\
@@ -43,6 +56,7 @@ def drift() -> Drift:
                         INDEX,
                         None,
                         first_seen=before(hours=12),
+                        ignore=Link("Ignore until…", addresses.new_ignore_rule("clinic", kind="index")),
                         code=True,
                     ),
                 ),
@@ -94,6 +108,153 @@ def drift() -> Drift:
         compare=Action(
             "Compare again", addresses.start_job("clinic", "production", "observe"), "refresh-cw", "post"
         ),
+        actions=(
+            Action(
+                "Plan the revert again…",
+                addresses.new_job("clinic", "production", "plan-revert"),
+                "list-checks",
+            ),
+            Action(
+                "Revert…",
+                addresses.new_job("clinic", "production", "revert"),
+                "history",
+                primary=True,
+                closed="No verified backup within 24 h.",
+            ),
+        ),
+        repair=repair(),
+        ignored=(ignored(),),
+        corners=(Link("Another pair…", addresses.comparison("clinic", None, "clinic/production")),),
+    )
+
+
+def repair(refusal: str | None = None) -> ShownRepair:
+    """The way back, proven or refused."""
+    return ShownRepair(
+        Mark("failed", "Not proven") if refusal else Mark("ok", "Proven on a scratch copy"),
+        before(minutes=3),
+        (
+            RepairStatement(INDEX.replace("INDEX", "INDEX CONCURRENTLY")),
+            RepairStatement(
+                "ALTER TABLE public.invoices ALTER COLUMN note TYPE character varying(200)",
+                (Mark("warn", "Rewrites the table."), Mark("failed", "May lose data")),
+            ),
+        ),
+        ("cast (text AS integer): Clean Start does not write a cast.",),
+        kept=1,
+        refusal=refusal,
+    )
+
+
+def ignored() -> DriftItem:
+    """A difference that a rule covers."""
+    return DriftItem(
+        "Index by_report is in the database, not in the migrations",
+        "public.by_report",
+        "index",
+        "structure",
+        None,
+        INDEX,
+        rule=RuleNote("The report needs it.", "Ana Ruiz", before(days=-20), addresses.ignore_rules("clinic")),
+    )
+
+
+def comparisons() -> dict[str, ComparisonPage]:
+    """Every state of the comparison's page."""
+    sources = (
+        Option("clinic/dev", "clinic/dev, as it is"),
+        Option("clinic@head", "What the newest migrations give"),
+    )
+    pair = Headings("clinic@head", "clinic/dev")
+    different = ComparisonPage(
+        "clinic",
+        "Clinic",
+        pair.a,
+        pair.b,
+        sources,
+        "different",
+        Mark("drift", "4 differences"),
+        pair,
+        groups=drift().groups,
+        unknown=("subscriptions",),
+        compared_at=before(minutes=6),
+    )
+    return {
+        "different": different,
+        "same": replace(different, state="same", mark=Mark("ok", "No difference"), groups=(), unknown=()),
+        "running": replace(
+            different,
+            state="not compared",
+            mark=Mark("unknown", "Not compared yet"),
+            groups=(),
+            compared_at=None,
+            job=RunningJob(1044, "Comparison", None, Mark("running", "running")),
+        ),
+        "could-not": replace(
+            different,
+            state="could not compare",
+            mark=Mark("unknown", "Could not compare"),
+            groups=(),
+            error=ErrorView(
+                503, "Could not compare", "There is no PostgreSQL 15 for scratch.", "Install it."
+            ),
+        ),
+        "choice": replace(
+            different,
+            a="",
+            b="",
+            state="not chosen",
+            groups=(),
+            compared_at=None,
+            closed="Your role does not allow it.",
+        ),
+    }
+
+
+def rules() -> RuleList:
+    """Rules in every state."""
+    made = RuleRow(
+        7,
+        "public.tmp_*",
+        (),
+        None,
+        "Exports of the finance team, gone in March.",
+        "Ana Ruiz",
+        Mark("ok", "In force"),
+        before(days=-20),
+        before(days=10),
+        "Ana Ruiz",
+        Action("Remove", addresses.ignore_rule_removal("clinic", 7), "x", "post"),
+    )
+    gone = replace(
+        made,
+        number=3,
+        asks=("column", "type"),
+        environment=DEV,
+        mark=Mark("warn", "Expired"),
+        until=before(days=2),
+        remove=None,
+    )
+    return RuleList("clinic", "Clinic", (made, gone), open=True)
+
+
+def rule_form(*, refused: bool = False) -> RuleForm:
+    """A new rule, filled in for one difference."""
+    return RuleForm(
+        "clinic",
+        "Clinic",
+        (Option("", "Every environment"), Option("dev", "clinic/dev", selected=True)),
+        "column",
+        "public.invoices.note",
+        "type",
+        "",
+        "Ana Ruiz",
+        "2026-12-31",
+        "2026-11-25",
+        "2027-11-25",
+        ErrorView(422, "This cannot be done as asked", "The rule has no reason.", "Say why.")
+        if refused
+        else None,
     )
 
 
@@ -108,6 +269,15 @@ def drift_states() -> dict[str, Drift]:
             compared_at=before(minutes=6),
             compare=compare,
         ),
+        "same-but-ignored": Drift(
+            "same",
+            Mark("ok", "No difference, 1 ignored"),
+            "The database has exactly this schema, apart from 1 difference that somebody answers for.",
+            compared_at=before(minutes=6),
+            compare=compare,
+            ignored=(ignored(),),
+        ),
+        "not-proven": replace(drift(), repair=repair("PostgreSQL refused a statement."), corners=()),
         "never": Drift(
             "not compared",
             Mark("unknown", "Not compared"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.pages.samples.builds import build_page, build_rows, project_page
 from tests.pages.samples.dialogs import backup_dialog, migrate_dialog, reset_dialog, verify_dialog
-from tests.pages.samples.drift import drift_states
+from tests.pages.samples.drift import comparisons, drift_states, rule_form, rules
 from tests.pages.samples.environment import check_now, dev_head, environment_page, staging_head, tabs
 from tests.pages.samples.ground import DEV, NO_WORKER, PRODUCTION, STAGING, at, dialog_path, shell
 from tests.pages.samples.history import several_heads
@@ -166,6 +166,28 @@ def pages() -> dict[str, Sample]:
         "sign-in": Sample("sign_in/show.html", sign_in(), shell("/sign-in")),
         "sign-in-refused": Sample("sign_in/show.html", sign_in(refused=True), shell("/sign-in")),
     }
+    for name, comparison in comparisons().items():
+        made[f"comparison-{name}"] = Sample(
+            "comparisons/show.html",
+            comparison,
+            shell("/projects/clinic/comparison", section="project", here="Comparison"),
+        )
+    made["ignore-rules"] = Sample(
+        "ignore_rules/index.html",
+        rules(),
+        shell("/projects/clinic/ignore-rules", section="project", here="Ignore rules"),
+    )
+    made["ignore-rules-none"] = Sample(
+        "ignore_rules/index.html",
+        replace(rules(), rows=(), open=False),
+        shell("/projects/clinic/ignore-rules", section="project", here="Ignore rules"),
+    )
+    for refused in (False, True):
+        made[f"ignore-rule-new{'-refused' if refused else ''}"] = Sample(
+            "ignore_rules/new.html",
+            rule_form(refused=refused),
+            shell("/projects/clinic/ignore-rules/new", section="project", here="New ignore rule"),
+        )
     for name, view in drift_states().items():
         made[f"drift-{name}"] = Sample(
             "environments/drift.html", environment_page("drift", dev_head(), drift=view), at(DEV, "drift")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from web.pages.views.drift import ShownRepair
 from web.pages.views.environment import Hazard, RehearsedStatement
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Check, EnvironmentRef, Fact, Mark, Option
@@ -107,6 +108,8 @@ class Dialog:
     #: Where the SQL comes from: `As rehearsed 4 min ago on PostgreSQL 17`.
     pending_account: str = ""
     fate: Fate | None = None
+    #: What a revert would run.
+    repair: ShownRepair | None = None
     checks: tuple[Check, ...] = ()
     fields: tuple[Field, ...] = ()
     confirmation: Confirmation | None = None

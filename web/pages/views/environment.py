@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from web.pages.graph import Graph
+from web.pages.views.drift import Drift
 from web.pages.views.errors import ErrorView
 from web.pages.views.jobs import JobRow
 from web.pages.views.marks import Action, Column, EnvironmentRef, Fact, Mark, Pages
@@ -152,47 +153,6 @@ class Migrations:
     #: Without version table: nothing was ever migrated here.
     never_migrated: bool = False
     empty_because: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DriftItem:
-    """One difference. Expected stands left, actual right; None: that side has no such object."""
-
-    #: `Column note has another type`
-    title: str
-    object: str
-    kind: str
-    severity: Literal["structure", "behaviour", "access", "cosmetic"]
-    expected: str | None
-    actual: str | None
-    attribute: str | None = None
-    first_seen: datetime | None = None
-    #: Both sides are SQL and are shown in code; else they are short values.
-    code: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DriftGroup:
-    """The differences of one table or object."""
-
-    name: str
-    items: tuple[DriftItem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """How the schema that is there differs from the schema that the applied migrations give."""
-
-    state: Literal["same", "different", "not compared", "comparing", "could not compare"]
-    mark: Mark
-    #: What was compared with what, or why it could not be.
-    account: str
-    hint: str = ""
-    groups: tuple[DriftGroup, ...] = ()
-    count: int = 0
-    compared_at: datetime | None = None
-    compare: Action | None = None
-    job: RunningJob | None = None
 
 
 @dataclass(frozen=True, slots=True)

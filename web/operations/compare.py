@@ -1,0 +1,89 @@
+"""Compare: any two sources of a project's schema side by side, for the page that shows them; both are only read."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from web.config import Environment
+from web.errors import CleanStartError
+from web.inspection.comparison import compare_sources
+from web.inspection.comparisons import require_kept, sources_of, store_comparison, store_failure
+from web.inspection.sources import Reader
+from web.jobs.events import announce_change
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.parameters import Parameters
+
+
+class CompareParameters(Parameters):
+    """What a comparison takes: sources as people write them."""
+
+    a: str = Field(
+        default="",
+        max_length=300,
+        title="What is expected",
+        description="PROJECT/ENVIRONMENT, PROJECT@head, PROJECT@REVISION, backup:ID or snapshot:ID. "
+        "Empty: PROJECT@head.",
+    )
+    b: str = Field(
+        default="", max_length=300, title="What is there", description="The same. Empty: this environment."
+    )
+
+
+async def run(work: Work[CompareParameters]) -> Outcome:
+    """Read both, compare, store."""
+    job = work.job
+    project, parameters = job.project, job.parameters
+    async with work.progress.step("compare"):
+        a, b = sources_of(
+            project, parameters.a or f"{project.name}@head", parameters.b or job.environment.label
+        )
+        async with work.store.connect() as store:
+            await require_kept(store, project, a, b)
+        reader = Reader(work.configuration, work.store, work.resources.scratch, work.resources.programs)
+        try:
+            found = await compare_sources(reader, a, b)
+        except CleanStartError as error:
+            async with work.writing() as store:
+                await store_failure(store, project.name, a, b, error)
+                await announce_change(store, job.environment_id)
+            raise
+        async with work.writing() as store:
+            await store_comparison(store, project.name, found)
+            await announce_change(store, job.environment_id)
+    count = len(found.differences)
+    blind = (
+        f" Not compared, because the role may not read it: {', '.join(found.unknown)}."
+        if found.unknown
+        else ""
+    )
+    return Outcome(
+        f"{count} differences" if count > 1 else "1 difference" if count else "No difference",
+        f"Between {a.text} and {b.text}.{blind}",
+        data={"a": a.text, "b": b.text, "differences": count},
+    )
+
+
+async def reconcile(evidence: Evidence[CompareParameters]) -> Reconciled:
+    """A comparison leaves both sides alone."""
+    return Reconciled("not done", "Nothing was touched.", next_step="Compare again.")
+
+
+def available(environment: Environment) -> str | None:
+    """Every environment may be compared."""
+    return None
+
+
+COMPARE = JobKind(
+    name="compare",
+    title="Comparison",
+    verb="Compare",
+    parameters=CompareParameters,
+    permission="observe",
+    mutating=False,
+    destructive=False,
+    steps=(StepTitle("compare", "Read both schemas and compare them"),),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+)

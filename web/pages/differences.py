@@ -1,0 +1,81 @@
+"""Differences as pages show them: grouped, titled, side by side. What is compared is the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from web.inspection.ignoring import IgnoreRule
+from web.pages.views.drift import DriftGroup, DriftItem, RuleNote
+from web.pages.views.marks import Link
+from web.schema.finding import Difference
+
+#: What is named within its table in a title.
+PARTS = frozenset({"column", "constraint", "trigger", "policy"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What the two sides are called in a sentence: "is in {b}, not in {a}"."""
+
+    a: str = "the migrations"
+    b: str = "the database"
+
+
+def groups(
+    differences: Iterable[Difference],
+    sides: Sides = Sides(),
+    *,
+    since: datetime | None = None,
+    ignore: Callable[[Difference], Link | None] = lambda _: None,
+) -> tuple[DriftGroup, ...]:
+    """Group differences by the table or object that they belong to, in their order.
+
+    `ignore` gives the way to a new rule for one of them.
+    """
+    found: dict[str, list[DriftItem]] = {}
+    for each in differences:
+        shown = item(each, sides, since=since, ignore=ignore(each))
+        found.setdefault(each.group or each.object, []).append(shown)
+    return tuple(DriftGroup(name, tuple(items)) for name, items in found.items())
+
+
+def item(
+    each: Difference,
+    sides: Sides = Sides(),
+    *,
+    since: datetime | None = None,
+    ignore: Link | None = None,
+    rule: tuple[IgnoreRule, str] | None = None,
+) -> DriftItem:
+    """One difference; `rule` is the rule that covers it, with its address."""
+    code = any(side and ("\n" in side or " " in side.strip()) for side in (each.a, each.b))
+    return DriftItem(
+        title(each, sides),
+        each.object,
+        each.kind,
+        each.severity,
+        each.a,
+        each.b,
+        each.attribute,
+        first_seen=since,
+        code=code,
+        ignore=ignore,
+        rule=RuleNote(rule[0].reason, rule[0].owner, rule[0].expires_at, rule[1]) if rule else None,
+    )
+
+
+def title(each: Difference, sides: Sides) -> str:
+    """Say in a sentence what differs."""
+    kind = each.kind[0].upper() + each.kind[1:]
+    name = each.object.rpartition(".")[2] if each.kind in PARTS else each.object
+    match each.change:
+        case "added":
+            return f"{kind} {name} is in {sides.b}, not in {sides.a}"
+        case "removed":
+            return f"{kind} {name} is missing in {sides.b}"
+        case "renamed" if each.attribute == "name":
+            return f"{kind} is called {name} in {sides.b}"
+        case _:
+            return f"{kind} {name} has another {(each.attribute or 'definition').replace('_', ' ')}"

@@ -1,0 +1,178 @@
+"""An environment's Drift tab: the differences, those that are ignored, and what can be done about them."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.access.permissions import Principal, may
+from web.config import Environment
+from web.dashboard import Dashboard
+from web.inspection.drift import read_drift
+from web.inspection.environment import View
+from web.inspection.ignoring import active_rules, sort_out
+from web.inspection.observation import Drift as ObservedDrift
+from web.inspection.repair import Repair, read_drift_and_repair
+from web.operations.starting import held_back_by
+from web.pages import addresses, words
+from web.pages.differences import groups, item
+from web.pages.environment_head import job_action
+from web.pages.presenting import running_job
+from web.pages.views.drift import Drift, DriftItem, RepairStatement, ShownRepair
+from web.pages.views.marks import Action, Link, Mark
+from web.schema.finding import Difference
+
+
+async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View) -> Drift:
+    """The differences, grouped by table or object; or why there is no answer."""
+    environment, observation, record = seen.environment, seen.observation, seen.record
+    compare = Action(
+        "Compare now",
+        addresses.start_job(environment.project, environment.name, "observe"),
+        "refresh-cw",
+        method="post",
+    )
+    looking = record.job if record and record.job and record.job.kind == "observe" else None
+    if observation is None or record is None:
+        mark = Mark("running", "Comparing") if looking else Mark("unknown", "Not compared")
+        return Drift(
+            "comparing" if looking else "not compared",
+            mark,
+            "The applied migrations are replayed in a scratch database and its schema is compared with this one.",
+            compare=compare,
+            job=running_job(looking, board.kinds),
+        )
+    found = observation.drift
+    at = ", ".join(words.short(each) for each in observation.revisions) or "no migration"
+    if found.state in ("unknown", "not compared"):
+        return Drift(
+            "could not compare",
+            Mark("unknown", found.words),
+            found.reason or "Nobody has compared it yet.",
+            compared_at=observation.observed_at,
+            compare=compare,
+            ignored=await _ignored(store, environment, found),
+            corners=_corners(seen),
+        )
+    if found.state == "none":
+        exactly = (
+            f"apart from {words.plural(found.ignored, 'difference')} that somebody answers for, "
+            if found.ignored
+            else ""
+        )
+        return Drift(
+            "same",
+            Mark("ok", found.words),
+            f"{observation.database} has exactly the schema that the migrations up to {at} give"
+            f"{', ' + exactly.rstrip(', ') if exactly else ''}.",
+            compared_at=observation.observed_at,
+            compare=compare,
+            ignored=await _ignored(store, environment, found),
+            corners=_corners(seen),
+        )
+    differences, repair = await read_drift_and_repair(store, record.environment_id, observation)
+    # A rule that covers nothing of this need not be known.
+    rules = await active_rules(store, environment.project, environment.name) if found.ignored else ()
+    sorted_out = sort_out(differences, rules)
+    may_ignore = may(who, "ignore", environment.project)
+    return Drift(
+        "different",
+        Mark("drift", found.words),
+        f"Left is what the migrations up to {at} give, replayed in a scratch database of the same major "
+        f"version; right is what {observation.database} has.",
+        groups=groups(
+            sorted_out.differences,
+            since=observation.since,
+            ignore=lambda each: _ignore(environment, each) if may_ignore else None,
+        ),
+        count=len(sorted_out.differences),
+        compared_at=observation.observed_at,
+        compare=compare,
+        actions=_actions(board, who, seen, repair),
+        repair=shown_repair(repair) if repair is not None else None,
+        ignored=tuple(
+            item(each, rule=(rule, addresses.ignore_rules(environment.project)))
+            for each, rule in sorted_out.ignored
+        ),
+        corners=_corners(seen),
+    )
+
+
+async def _ignored(
+    store: AsyncConnection, environment: Environment, found: ObservedDrift
+) -> tuple[DriftItem, ...]:
+    if not found.ignored:
+        return ()
+    rules = await active_rules(store, environment.project, environment.name)
+    path = addresses.ignore_rules(environment.project)
+    return tuple(
+        item(each, rule=(rule, path))
+        for each, rule in sort_out(await read_drift(store, found), rules).ignored
+    )
+
+
+def _ignore(environment: Environment, each: Difference) -> Link:
+    path = addresses.new_ignore_rule(
+        environment.project,
+        environment=environment.name,
+        kind=each.kind,
+        object=each.object,
+        attribute=each.attribute,
+    )
+    return Link("Ignore until…", path)
+
+
+def _actions(board: Dashboard, who: Principal, seen: View, repair: Repair | None) -> tuple[Action, ...]:
+    """The roads out of drift: undo it here, or make it official."""
+    found = []
+    if (plan := board.kinds.by_name.get("plan-revert")) is not None:
+        found.append(
+            job_action(plan, who, seen, text="Plan the revert again…" if repair else "Plan a revert…")
+        )
+    if (revert := board.kinds.by_name.get("revert")) is not None and repair is not None:
+        action = job_action(revert, who, seen, text="Revert…")
+        held = held_back_by(revert, seen, repair)
+        closed = action.closed or (f"{held[0].title}. {held[0].way}" if held else None)
+        found.append(
+            Action(action.words, action.path, action.icon, primary=True, danger=repair.loses, closed=closed)
+        )
+    return tuple(found)
+
+
+def shown_repair(repair: Repair) -> ShownRepair:
+    """A repair with its statements and what it leaves."""
+    if repair.refusal is not None:
+        mark = Mark("failed", "Not proven")
+    elif not repair.statements:
+        mark = Mark("unknown", "Nothing that Clean Start can write")
+    else:
+        mark = Mark("ok", "Proven on a scratch copy")
+    return ShownRepair(
+        mark,
+        repair.made_at,
+        statements(repair),
+        tuple(f"{each.difference.kind} {each.difference.object}: {each.reason}" for each in repair.left),
+        len(repair.kept),
+        repair.refusal,
+    )
+
+
+def statements(repair: Repair) -> tuple[RepairStatement, ...]:
+    """The statements of a repair, with what a person should know of each."""
+    return tuple(
+        RepairStatement(
+            each.sql,
+            (
+                *((Mark("failed", "May lose data"),) if each.destructive else ()),
+                *((Mark("warn", each.note),) if each.note else ()),
+            ),
+        )
+        for each in repair.statements
+    )
+
+
+def _corners(seen: View) -> tuple[Link, ...]:
+    """The other pairs that this database may be compared in."""
+    environment = seen.environment
+    found = []
+    found.append(Link("Another pair…", addresses.comparison(environment.project, None, environment.label)))
+    return tuple(found)
