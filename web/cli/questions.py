@@ -182,6 +182,8 @@ def _drift(writer: Writer, found: Json) -> None:
     )
     if found["differences"]:
         writer.say(counted(len(found["differences"]), "difference"))
+    if found["ignored"]:
+        writer.note(f"{counted(len(found['ignored']), 'difference')} more: ignored by rules of the project.")
     writer.note(f"Looked at {ago(found['observed_at'])}.")
 
 
