@@ -17,6 +17,7 @@ from sqlalchemy import select
 from tests.inspection.stored import store_backup
 from tests.jobs.conftest import ROOT, until
 from tests.operations.conftest import MIGRATIONS, Site, outcome
+from tests.operations.test_revert import drifted, planned
 from tests.tools.written import execute, migration
 from web.inspection.observation import record_of
 from web.jobs.kind import FINISHED, AnyKind
@@ -25,6 +26,7 @@ from web.jobs.start import start
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
 from web.operations.reset import RESET
+from web.operations.revert import REVERT
 from web.postgres.embedded import EmbeddedServer
 from web.store.tables import BackupRow
 
@@ -49,7 +51,7 @@ class Yard:
         self.processes.append(process)
         return process
 
-    async def start(self, kind: AnyKind, **values: Any) -> int:
+    async def start(self, kind: AnyKind, *, plan_hash: str | None = None, **values: Any) -> int:
         async with self.site.store.begin() as connection:
             return await start(
                 connection,
@@ -57,6 +59,7 @@ class Yard:
                 environment=self.site.dev,
                 parameters=kind.parameters.model_validate(values),
                 requested_by="ada",
+                plan_hash=plan_hash,
             )
 
     async def finished(self, job_id: int) -> JobRecord:
@@ -69,9 +72,9 @@ class Yard:
             pytest.fail(f"{await self.site.job(job_id)}\n{self.log.read_text()[-4000:]}")
         return await self.site.job(job_id)
 
-    async def killed(self, kind: AnyKind, failpoint: str) -> JobRecord:
+    async def killed(self, kind: AnyKind, failpoint: str, *, plan_hash: str | None = None) -> JobRecord:
         """Run a job whose worker dies at the point, then let another worker find out."""
-        job_id = await self.start(kind)
+        job_id = await self.start(kind, plan_hash=plan_hash)
         process = self.work(failpoint)
 
         async def dead() -> bool:
@@ -199,6 +202,36 @@ async def test_reset(yard: Yard, failpoint: str, state: str, gone: bool) -> None
     # A person decides: the environment is usable again.
     again = await yard.site.run(RESET)
     assert again.state == "succeeded", outcome(again)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "state", "left"),
+    [
+        ("before-intent:revert", "not done", 3),
+        ("after-intent:revert", "not done", 3),
+        # The first of several transactions is committed: the check that proves the NOT NULL to come.
+        ("before-receipt:revert", "unknown", 4),
+        ("after-receipt:revert", "unknown", 4),
+        ("before-status", "succeeded", 0),
+    ],
+)
+async def test_revert(yard: Yard, failpoint: str, state: str, left: int) -> None:
+    site = yard.site
+    await drifted(
+        site,
+        "CREATE INDEX by_email ON users (email)",
+        "CREATE INDEX by_tenant ON users (tenant)",
+        "ALTER TABLE users ALTER COLUMN email DROP NOT NULL",
+    )
+    job = await yard.killed(REVERT, failpoint, plan_hash=(await planned(site)).hash)
+    assert job.state == state, outcome(job)
+    seen = await site.observe()
+    assert (seen.drift.count or 0) == left
+    if left:
+        # What is there now is planned anew: nothing is run again by a machine.
+        again = await site.run(REVERT, plan_hash=(await planned(site)).hash)
+        assert again.state == "succeeded", outcome(again)
+    assert (await site.observe()).drift.state == "none"
 
 
 @pytest.mark.parametrize(

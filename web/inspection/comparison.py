@@ -94,9 +94,9 @@ class NotProven(CleanStartError):
     status = 409
     title = "No proven repair"
 
-    def __init__(self, proof: Proof) -> None:
+    def __init__(self, proof: Proof, *, hint: str | None = None) -> None:
         super().__init__(
-            why_not_proven(proof) or "", hint="Repair this by hand, or write a migration for it."
+            why_not_proven(proof) or "", hint=hint or "Repair this by hand, or write a migration for it."
         )
 
 

@@ -72,7 +72,9 @@ async def run(work: Work[PlanRevertParameters]) -> Outcome:
             )
             await announce_change(store, job.environment_id)
     if refusal is not None:
-        raise NotProven(proof)
+        # An index that is ignored, on a column that is not: only a person can say which of them was meant.
+        stands = "What is ignored may stand on what is reverted: ignore that as well, or remove the rule."
+        raise NotProven(proof, hint=stands if kept else None)
     number, left = len(proof.statements), len(proof.left)
     remains = f" {left} differences stay: {proof.left[0].reason}" if left else ""
     ignored = f" {len(kept)} that are ignored are left alone." if kept else ""

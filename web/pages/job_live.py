@@ -176,7 +176,7 @@ class JobParts:
             revision=error.get("revision"),
             evidence=tuple(_evidence(said.get("evidence") or {})),
             leftovers=tuple(str(line) for line in error.get("leftovers") or data.get("leftovers") or ()),
-            actions=_verification(job, data.get("backup")) if unproven else (),
+            actions=_verification(job, data.get("backup")) if unproven else _onward(job, data),
             started_at=started,
             finished_at=finished,
             seconds=(finished - started).total_seconds() if started and finished else None,
@@ -192,6 +192,17 @@ class JobParts:
         if job.plan_hash:
             found.append(Fact("Plan", job.plan_hash[:12], mono=True))
         return tuple(found)
+
+
+def _onward(job: JobRecord, data: Mapping[str, Any]) -> tuple[Action, ...]:
+    """Where what the job made is looked at."""
+    if job.kind in ("plan-revert", "revert"):
+        path = addresses.environment(job.project, job.environment, "drift")
+        return (Action("See the drift", path, "arrow-up-down", method="page"),)
+    if job.kind == "compare" and data:
+        path = addresses.comparison(job.project, str(data.get("a")), str(data.get("b")))
+        return (Action("See the comparison", path, "arrow-up-down", method="page"),)
+    return ()
 
 
 async def read_job_parts(store: AsyncConnection, board: Dashboard, job: JobRecord) -> JobParts:
