@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import count
 
 from web.schema.ddl.create import identity_options
 from web.schema.ddl.statement import (
@@ -90,10 +91,18 @@ def widens(old: str, new: str) -> bool:
     return grown[1] >= grown[0] and new_length - grown[1] >= length - grown[0]
 
 
-def set_not_null(table: Table, column: str) -> Iterator[Statement]:
+def set_not_null(table: Table, column: str, ground: Ground) -> Iterator[Statement]:
     """SET NOT NULL without scanning under an exclusive lock: a validated check proves it (since PostgreSQL 12)."""
     head = f"ALTER TABLE {table.identity}"
-    proof = quote(f"{column[:40]}_is_not_null_proof")
+    # One that broke off may have left its check behind.
+    taken = {
+        each.name
+        for tables in (ground.expected_tables, ground.actual_tables)
+        if (known := tables.get(table.identity)) is not None
+        for each in known.constraints
+    }
+    stem = f"{column[:40]}_is_not_null_proof"
+    proof = quote(next(name for name in (stem, *(f"{stem}_{n}" for n in count(2))) if name not in taken))
     if table.form != "table":
         yield Statement(f"{head} ALTER COLUMN {quote(column)} SET NOT NULL")
         return
@@ -173,7 +182,7 @@ def _not_null(a: Column, b: Column, what: set[str], owner: Table, table: str) ->
     if not a.not_null_state and not a.not_null_name:
         if b.not_null:
             yield Statement(f"{table} {dropped}")
-        yield from set_not_null(owner, a.name)
+        yield from set_not_null(owner, a.name, ground)
         return
     # PostgreSQL 18: a constraint of its own.
     if b.not_null:
