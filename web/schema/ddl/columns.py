@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from itertools import count
+from itertools import chain, count
 
 from web.schema.ddl.create import identity_options
 from web.schema.ddl.statement import (
@@ -102,7 +102,9 @@ def set_not_null(table: Table, column: str, ground: Ground) -> Iterator[Statemen
         for each in known.constraints
     }
     stem = f"{column[:40]}_is_not_null_proof"
-    proof = quote(next(name for name in (stem, *(f"{stem}_{n}" for n in count(2))) if name not in taken))
+    proof = quote(
+        next(name for name in chain((stem,), (f"{stem}_{n}" for n in count(2))) if name not in taken)
+    )
     if table.form != "table":
         yield Statement(f"{head} ALTER COLUMN {quote(column)} SET NOT NULL")
         return
@@ -147,7 +149,7 @@ def _steps(a: Column, b: Column, what: set[str], owner: Table, ground: Ground) -
         yield Statement(
             f"{head} SET DEFAULT {a.default}" if a.default is not None else f"{head} DROP DEFAULT"
         )
-    yield from _not_null(a, b, what, owner, table)
+    yield from _not_null(a, b, what, owner, ground)
     if "identity_generation" in what and a.identity_generation is not None:
         yield from _identity(a, b, owner, head, ground)
     if "storage" in what:
@@ -162,7 +164,8 @@ def _steps(a: Column, b: Column, what: set[str], owner: Table, ground: Ground) -
         yield Statement(f"{head} {foreign_options(b.foreign_options, a.foreign_options)}")
 
 
-def _not_null(a: Column, b: Column, what: set[str], owner: Table, table: str) -> Iterator[Statement]:
+def _not_null(a: Column, b: Column, what: set[str], owner: Table, ground: Ground) -> Iterator[Statement]:
+    table = f"ALTER {keyword(owner)} {owner.identity}"
     changed = what & {"not_null", "not_null_state", "not_null_name"}
     if not changed:
         return
