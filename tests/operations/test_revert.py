@@ -33,7 +33,7 @@ async def drifted(site: Site, *changes: str) -> None:
     assert (await site.observe()).drift.count == len(changes or BY_HAND)
 
 
-async def planned(site: Site, **parameters: bool) -> Repair:
+async def planned(site: Site, **parameters: bool | str) -> Repair:
     job = await site.run(PLAN_REVERT, **parameters)
     assert job.state == "succeeded", outcome(job)
     async with site.store.connect() as store:
@@ -106,6 +106,17 @@ async def test_what_is_ignored_is_left_alone(site: Site) -> None:
     assert job.state == "succeeded", outcome(job)
     assert outcome(job)["account"].endswith("1 difference, 1 ignored to the migrations.")
     assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(1,)]
+
+
+async def test_only_what_is_asked_for_is_reverted(site: Site) -> None:
+    await drifted(site)
+    repair = await planned(site, only="public.*email")
+    assert {each.object for each in repair.kept} == {"public.users.note", "public.tenants.positive"}
+    job = await site.run(REVERT, plan_hash=repair.hash)
+    assert job.state == "succeeded", outcome(job)
+    assert (await site.observe()).drift.count == 2
+    nothing = await site.run(PLAN_REVERT, only="public.nobody")
+    assert "No difference is one of public.nobody" in outcome(nothing)["account"]
 
 
 async def test_a_lock_that_is_not_had_rolls_back_and_tells(site: Site) -> None:

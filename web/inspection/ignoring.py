@@ -18,6 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.schema.finding import Difference
 from web.store.tables import IgnoreRuleRow
 
+_WILD = {"*": ".*", "?": "."}
+
+
+def expression(pattern: str) -> re.Pattern[str]:
+    """Give what a whole name has to match: `*` stands for any characters, `?` for one."""
+    return re.compile("".join(_WILD.get(each) or re.escape(each) for each in pattern), re.DOTALL)
+
+
 _COLUMNS = (
     IgnoreRuleRow.id,
     IgnoreRuleRow.project,
@@ -65,8 +73,7 @@ class IgnoreRule:
 
     @cached_property
     def _expression(self) -> re.Pattern[str]:
-        wild = {"*": ".*", "?": "."}
-        return re.compile("".join(wild.get(each) or re.escape(each) for each in self.pattern), re.DOTALL)
+        return expression(self.pattern)
 
     @property
     def state(self) -> str:

@@ -127,7 +127,7 @@ class Repair:
     revisions: tuple[str, ...]
     statements: tuple[Statement, ...]
     left: tuple[NotRepaired, ...]
-    #: Differences that ignore rules leave alone.
+    #: Differences that are left alone: ignored, or not asked for.
     kept: tuple[Difference, ...]
     #: Whether statements that lose rows or values were asked for.
     with_loss: bool

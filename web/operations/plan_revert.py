@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from web.config import Environment
-from web.errors import Conflict, OperationFailed, TargetUnavailable
+from web.errors import Conflict, Invalid, OperationFailed, TargetUnavailable
 from web.inspection.comparison import NotProven, why_not_proven
 from web.inspection.drift import as_on, load_schema, read_drift
 from web.inspection.expected import excluded_tables
-from web.inspection.ignoring import active_rules, sort_out
+from web.inspection.ignoring import active_rules, expression, sort_out
 from web.inspection.look import read_roles
 from web.inspection.observation import Observation
 from web.inspection.observe import observe
@@ -28,6 +28,12 @@ from web.schema.proof import Proof
 class PlanRevertParameters(Parameters):
     """What the planning of a revert takes."""
 
+    only: str = Field(
+        default="",
+        max_length=500,
+        title="Only these objects",
+        description="A name as the Drift page writes it; * stands for any characters. Empty: all of them.",
+    )
     with_loss: bool = Field(
         default=False,
         title="Also what loses data",
@@ -73,11 +79,11 @@ async def run(work: Work[PlanRevertParameters]) -> Outcome:
             await announce_change(store, job.environment_id)
     if refusal is not None:
         # An index that is ignored, on a column that is not: only a person can say which of them was meant.
-        stands = "What is ignored may stand on what is reverted: ignore that as well, or remove the rule."
+        stands = "What is left alone may stand on what is reverted: revert both, or neither."
         raise NotProven(proof, hint=stands if kept else None)
     number, left = len(proof.statements), len(proof.left)
     remains = f" {left} differences stay: {proof.left[0].reason}" if left else ""
-    ignored = f" {len(kept)} that are ignored are left alone." if kept else ""
+    ignored = f" {len(kept)} that are ignored or were not asked for are left alone." if kept else ""
     return Outcome(
         f"{number} statements proven" if number > 1 else "1 statement proven" if number else "Nothing to run",
         f"They ran on a scratch copy of {job.environment.label} and left no other difference. "
@@ -103,14 +109,23 @@ async def _sides(
         found = sort_out(await read_drift(store, drift), rules)
     if expected is None or actual is None:
         raise Conflict("The schemas were forgotten meanwhile.", hint="Plan it again.")
-    kept = tuple(each for each, _ in found.ignored)
+    chosen = expression(work.job.parameters.only.strip() or "*")
+    kept = (
+        *(each for each, _ in found.ignored),
+        *(each for each in found.differences if chosen.fullmatch(each.object) is None),
+    )
+    if len(kept) == len(found.ignored) + len(found.differences):
+        raise Invalid(
+            f"No difference is one of {work.job.parameters.only}.",
+            hint="Write the name as the Drift page does.",
+        )
     expected = as_on(expected, actual)
     try:
         return keeping(expected, actual, [each.key for each in kept]), actual, kept
     except CannotKeep as impossible:
         raise OperationFailed(
-            f"What is ignored cannot be left alone while the rest is reverted: {impossible}.",
-            hint="Remove the rule, or repair by hand.",
+            f"This cannot be left alone while the rest is reverted: {impossible}.",
+            hint="Revert it too (remove its rule, where there is one), or repair by hand.",
         ) from impossible
 
 

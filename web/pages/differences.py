@@ -29,14 +29,15 @@ def groups(
     *,
     since: datetime | None = None,
     ignore: Callable[[Difference], Link | None] = lambda _: None,
+    revert: Callable[[Difference], Link | None] = lambda _: None,
 ) -> tuple[DriftGroup, ...]:
     """Group differences by the table or object that they belong to, in their order.
 
-    `ignore` gives the way to a new rule for one of them.
+    `ignore` gives the way to a new rule for one of them, `revert` the way to the plan of its revert alone.
     """
     found: dict[str, list[DriftItem]] = {}
     for each in differences:
-        shown = item(each, sides, since=since, ignore=ignore(each))
+        shown = item(each, sides, since=since, ignore=ignore(each), revert=revert(each))
         found.setdefault(each.group or each.object, []).append(shown)
     return tuple(DriftGroup(name, tuple(items)) for name, items in found.items())
 
@@ -47,6 +48,7 @@ def item(
     *,
     since: datetime | None = None,
     ignore: Link | None = None,
+    revert: Link | None = None,
     rule: tuple[IgnoreRule, str] | None = None,
 ) -> DriftItem:
     """One difference; `rule` is the rule that covers it, with its address."""
@@ -62,6 +64,7 @@ def item(
         first_seen=since,
         code=code,
         ignore=ignore,
+        revert=revert,
         rule=RuleNote(rule[0].reason, rule[0].owner, rule[0].expires_at, rule[1]) if rule else None,
     )
 

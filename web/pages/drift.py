@@ -83,6 +83,7 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
             sorted_out.differences,
             since=observation.since,
             ignore=lambda each: _ignore(environment, each) if may_ignore else None,
+            revert=lambda each: _revert(environment, each) if len(differences) > 1 else None,
         ),
         count=len(sorted_out.differences),
         compared_at=observation.observed_at,
@@ -119,6 +120,11 @@ def _ignore(environment: Environment, each: Difference) -> Link:
         attribute=each.attribute,
     )
     return Link("Ignore until…", path)
+
+
+def _revert(environment: Environment, each: Difference) -> Link:
+    path = addresses.new_job(environment.project, environment.name, "plan-revert", only=each.object)
+    return Link("Revert only this…", path)
 
 
 def _actions(board: Dashboard, who: Principal, seen: View, repair: Repair | None) -> tuple[Action, ...]:

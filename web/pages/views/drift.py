@@ -45,6 +45,8 @@ class DriftItem:
     code: bool = False
     #: Where a rule for it is made; None: the person may not, or there is one.
     ignore: Link | None = None
+    #: Where the revert of this one alone is planned.
+    revert: Link | None = None
     #: The rule that covers it.
     rule: RuleNote | None = None
 
@@ -74,7 +76,7 @@ class ShownRepair:
     statements: tuple[RepairStatement, ...]
     #: What stays, with the reasons.
     left: tuple[str, ...] = ()
-    #: How many differences it leaves alone because they are ignored.
+    #: How many differences it leaves alone: ignored, or not asked for.
     kept: int = 0
     refusal: str | None = None
 
