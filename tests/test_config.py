@@ -37,6 +37,7 @@ config = "backend/alembic.ini"
 python = "/srv/clinic/.venv/bin/python"
 url_variable = "DATABASE_URL"
 url_driver = "postgresql+asyncpg"
+models = "clinic.models:Base.metadata"
 prelude = { sql = "database/extensions.sql" }
 time_limit = "30m"
 commands = { upgrade = ["clinic", "db", "upgrade"] }
@@ -88,6 +89,7 @@ def test_the_whole_sample(tmp_path: Path) -> None:
     assert clinic.source == Path("/srv/clinic")
     assert clinic.keeps == ("application code", "object storage")
     assert clinic.alembic.config == Path("/srv/clinic/backend/alembic.ini")
+    assert clinic.alembic.models == ("clinic.models:Base.metadata",)
     assert clinic.alembic.prelude == Prelude(sql=Path("/srv/clinic/database/extensions.sql"))
     assert clinic.alembic.commands == {"upgrade": ("clinic", "db", "upgrade")}
     assert configuration.lines["projects.clinic.alembic.url_driver"] == 22
@@ -104,6 +106,11 @@ def test_the_whole_sample(tmp_path: Path) -> None:
     assert production.url.reference == f"file:{tmp_path}/secrets/clinic_production_url"
     assert production.reset is None
     assert production.backup.max_age == timedelta(days=7)
+
+
+def test_models_in_several_modules(tmp_path: Path) -> None:
+    configuration = read(tmp_path, PROJECT + 'models = ["shop.base:Base", "shop.billing.models"]\n')
+    assert configuration.project("clinic").alembic.models == ("shop.base:Base", "shop.billing.models")
 
 
 def test_an_empty_file_is_a_dashboard_without_projects(tmp_path: Path) -> None:
@@ -363,8 +370,16 @@ BAD: dict[str, tuple[str, str]] = {
         "3: projects.clinic.branch: not yet: sources in git; use a folder; remove this key",
     ),
     "models": (
-        PROJECT + 'models = "clinic.models:Base.metadata"',
-        "6: projects.clinic.alembic.models: not yet: comparing with the models; remove this key",
+        PROJECT + 'models = "clinic/models.py:Base.metadata"',
+        "6: projects.clinic.alembic.models: expected module:attribute, such as \"clinic.models:Base.metadata\"",
+    ),
+    "models without an attribute": (
+        PROJECT + 'models = ["clinic.models"]',
+        '6: projects.clinic.alembic.models: expected module:attribute, such as "clinic.models:Base.metadata"; a module alone is imported and gives no tables',
+    ),
+    "models as a number": (
+        PROJECT + "models = 3",
+        '6: projects.clinic.alembic.models: expected module:attribute, such as "clinic.models:Base.metadata", found a whole number',
     ),
     "unknown command": (
         PROJECT + 'commands = { upgrad = ["clinic", "db", "upgrade"] }',

@@ -12,7 +12,7 @@ import web.tools
 TOOLS = Path(web.tools.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["alembic_runner.py", "runner_shim/sitecustomize.py"])
+@pytest.mark.parametrize("name", ["alembic_runner.py", "models_runner.py", "runner_shim/sitecustomize.py"])
 def test_old_interpreters_can_read_it(name: str) -> None:
     text = (TOOLS / name).read_text(encoding="utf-8")
     tree = ast.parse(text, feature_version=(3, 7))
@@ -25,6 +25,7 @@ def test_old_interpreters_can_read_it(name: str) -> None:
     # At the top only the standard library of every version: the rest may be shadowed or missing.
     assert imported <= {
         "argparse",
+        "asyncio",
         "atexit",
         "importlib",
         "json",

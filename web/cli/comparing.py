@@ -23,6 +23,7 @@ from web.config import Configuration
 from web.errors import Invalid, StoreNotReady
 from web.inspection.comparison import Comparison, NotProven, compare_sources, prove_repair
 from web.inspection.sources import Reader, Source, parse_source
+from web.inspection.unmodelled import can_be_modelled
 from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers
 from web.schema.ddl.statement import transactions
@@ -31,6 +32,8 @@ from web.schema.model import Severity
 from web.schema.proof import Proof
 from web.schema.snapshot import PINS
 
+#: What `--without` knows beside severities.
+UNMODELLED = "unmodelled"
 #: How much of one side of a difference is shown in a line.
 SHOWN = 100
 _MARKS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
@@ -39,7 +42,8 @@ _STYLES = {"+": "green", "-": "red", "~": "yellow", ">": "cyan"}
 ASource = Annotated[
     str,
     typer.Argument(
-        help="PROJECT/ENVIRONMENT, PROJECT@head, PROJECT@REVISION, backup:ID, snapshot:ID or env:VARIABLE (a URL)."
+        help="PROJECT/ENVIRONMENT, PROJECT@head, PROJECT@REVISION, PROJECT:models, backup:ID, snapshot:ID or "
+        "env:VARIABLE (a URL)."
     ),
 ]
 
@@ -56,7 +60,9 @@ def diff(
     without: Annotated[
         list[str] | None,
         typer.Option(
-            "--without", metavar="SEVERITY", help="Leave out structure, behaviour, access or cosmetic."
+            "--without",
+            metavar="SEVERITY",
+            help="Leave out structure, behaviour, access or cosmetic; or unmodelled: what models cannot say.",
         ),
     ] = None,
     destructive: Annotated[
@@ -69,7 +75,7 @@ def diff(
     The statements were run on a scratch copy of B, and nothing differed afterwards but what they say they leave.
     Exits 0: equal, 1: different, 3: could not be compared.
     """
-    left_out = _severities(without or [])
+    left_out = _left_out(without or [])
     sources = parse_source(a), parse_source(b)
 
     async def compare() -> tuple[Comparison, Proof | None]:
@@ -80,7 +86,7 @@ def diff(
             return found, await prove_repair(reader, found, destructive=destructive)
 
     found, proof = asyncio.run(compare())
-    differences = [each for each in found.differences if each.severity not in left_out]
+    differences = [each for each in found.differences if not _is_left_out(each, left_out)]
     if proof is not None:
         if not proof.holds:
             raise NotProven(proof)
@@ -94,11 +100,16 @@ def diff(
     return exits.NO if differences else exits.YES
 
 
-def _severities(names: Sequence[str]) -> frozenset[str]:
+def _left_out(names: Sequence[str]) -> frozenset[str]:
+    known = (*get_args(Severity), UNMODELLED)
     for name in names:
-        if name not in get_args(Severity):
-            raise Invalid(f"“{name}” is no severity.", hint=f"There are {', '.join(get_args(Severity))}.")
+        if name not in known:
+            raise Invalid(f"“{name}” is no severity.", hint=f"There are {', '.join(known)}.")
     return frozenset(names)
+
+
+def _is_left_out(each: Difference, left_out: frozenset[str]) -> bool:
+    return each.severity in left_out or (UNMODELLED in left_out and not can_be_modelled(each))
 
 
 @asynccontextmanager
@@ -155,6 +166,11 @@ def _write(writer: Writer, found: Comparison, differences: Sequence[Difference])
                 writer.say(f"      {side}: {_one_line(text)}", style="dim")
     for part in found.unknown:
         writer.note(f"Not compared: the role may not read {part}.")
+    beyond = sum(not can_be_modelled(each) for each in differences)
+    if beyond and "models" in (found.a.source.kind, found.b.source.kind):
+        writer.note(
+            f"{counted(beyond, 'difference')} of these no model can say; `--without {UNMODELLED}` leaves them out."
+        )
     left_out = len(found.differences) - len(differences)
     said = counted(len(differences), "difference") if differences else "No difference"
     if left_out:

@@ -34,7 +34,7 @@ PROJECT_LATER = {
     "branch": "sources in git; use a folder",
     "install": "sources in git; use a folder",
 }
-ALEMBIC_LATER = {"models": "comparing with the models"}
+MODELS = 'module:attribute, such as "clinic.models:Base.metadata"'
 BACKUPS_LATER = {
     "keep": "retention, every backup is kept",
     "recipients": "encryption, backups are not encrypted",
@@ -163,9 +163,8 @@ def _alembic(project: Table, source: Path) -> AlembicTool:
         "alembic",
         keys=(
             "config", "section", "cwd", "version_table", "version_table_schema", "python", "url_variable",
-            "url_driver", "x_arguments", "prelude", "commands", "time_limit",
+            "url_driver", "x_arguments", "models", "prelude", "commands", "time_limit",
         ),
-        later=ALEMBIC_LATER,
     )  # fmt: skip
     url_variable = table.text("url_variable")
     if url_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", url_variable):
@@ -187,11 +186,26 @@ def _alembic(project: Table, source: Path) -> AlembicTool:
         version_table_schema=table.text("version_table_schema"),
         url_variable=url_variable,
         url_driver=url_driver,
+        models=_models(table),
         prelude=_prelude(table, source),
         commands=_commands(table),
         x_arguments=x_arguments,
         time_limit=table.duration("time_limit") or timedelta(hours=1),
     )
+
+
+def _models(alembic: Table) -> tuple[str, ...]:
+    if "models" not in alembic:
+        return ()
+    several = isinstance(alembic.values["models"], list)
+    entries = alembic.texts("models", MODELS) if several else (alembic.needed_text("models", MODELS),)
+    name = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+    for entry in entries:
+        if not re.fullmatch(rf"{name}(:{name})?", entry):
+            raise alembic.error("models", f"expected {MODELS}")
+    if not any(":" in entry for entry in entries):
+        raise alembic.error("models", f"expected {MODELS}; a module alone is imported and gives no tables")
+    return entries
 
 
 def _commands(alembic: Table) -> dict[str, tuple[str, ...]]:

@@ -143,8 +143,8 @@ class AlembicTool:
     url_variable: str | None = None
     #: Dialect and driver that env.py expects, such as postgresql+asyncpg.
     url_driver: str | None = None
-    #: module:attribute of the models' MetaData.
-    models: str | None = None
+    #: `module:attribute` of the models' MetaData, and modules that only have to be imported for it.
+    models: tuple[str, ...] = ()
     prelude: Prelude | None = None
     #: The project's own commands, by what they do (`upgrade`).
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -45,7 +45,8 @@ async def compare_sources(reader: Reader, a: Source, b: Source) -> Comparison:
     Raises what keeps from it (see Reader.read), and CouldNotCompare for servers of two majors.
     """
     project = reader.project_of(a, b)
-    if a.is_replayed and not b.is_replayed:
+    # Models are made last: what they stand on, such as extensions, is taken from the other side.
+    if (a.is_replayed and not b.is_replayed) or (a.kind == "models" and b.kind == "revision"):
         actual = await reader.read(b, project)
         expected = await reader.read(a, project, actual)
     else:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from web.schema.model import Schema
 from web.schema.snapshot import read_schema
 from web.store.tables import ExpectedSchemaRow
 from web.tools.alembic_applied import VERSION_TABLE
+from web.tools.alembic_models import ModelsFailed
 from web.tools.alembic_settings import config_file, read_locations
 from web.tools.history import History
 from web.tools.protocol import tool_of
@@ -43,6 +44,8 @@ class Expected:
     fingerprint: str | None = None
     schema: Schema | None = None
     reason: str | None = None
+    #: What to do about the reason.
+    hint: str = ""
 
 
 def excluded_tables(project: Project) -> tuple[str, ...]:
@@ -69,17 +72,40 @@ async def expected_schema(
     are named. The revisions must be known to the history. Without a store nothing is cached.
     """
     key = await asyncio.to_thread(_cache_key, project, history, revisions, major, extensions)
-    if store is not None and (known := await _cached(store, key)) is not None:
+    if store is not None and (known := await cached(store, key)) is not None:
         return known
+
+    async def replay(url: str) -> None:
+        await tool_of(project).replay(
+            project, url=url, revisions=sorted(revisions), application_name="cleanstart/replay"
+        )
+
     try:
-        schema = await _replay(scratch, project, revisions, major, roles, [name for name, _ in extensions])
+        schema = await build(scratch, project, replay, major, roles, [name for name, _ in extensions])
     except (ScratchUnavailable, ExtensionsMissing) as error:
-        return Expected(reason=str(error))
+        return Expected(reason=str(error), hint=error.hint)
     except MigrationFailed as error:
-        return Expected(reason=f"Could not compare: in an empty database, {_lowered(str(error))}")
+        return Expected(
+            reason=f"Could not compare: in an empty database, {_lowered(str(error))}", hint=error.hint
+        )
     except CleanStartError as error:
-        return Expected(reason=f"Could not compare: {_lowered(str(error))}")
-    if store is None:
+        return Expected(reason=f"Could not compare: {_lowered(str(error))}", hint=error.hint)
+    return await keep(store, key, schema)
+
+
+async def cached(store: AsyncEngine, key: str) -> Expected | None:
+    """What was kept under this key, where this version can still read it."""
+    async with store.connect() as connection:
+        digest = await connection.scalar(
+            select(ExpectedSchemaRow.fingerprint).where(ExpectedSchemaRow.cache_key == key)
+        )
+        schema = await load_schema(connection, digest) if digest is not None else None
+    return Expected(digest, schema) if schema is not None else None
+
+
+async def keep(store: AsyncEngine | None, key: str | None, schema: Schema) -> Expected:
+    """Keep a schema under its key, where there is a store and a key to go by."""
+    if store is None or key is None:
         return Expected(fingerprint(schema), schema)
     async with store.begin() as connection:
         digest = await store_schema(connection, schema)
@@ -91,33 +117,27 @@ async def expected_schema(
     return Expected(digest, schema)
 
 
-async def _cached(store: AsyncEngine, key: str) -> Expected | None:
-    async with store.connect() as connection:
-        digest = await connection.scalar(
-            select(ExpectedSchemaRow.fingerprint).where(ExpectedSchemaRow.cache_key == key)
-        )
-        schema = await load_schema(connection, digest) if digest is not None else None
-    return Expected(digest, schema) if schema is not None else None
-
-
-async def _replay(
+async def build(
     scratch: ScratchServers,
     project: Project,
-    revisions: Collection[str],
+    make: Callable[[str], Awaitable[None]],
     major: int,
     roles: Sequence[str],
     extensions: Sequence[str],
 ) -> Schema:
+    """The schema that `make`, which gets a URL, leaves in an empty scratch database.
+
+    It is called again where it missed a role, which then exists. Raises what it raises, ScratchUnavailable and
+    ExtensionsMissing.
+    """
     await scratch.ensure_roles(major, roles)
     created = set(roles)
     again = True
     while True:
         async with scratch.database(major, extensions=extensions) as url:
             try:
-                await tool_of(project).replay(
-                    project, url=url, revisions=sorted(revisions), application_name="cleanstart/replay"
-                )
-            except MigrationFailed as error:
+                await make(url)
+            except (MigrationFailed, ModelsFailed) as error:
                 if error.sqlstate == "42710" and _ROLE_THERE.search(str(error)) and again:
                     # Another replay on this server created the same role between the question and the answer.
                     again = False
@@ -126,7 +146,7 @@ async def _replay(
                 role = missing.group(1).replace('""', '"') if missing else None
                 if role is None or role in created:
                     raise
-                # A role that only the migrations name: definitions need it to exist, nothing more.
+                # A role that only the project's code names: definitions need it to exist, nothing more.
                 created.add(role)
                 await scratch.ensure_roles(major, [role])
                 continue
@@ -152,14 +172,14 @@ def _cache_key(
         "commands": {name: list(command) for name, command in tool.commands.items()},
         "files": [[step.revision, step.digest] for step in history.migrations if step.revision in implied],
         "revisions": sorted(revisions),
-        "surroundings": _surroundings(project),
+        "surroundings": surroundings(project),
         "major": major,
         "extensions": sorted(extensions),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _surroundings(project: Project) -> list[list[str]]:
+def surroundings(project: Project) -> list[list[str]]:
     """Digests of what runs besides the migrations: configuration, env.py, prelude."""
     tool, source = project.alembic, project.source
     assert isinstance(source, Path)

@@ -1,7 +1,8 @@
 """The sources of a schema, as people write them, and how each is read.
 
-`clinic/dev` is a live database, `clinic@head` what migrations give, `backup:ID` and `snapshot:ID` what was kept,
-`env:NAME` the database behind a URL in the environment. Comparing them is for compare_sources.py.
+`clinic/dev` is a live database, `clinic@head` what migrations give, `clinic:models` what the models say, `backup:ID`
+and `snapshot:ID` what was kept, `env:NAME` the database behind a URL in the environment. Comparing them is for
+comparison.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from web.errors import CleanStartError, Invalid, NotFound
 from web.inspection.drift import load_schema
 from web.inspection.expected import excluded_tables, expected_schema
 from web.inspection.look import read_roles
+from web.inspection.modelled import modelled_schema
 from web.postgres.connections import connect
 from web.postgres.identity import read_identity
 from web.postgres.programs import Programs
@@ -34,12 +36,16 @@ from web.store.tables import BackupRow, EnvironmentRow, SchemaSnapshotRow
 from web.tools.history import History
 from web.tools.protocol import tool_of
 
-Kind = Literal["live", "revision", "backup", "snapshot", "url"]
+Kind = Literal["live", "revision", "models", "backup", "snapshot", "url"]
 
 _NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
 _LIVE = re.compile(rf"({_NAME})/({_NAME})")
 _REVISION = re.compile(rf"({_NAME})@([A-Za-z0-9_.,-]{{1,200}})")
-_HOW = "Write PROJECT/ENVIRONMENT, PROJECT@head, PROJECT@REVISION, backup:ID, snapshot:ID or env:VARIABLE."
+_MODELS = re.compile(rf"({_NAME}):models")
+_HOW = (
+    "Write PROJECT/ENVIRONMENT, PROJECT@head, PROJECT@REVISION, PROJECT:models, backup:ID, snapshot:ID or "
+    "env:VARIABLE."
+)
 
 
 class CouldNotCompare(CleanStartError):
@@ -63,7 +69,7 @@ class Source:
     @property
     def is_replayed(self) -> bool:
         """Whether it is made in scratch, on a server of the other side's major."""
-        return self.kind == "revision"
+        return self.kind in ("revision", "models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,8 @@ def parse_source(text: str) -> Source:
         return Source(text, "live", match[1], match[2])
     if match := _REVISION.fullmatch(text):
         return Source(text, "revision", match[1], match[2])
+    if match := _MODELS.fullmatch(text):
+        return Source(text, "models", match[1])
     raise Invalid(f"“{text}” is no source of a schema.", hint=_HOW)
 
 
@@ -141,6 +149,8 @@ class Reader:
                 return await self._live(source, environments[source.name].url.read(), exclude)
             case "revision":
                 return await self._replayed(source, beside)
+            case "models":
+                return await self._modelled(source, beside)
             case "backup":
                 return await self._backed_up(source, exclude)
             case "snapshot":
@@ -193,7 +203,20 @@ class Reader:
             extensions=beside.extensions if beside is not None else (),
         )
         if expected.schema is None:
-            raise CouldNotCompare(expected.reason or f"{source.text} cannot be replayed.")
+            raise CouldNotCompare(expected.reason or f"{source.text} cannot be replayed.", hint=expected.hint)
+        return Sourced(source, expected.schema)
+
+    async def _modelled(self, source: Source, beside: Sourced | None) -> Sourced:
+        expected = await modelled_schema(
+            self._store,
+            self.scratch,
+            self._project(source.project or ""),
+            major=beside.schema.server_major if beside is not None else self._newest_major(),
+            roles=beside.roles if beside is not None else (),
+            extensions=beside.schema.extensions if beside is not None else (),
+        )
+        if expected.schema is None:
+            raise CouldNotCompare(expected.reason or f"{source.text} cannot be made.", hint=expected.hint)
         return Sourced(source, expected.schema)
 
     def _newest_major(self) -> int:

@@ -17,17 +17,17 @@ from web.config import AlembicTool, Project
 from web.errors import CleanStartError, Invalid, MigrationFailed, SourceInvalid
 from web.postgres.connections import Connection, connect
 from web.postgres.identity import TargetIdentity
-from web.postgres.urls import secrets_of
 from web.tools.account import HalfApplied
 from web.tools.alembic_applied import Applied, read_applied
 from web.tools.alembic_history import read_asked, read_history
-from web.tools.alembic_launch import checkout, environment, found_command, launch, session_settings
-from web.tools.alembic_settings import working_directory
+from web.tools.alembic_launch import checkout, launch, prepare, session_settings
+from web.tools.alembic_models import create_models
 from web.tools.conversation import Run
 from web.tools.events import Acknowledge, OnEvent, RevisionFinished, RunnerEvent
 from web.tools.history import History, make_history
-from web.tools.prelude import run_prelude
 from web.tools.sessions import end_sessions, own_waits
+
+__all__ = ["applied", "ask_history", "create_models", "history", "replay", "stamp", "upgrade"]
 
 #: Revision ids, labels, `head(s)`, `label@head`, relative ones. Never an option.
 _REVISION = re.compile(r"(?!--)[\w.@+:-]+")
@@ -192,20 +192,8 @@ async def replay(
     source: Path | None = None,
 ) -> UpgradeResult:
     """Build what the migrations up to `revisions` give in an empty database: the prelude, then an upgrade."""
-    tool, folder, listen = project.alembic, checkout(project, source), on_event or _ignore
-    if tool.prelude is not None:
-        await run_prelude(
-            tool.prelude,
-            tool,
-            url=url,
-            source=folder,
-            argv=lambda command: found_command(tool, command),
-            env=environment(tool, url, application_name),
-            cwd=working_directory(folder, tool),
-            secrets=secrets_of(url),
-            application_name=application_name,
-            on_event=listen,
-        )
+    folder, listen = checkout(project, source), on_event or _ignore
+    await prepare(project, folder, url=url, application_name=application_name, on_event=listen)
     if not revisions:
         return UpgradeResult((), (), 0, {})
     return await _change(

@@ -17,6 +17,7 @@ from web.tools import runner
 from web.tools.alembic_settings import config_file, working_directory
 from web.tools.conversation import Run
 from web.tools.events import Acknowledge, OnEvent
+from web.tools.prelude import run_prelude
 
 _RUNNER = Path(__file__).with_name("alembic_runner.py")
 _SHIM = Path(__file__).with_name("runner_shim")
@@ -63,7 +64,7 @@ async def launch(
     done = await runner.run(
         argv,
         request,
-        url=_url_for(tool, url) if url is not None and own is None else None,
+        url=url_for(tool, url) if url is not None and own is None else None,
         env=env,
         cwd=working_directory(folder, tool),
         secrets=secrets_of(url) if url is not None else (),
@@ -130,7 +131,27 @@ def _filled(command: Sequence[str], revisions: Sequence[str | None]) -> list[str
     return list(command)
 
 
-def _url_for(tool: AlembicTool, url: str) -> str:
+async def prepare(
+    project: Project, folder: Path, *, url: str, application_name: str, on_event: OnEvent
+) -> None:
+    """Run the project's prelude in an empty database, where it has one. Raises `OperationFailed`."""
+    tool = project.alembic
+    if tool.prelude is not None:
+        await run_prelude(
+            tool.prelude,
+            tool,
+            url=url,
+            source=folder,
+            argv=lambda command: found_command(tool, command),
+            env=environment(tool, url, application_name),
+            cwd=working_directory(folder, tool),
+            secrets=secrets_of(url),
+            application_name=application_name,
+            on_event=on_event,
+        )
+
+
+def url_for(tool: AlembicTool, url: str) -> str:
     """The URL in the form that the project's env.py expects."""
     scheme = _SCHEME.match(url)
     driver = tool.url_driver or (scheme.group(1) if scheme else "postgresql")
@@ -154,7 +175,7 @@ def environment(tool: AlembicTool, url: str | None, application_name: str) -> di
         # Certificates reach drivers that take none in their URL through libpq's variables.
         env |= {name: value for name, value in libpq_environment(url).items() if name.startswith("PGSSL")}
         if tool.url_variable:
-            env[tool.url_variable] = _url_for(tool, url)
+            env[tool.url_variable] = url_for(tool, url)
     return env
 
 

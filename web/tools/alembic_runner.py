@@ -1,8 +1,8 @@
 """Runs a project's Alembic in the project's own interpreter and reports every step on a pipe of its own.
 
 Stand-alone (hence one file): Python 3.7 syntax, standard library, Alembic ≥ 1.8 and SQLAlchemy ≥ 1.4. As a
-script it runs an Alembic command; loaded by `runner_shim/sitecustomize.py` it watches the project's own one.
-What the reports mean is left to `web.tools.conversation`. Nothing here ever writes to stdout.
+script it runs an Alembic command; loaded by `runner_shim/sitecustomize.py` it watches the project's own one;
+`models_runner.py` reports through it. What that means is left to `web.tools.conversation`. Nothing writes to stdout.
 
 The request is JSON in CLEANSTART_RUNNER. It names two file descriptors: one for reports (one JSON object a
 line), one from which acknowledgements come; the URL is the first line of the latter, never in argv.
@@ -322,7 +322,7 @@ class Watch:
             schema=ctx.version_table_schema,
         )
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException, kind: Optional[str] = None) -> None:
         """Report an exception once, however many levels it passes."""
         if error is self.told:
             return
@@ -333,7 +333,8 @@ class Watch:
             for frame in traceback.extract_tb(error.__traceback__)
             if not frame.filename.startswith(libraries)
         ]
-        kind = "import" if isinstance(error, ImportError) else "error"
+        if kind is None:
+            kind = "import" if isinstance(error, ImportError) else "error"
         if isinstance(error, ForeignDatabase):
             kind = "foreign"
         self.channel.say(
@@ -506,8 +507,8 @@ def open_watch() -> Optional[Watch]:
     return Watch(Channel(request["reports"], request["control"]), request)
 
 
-def main() -> int:
-    """Run the command that was asked for. Failures are reported on the pipe; the exit code repeats it."""
+def converse(work: Callable[[Watch, Optional[str]], bool]) -> int:
+    """Do the work that was asked for. Failures are reported on the pipe; the exit code repeats it."""
     watch = open_watch()
     if watch is None:
         raise SystemExit("the pipes of the runner are not open")
@@ -518,7 +519,7 @@ def main() -> int:
     url = watch.channel.read().get("url")
     watch.channel.say("hello", python=sys.version.split()[0], pid=os.getpid())
     try:
-        succeeded = run_reporting(watch, url)
+        succeeded = work(watch, url)
     finally:
         watch.channel.say("ended")
     return 0 if succeeded else 1
@@ -597,4 +598,4 @@ def inject() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(converse(run_reporting))

@@ -86,6 +86,13 @@ def read_locations(source: Path, tool: AlembicTool) -> Locations:
     )
 
 
+def read_import_paths(source: Path, tool: AlembicTool) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The folders that Alembic puts in front of the import path, and where else a project may be found."""
+    directory = working_directory(source, tool)
+    in_front = tuple(directory / entry for entry in _Settings.read(source, tool).prepend_sys_path())
+    return in_front, (directory, source, source / "src")
+
+
 @dataclass(frozen=True, slots=True)
 class _Settings:
     """Options of the ini's section, then of `[tool.alembic]`."""

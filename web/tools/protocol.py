@@ -68,6 +68,16 @@ class MigrationTool(Protocol):
         source: Path | None = None,
     ) -> UpgradeResult: ...
 
+    async def create_models(
+        self,
+        project: Project,
+        *,
+        url: str,
+        on_event: OnEvent | None = None,
+        application_name: str = "cleanstart",
+        source: Path | None = None,
+    ) -> None: ...
+
 
 def tool_of(project: Project) -> MigrationTool:
     """The migration tool of a project. Alembic is the only one so far, so every project has it."""

@@ -1,0 +1,61 @@
+"""The clinic's three corners: models, migrations and a live database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from demo.build import Demo
+from web.cli.exits import NO
+from web.cli.program import run
+from web.config import load
+from web.inspection.comparison import prove_repair
+from web.inspection.model_drift import model_drift
+from web.inspection.sources import Reader
+from web.postgres.programs import Programs
+from web.postgres.scratch import ScratchServers
+
+#: What the clinic keeps in its migrations alone.
+ONLY_IN_MIGRATIONS = {"function", "materialized view", "policy", "table", "trigger", "view"}
+
+
+@pytest.fixture
+def reader(demo: Demo, scratch: ScratchServers, programs: tuple[Programs, ...]) -> Reader:
+    return Reader(load(demo.configuration), None, scratch, programs)
+
+
+async def test_models_and_migrations(reader: Reader) -> None:
+    found = await model_drift(reader, "clinic")
+    # `alembic check` is silent about these: the convention was applied to names that had it already.
+    assert {(each.kind, each.change) for each in found.modelled if each.severity != "cosmetic"} == {
+        ("constraint", "renamed")
+    }
+    assert all("ck_" in each.object for each in found.modelled if each.change == "renamed")
+    assert {each.kind for each in found.unmodelled} == ONLY_IN_MIGRATIONS
+    assert {each.attribute for each in found.unmodelled if each.kind == "table"} == {"row security"}
+    assert (await prove_repair(reader, found.comparison, destructive=True)).holds
+
+
+async def test_models_and_a_live_database(reader: Reader) -> None:
+    found = await model_drift(reader, "clinic", "staging")
+    structure = {(each.kind, each.object): each.change for each in found.modelled}
+    assert structure["column", "public.appointments.checked_in_at"] == "added"
+    assert structure["table", "public.sessions"] == "added"
+    assert {each.kind for each in found.unmodelled} == ONLY_IN_MIGRATIONS
+    assert (await prove_repair(reader, found.comparison)).holds
+
+
+async def test_the_command_says_what_no_model_can(demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", str(demo.configuration)]
+    for other in ("clinic@head", "clinic/dev"):
+        assert await asyncio.to_thread(run, ["diff", "clinic:models", other, *arguments]) == NO
+        said = capsys.readouterr()
+        assert "these no model can say; `--without unmodelled` leaves them out." in said.err
+        assert "function public.touch_updated_at() added" in said.out
+        more = ["--without", "unmodelled", "--without", "cosmetic"]
+        assert await asyncio.to_thread(run, ["diff", "clinic:models", other, *more, *arguments]) == NO
+        said = capsys.readouterr()
+        assert said.err == ""
+        assert "touch_updated_at" not in said.out
+        assert f"left out between clinic:models and {other}." in said.out

@@ -1,0 +1,125 @@
+"""The project's models, made in an empty database with the project's own interpreter.
+
+What is told of a failure is decided here; `models_runner.py` is what runs there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from web.config import AlembicTool, Project
+from web.errors import CleanStartError, OperationFailed, ProgramMissing
+from web.postgres.urls import secrets_of
+from web.tools import runner
+from web.tools.alembic_launch import checkout, environment, interpreter, prepare, session_settings, url_for
+from web.tools.alembic_settings import read_import_paths, working_directory
+from web.tools.conversation import Failure, Run
+from web.tools.events import OnEvent, RunnerEvent
+
+_RUNNER = Path(__file__).with_name("models_runner.py")
+_HINTS = {
+    "module": "It is looked for as Alembic does (`prepend_sys_path`), then in the working directory, in `source` "
+    "and in its `src`. Check `models` of the project's [alembic].",
+    "attribute": "Check `models` of the project's [alembic].",
+    "type": "Name a MetaData, what has one as `metadata`, a list of them, or a function that gives one.",
+    "empty": "Tables are known once their modules are imported: name those too, as an array.",
+    "loading": "The models are imported by the project's own interpreter, with DATABASE_URL and its like set to a "
+    "scratch database and the rest of the worker's environment variables as they are.",
+}
+
+
+class ModelsFailed(OperationFailed):
+    """The project's models could not be made in a database."""
+
+    title = "The models could not be made"
+
+    def __init__(self, message: str, *, sqlstate: str | None = None, hint: str = "") -> None:
+        self.sqlstate = sqlstate
+        super().__init__(message, hint=hint)
+
+
+async def create_models(
+    project: Project,
+    *,
+    url: str,
+    on_event: OnEvent | None = None,
+    application_name: str = "cleanstart",
+    source: Path | None = None,
+) -> None:
+    """Build what the models say in an empty database: the prelude, then `create_all`.
+
+    Raises ModelsFailed, OperationFailed for the prelude, ProgramMissing.
+    """
+    tool, folder, listen = project.alembic, checkout(project, source), on_event or _ignore
+    if not tool.models:
+        raise ModelsFailed(
+            f"It is not configured where the models of {project.name} are.",
+            hint='Add models = "MODULE:ATTRIBUTE" to the project\'s [alembic].',
+        )
+    await prepare(project, folder, url=url, application_name=application_name, on_event=listen)
+    in_front, further = read_import_paths(folder, tool)
+    request = {
+        "command": "models",
+        "models": list(tool.models),
+        "paths": [str(path.absolute()) for path in in_front],
+        "further": [str(path.absolute()) for path in further],
+        "settings": session_settings(application_name, None, None),
+    }
+    run = await runner.run(
+        (str(interpreter(tool)), str(_RUNNER)),
+        request,
+        url=url_for(tool, url),
+        env=environment(tool, url, application_name),
+        cwd=working_directory(folder, tool),
+        secrets=secrets_of(url),
+        time_limit=tool.time_limit,
+        on_event=listen,
+    )
+    if (error := _judge(tool, run)) is not None:
+        raise error
+
+
+def _judge(tool: AlembicTool, run: Run) -> CleanStartError | None:
+    named = ", ".join(tool.models)
+    if run.failure is not None:
+        return _explain(tool, named, run.failure)
+    if run.timed_out:
+        return ModelsFailed(f"{named} did not come to its end within {tool.time_limit} and was ended.")
+    if not run.finished:
+        return ModelsFailed(
+            f"The interpreter {tool.python} ended with exit code {run.exit_code} while it made {named}: "
+            f"{run.stderr_tail.strip() or 'no message'}"
+        )
+    return None
+
+
+def _explain(tool: AlembicTool, named: str, failure: Failure) -> CleanStartError:
+    where = f" ({failure.places[-1]})" if failure.places else ""
+    match failure.kind:
+        case "missing":
+            return ProgramMissing(
+                f"The interpreter {tool.python} has no SQLAlchemy ({failure.message}).",
+                hint="Install the project's dependencies into it, or name another `python`.",
+            )
+        case "loading":
+            return ModelsFailed(
+                f"{named} cannot be imported: {failure.message}{where}", hint=_HINTS["loading"]
+            )
+        case "creating" if failure.message.startswith("ModuleNotFoundError"):
+            return ModelsFailed(
+                f"{named} cannot be made: {failure.message}",
+                hint="Name the driver that the project has as `url_driver` of its [alembic].",
+            )
+        case "creating":
+            return ModelsFailed(
+                f"create_all of {named} was refused: {failure.message}",
+                sqlstate=failure.sqlstate,
+                hint="What tables stand on (extensions, types, functions that only migrations make) belongs into "
+                "the `prelude`." if failure.sqlstate in ("42704", "42883") else "",
+            )  # fmt: skip
+        case kind:
+            return ModelsFailed(failure.message, hint=_HINTS.get(kind, ""))
+
+
+async def _ignore(event: RunnerEvent) -> None:
+    """For callers that want the result only."""
