@@ -16,7 +16,7 @@ from bench.contest import say
 from bench.servers import programs
 
 #: Modules with a docstring and a coroutine function `main`.
-NAMES = ("overview", "observation", "streams", "backup", "growth")
+NAMES = ("overview", "observation", "schema", "streams", "backup", "growth")
 LIBRARIES = ("fastapi", "uvicorn", "jinja2", "sqlalchemy", "psycopg", "alembic")
 
 

@@ -1,0 +1,261 @@
+"""One contender of the bench `schema`, once, in a process of its own: `python -m bench.schema_reader NAME URL`.
+
+Prints what it took as JSON: seconds (without starting Python), the largest resident size in MB, and a count of
+what it found. It runs in the environment of foreign tools too, so it imports only what its contender needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Found = tuple[float, int]
+
+
+def bare(url: str) -> Found:
+    """The SQL of a snapshot on a fresh connection, its results received and not decoded."""
+    from web.postgres.connections import connect
+    from web.schema.snapshot import QUERIES, pin, query, server_major
+
+    async def run() -> Found:
+        began, rows = time.perf_counter(), 0
+        async with (
+            connect(url) as connection,
+            connection.transaction(),
+            connection.cursor(binary=True) as cursor,
+        ):
+            await cursor.execute("set transaction isolation level repeatable read, read only")
+            await pin(cursor)
+            for name in QUERIES:
+                await cursor.execute(query(name, server_major(connection)))
+                rows += cursor.rowcount
+        return time.perf_counter() - began, rows
+
+    return asyncio.run(run())
+
+
+def snapshot(url: str) -> Found:
+    """A decoded schema, over one connection."""
+
+    async def run() -> Found:
+        began = time.perf_counter()
+        schema = await _read(url)
+        return time.perf_counter() - began, len(schema.tables)
+
+    return asyncio.run(run())
+
+
+def snapshot_and_difference(url: str) -> Found:
+    """A decoded schema and its difference from one that is known and has 10 tables otherwise."""
+    from web.schema.difference import difference
+
+    async def run() -> Found:
+        known = _with_ten_changes(await _read(url))
+        began = time.perf_counter()
+        found = difference(known, await _read(url))
+        return time.perf_counter() - began, len(found)
+
+    return asyncio.run(run())
+
+
+def differ(url: str) -> Found:
+    """The difference of two decoded schemas, read apart, of which 10 tables differ."""
+    from web.schema.difference import difference
+
+    async def run() -> Found:
+        known, actual = _with_ten_changes(await _read(url)), await _read(url)
+        began = time.perf_counter()
+        found = difference(known, actual)
+        return time.perf_counter() - began, len(found)
+
+    return asyncio.run(run())
+
+
+def fingerprinting(url: str) -> Found:
+    """The fingerprint of a decoded schema."""
+    from web.schema.fingerprint import fingerprint
+
+    async def run() -> Found:
+        schema = await _read(url)
+        began = time.perf_counter()
+        fingerprint(schema)
+        return time.perf_counter() - began, len(schema.tables)
+
+    return asyncio.run(run())
+
+
+def storing(url: str) -> Found:
+    """JSON and compression, as the store keeps a schema, and the way back; counts the bytes."""
+    import zlib
+
+    from web.schema.serialize import from_json, to_json
+
+    async def run() -> Found:
+        schema = await _read(url)
+        began = time.perf_counter()
+        content = zlib.compress(to_json(schema))
+        from_json(zlib.decompress(content))
+        return time.perf_counter() - began, len(content)
+
+    return asyncio.run(run())
+
+
+def token(url: str) -> Found:
+    """Has anything changed?"""
+    from web.postgres.connections import connect
+    from web.schema.token import read_token
+
+    async def run() -> Found:
+        began = time.perf_counter()
+        async with connect(url) as connection:
+            found = await read_token(connection)
+        return time.perf_counter() - began, len(found)
+
+    return asyncio.run(run())
+
+
+def pg_dump(url: str) -> Found:
+    """pg_dump --schema-only of the server's own major."""
+    from bench.servers import programs
+    from web.postgres.connections import libpq_environment
+
+    began = time.perf_counter()
+    written = subprocess.run(
+        [programs()[0].path("pg_dump"), "--schema-only"],
+        env={**os.environ, **libpq_environment(url)},
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    return time.perf_counter() - began, len(written)
+
+
+def inspector(url: str) -> Found:
+    """SQLAlchemy's get_multi_… methods, all of them."""
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.engine.reflection import ObjectKind
+
+    began = time.perf_counter()
+    found = inspect(create_engine(_driver(url)))
+    kind = ObjectKind.ANY
+    count = len(found.get_multi_columns(kind=kind))
+    found.get_multi_pk_constraint(kind=kind)
+    found.get_multi_foreign_keys(kind=kind)
+    found.get_multi_indexes(kind=kind)
+    found.get_multi_unique_constraints(kind=kind)
+    found.get_multi_check_constraints(kind=kind)
+    found.get_multi_table_comment(kind=kind)
+    return time.perf_counter() - began, count
+
+
+def reflection(url: str) -> Found:
+    """MetaData.reflect."""
+    from sqlalchemy import MetaData, create_engine
+
+    began = time.perf_counter()
+    metadata = MetaData()
+    metadata.reflect(create_engine(_driver(url)))
+    return time.perf_counter() - began, len(metadata.tables)
+
+
+def compare_metadata(url: str) -> Found:
+    """alembic's comparison with metadata that is already there."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from sqlalchemy import MetaData, create_engine
+
+    engine = create_engine(_driver(url))
+    metadata = MetaData()
+    metadata.reflect(engine)
+    with engine.connect() as connection:
+        began = time.perf_counter()
+        found = compare_metadata(MigrationContext.configure(connection), metadata)
+        return time.perf_counter() - began, len(found)
+
+
+def schemainspect(url: str) -> Found:
+    """schemainspect's inspector."""
+    from schemainspect import get_inspector
+    from sqlalchemy import create_engine
+
+    began = time.perf_counter()
+    with create_engine(url).connect() as connection:
+        found = get_inspector(connection)
+    return time.perf_counter() - began, len(found.tables)
+
+
+def migra(url: str) -> Found:
+    """migra, both sides, which are one database here."""
+    from migra import Migration
+    from sqlalchemy import create_engine
+
+    began = time.perf_counter()
+    with create_engine(url).connect() as a, create_engine(url).connect() as b:
+        found = Migration(a, b)
+        found.set_safety(False)
+        found.add_all_changes()
+    return time.perf_counter() - began, len(found.statements)
+
+
+CONTENDERS: dict[str, Callable[[str], Found]] = {
+    each.__name__: each
+    for each in (
+        bare,
+        snapshot,
+        snapshot_and_difference,
+        differ,
+        fingerprinting,
+        storing,
+        token,
+        pg_dump,
+        inspector,
+        reflection,
+        compare_metadata,
+        schemainspect,
+        migra,
+    )
+}
+
+
+async def _read(url: str) -> Any:
+    from web.postgres.connections import connect
+    from web.schema.snapshot import read_schema
+
+    async with connect(url) as connection:
+        return await read_schema(connection)
+
+
+def _with_ten_changes(schema: Any) -> Any:
+    from dataclasses import replace
+
+    tables = list(schema.tables)
+    for number in range(0, len(tables), max(1, len(tables) // 10)):
+        tables[number] = replace(tables[number], columns=tables[number].columns[:-1])
+    return replace(schema, tables=tuple(tables))
+
+
+def _driver(url: str) -> str:
+    from web.postgres.connections import sqlalchemy_url
+
+    return sqlalchemy_url(url, "postgresql+psycopg")
+
+
+def main() -> None:
+    """Run one contender."""
+    name, url = sys.argv[1:]
+    seconds, found = CONTENDERS[name](url)
+    own, other = (
+        resource.getrusage(each).ru_maxrss for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    size = other if name == "pg_dump" else own
+    sys.stdout.write(json.dumps({"seconds": seconds, "mb": size / 1024, "found": found}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
