@@ -37,6 +37,31 @@ SILENT = (
     "comment on role schema_bob is 'x'; comment on role schema_bob is null",
 )
 
+#: What no other object's row tells; the rest is in the cases.
+SEEN = (
+    "alter extension citext add table t",
+    "alter type spans rename to reaches",
+    "alter type citext set (storage = external)",
+    "alter operator class ops using btree rename to other_ops",
+    "drop access method heap2",
+)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("change", SEEN)
+async def test_it_sees_what_is_told_beside_the_object(change: str, case_connection: Connection) -> None:
+    await case_connection.execute(
+        TABLE
+        + "create extension citext; create type span as range (subtype = int4, multirange_type_name = spans); "
+        "create operator class ops for type int using btree as function 1 btint4cmp(int, int);"
+        "create access method heap2 type table handler heap_tableam_handler"
+    )
+    token = await read_token(case_connection)
+    await case_connection.execute(change)
+    later = await read_token(case_connection)
+    await case_connection.execute("drop access method if exists heap2")
+    assert later != token
+
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("happening", SILENT)

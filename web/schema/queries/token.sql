@@ -36,7 +36,7 @@ select concat_ws('-',
   (select count(*) || '.' || coalesce(sum(hash_record_extended(row(s.xmin, s.ctid), 0)), 0)
      from pg_sequence s where s.seqrelid not in (select oid from passing)),
   (select count(*) || '.' || coalesce(sum(hash_record_extended(row(t.xmin, t.ctid), 0)), 0)
-     from pg_type t where t.oid >= 16384 and (t.typtype in ('e', 'd', 'r') or t.typtype = 'c')
+     from pg_type t where t.oid >= 16384 and t.typcategory <> 'A'
       and t.typrelid not in (select oid from passing) and t.typname !~ '^pg_temp_\d+$'),
   (select count(*) || '.' || coalesce(sum(hash_record_extended(row(d.xmin, d.ctid), 0)), 0)
      from pg_description d where d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass),
@@ -68,10 +68,15 @@ select concat_ws('-',
      union all select 24, xmin, ctid from pg_foreign_server
      union all select 25, xmin, ctid from pg_foreign_table
      union all select 26, xmin, ctid from pg_language
-     union all select 27, xmin, ctid from pg_partitioned_table) x),
+     union all select 27, xmin, ctid from pg_partitioned_table
+     union all select 28, xmin, ctid from pg_am) x),
+  -- What belongs to extensions.
+  (select count(*) || '.' || coalesce(sum(hash_record_extended(row(d.classid, d.objid), 0)), 0)
+     from pg_depend d where d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'),
   (select count(*) || '.' || coalesce(sum(hash_record_extended(row(m.umid, m.srvid, m.usename), 0)), 0)
      from pg_user_mappings m),
   (select count(*) || '.' || coalesce(sum(hash_record_extended(row(r.oid, r.rolname), 0)), 0) from pg_roles r),
+  (select count(*) || '.' || coalesce(sum(hash_record_extended(row(t.oid, t.spcname), 0)), 0) from pg_tablespace t),
   (select count(*) || '.' || coalesce(sum(hash_record_extended(row(s.setrole, s.setconfig::text), 0)), 0)
      from pg_db_role_setting s where s.setdatabase = (select oid from pg_database where datname = current_database())),
   (select hash_record_extended(row(d.datdba, d.datacl::text, shobj_description(d.oid, 'pg_database')), 0)::text
