@@ -181,7 +181,7 @@ def compare_metadata(url: str) -> Found:
 
 def schemainspect(url: str) -> Found:
     """schemainspect's inspector."""
-    from schemainspect import get_inspector
+    from schemainspect import get_inspector  # type: ignore[import-not-found]
     from sqlalchemy import create_engine
 
     began = time.perf_counter()
@@ -192,7 +192,7 @@ def schemainspect(url: str) -> Found:
 
 def migra(url: str) -> Found:
     """migra, both sides, which are one database here."""
-    from migra import Migration
+    from migra import Migration  # type: ignore[import-not-found]
     from sqlalchemy import create_engine
 
     began = time.perf_counter()

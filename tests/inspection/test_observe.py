@@ -12,6 +12,7 @@ from psycopg import sql
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.conftest import fresh_database
 from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Environment, Prelude, Project
@@ -32,9 +33,11 @@ from web.postgres.scratch import ScratchServers
 from web.postgres.urls import libpq_url, parameters
 from web.store.tables import (
     DriftRow,
+    EnvironmentRow,
     EnvironmentStateRow,
     ExpectedSchemaRow,
     HistoryRow,
+    KeptSchemaRow,
     ObservationRow,
     SchemaSnapshotRow,
 )
@@ -160,6 +163,59 @@ async def test_a_full_look_is_taken_once_a_day(
     again = await schema_read_at()
     await observe(store, clinic, dev, scratch, full=True)
     assert await schema_read_at() > again
+
+
+async def test_only_what_changed_is_read(
+    store: AsyncEngine, scratch: ScratchServers, tmp_path: Path, url: str
+) -> None:
+    clinic, dev = written(tmp_path, url)
+    await upgrade(clinic, url)
+
+    async def kept() -> tuple[str, datetime]:
+        async with store.connect() as connection:
+            facts = await connection.scalar(select(EnvironmentStateRow.facts))
+            fingerprint = await connection.scalar(select(KeptSchemaRow.fingerprint))
+        assert facts is not None
+        assert fingerprint is not None
+        return fingerprint, datetime.fromisoformat(facts["schema_at"])
+
+    first = await observe(store, clinic, dev, scratch)
+    fingerprint, whole = await kept()
+    assert fingerprint == first.fingerprint
+    for change in (
+        "ALTER TABLE users ADD COLUMN hotfix text",
+        "ALTER TABLE users RENAME TO people",
+        "DROP VIEW emails; CREATE TABLE other (id int)",
+    ):
+        async with connect(url) as connection:
+            await connection.execute(change.encode())
+        seen = await observe(store, clinic, dev, scratch)
+        assert await kept() == (seen.fingerprint, whole)
+        assert await count(store, KeptSchemaRow) == 1
+        # Whoever reads everything sees the same.
+        again = await observe(store, clinic, dev, scratch, full=True)
+        assert (again.id, again.fingerprint, again.drift) == (seen.id, seen.fingerprint, seen.drift)
+        whole = (await kept())[1]
+
+
+async def test_another_database_is_read_whole(
+    store: AsyncEngine, scratch: ScratchServers, tmp_path: Path, server: EmbeddedServer
+) -> None:
+    """Tokens of one database say nothing in another one."""
+    with fresh_database(server) as one, fresh_database(server) as other:
+        clinic, dev = written(tmp_path, one)
+        for url in (one, other):
+            await upgrade(clinic, url)
+        await observe(store, clinic, dev, scratch)
+        async with store.begin() as connection:
+            await connection.execute(update(EnvironmentRow).values(system_identifier=None, database_oid=None))
+            before = await connection.scalar(select(KeptSchemaRow.identity))
+        seen = await observe(store, clinic, environment(tmp_path, other), scratch)
+        assert seen.drift.state == "none"
+        async with store.begin() as connection:
+            after = await connection.scalar(select(KeptSchemaRow.identity))
+        assert before != after
+        assert await count(store, KeptSchemaRow) == 1
 
 
 async def test_expected_schemas_are_shared_by_content(

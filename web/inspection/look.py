@@ -18,13 +18,14 @@ from web.config import Environment, Project
 from web.errors import CleanStartError, IdentityMismatch
 from web.inspection.expected import excluded_tables
 from web.inspection.history import StoredHistory
+from web.inspection.kept import load_kept
 from web.inspection.observation import Observation, read_records
 from web.inspection.state import Facts, read_facts
 from web.jobs.start import environment_row
 from web.postgres.connections import Connection, connect
 from web.postgres.identity import ResolvedTarget, TargetIdentity, read_identity
 from web.schema.model import Schema
-from web.schema.snapshot import read_schema
+from web.schema.refresh import Kept, read_kept, refresh
 from web.schema.token import read_token
 from web.store.tables import EnvironmentStateRow, ObservationRow
 from web.tools.alembic_applied import Applied
@@ -60,8 +61,13 @@ class Seen:
     token: str
     facts: Facts
     #: None: nothing changed, so nothing was read.
-    schema: Schema | None
+    kept: Kept | None
     roles: Sequence[str]
+
+    @property
+    def schema(self) -> Schema | None:
+        """The schema, where something changed."""
+        return self.kept.schema if self.kept is not None else None
 
 
 async def load_known(store: AsyncEngine, environment: Environment) -> Known:
@@ -87,6 +93,7 @@ async def load_known(store: AsyncEngine, environment: Environment) -> Known:
 
 
 async def look(
+    store: AsyncEngine,
     project: Project,
     environment: Environment,
     known: Known,
@@ -95,7 +102,10 @@ async def look(
     *,
     full: bool,
 ) -> Seen:
-    """Look once. Raises CleanStartError for whatever keeps from it."""
+    """Look once. Where something changed, only that is read; everything if that is asked for, or is due.
+
+    Raises CleanStartError for whatever keeps from it.
+    """
     async with connect(
         environment.url.read(),
         application_name=application_name,
@@ -128,9 +138,24 @@ async def look(
             return Seen(
                 target, applied, refusal, token, replace(facts, schema_at=known.facts.schema_at), None, ()
             )
-        schema = await read_schema(connection, exclude_tables=excluded_tables(project))
+        known_schema = None
+        if not full and _part_will_do(known):
+            known_schema = await load_kept(store, known.environment_id, target.identity)
+        if known_schema is not None:
+            kept = await refresh(connection, known_schema, excluded_tables(project))
+        else:
+            kept = await read_kept(connection, excluded_tables(project))
+        read_at = known.facts.schema_at if kept.partial and known.facts is not None else now
         roles = await read_roles(connection)
-        return Seen(target, applied, refusal, token, replace(facts, schema_at=now), schema, roles)
+        return Seen(target, applied, refusal, token, replace(facts, schema_at=read_at), kept, roles)
+
+
+def _part_will_do(known: Known) -> bool:
+    """Whether the schema was last read whole not long ago, and nothing waits for it to be read again."""
+    if known.facts is None or known.facts.schema_at is None or known.observation is None:
+        return False
+    age = datetime.now(UTC) - known.facts.schema_at
+    return age < FULL_EVERY and known.observation.drift.state != "not compared"
 
 
 def _same(known: Known, source: StoredHistory, applied: Applied | None, token: str) -> bool:

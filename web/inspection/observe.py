@@ -23,6 +23,7 @@ from web.inspection.evidence import keep_evidence
 from web.inspection.expected import Expected, expected_schema
 from web.inspection.history import StoredHistory, describe, refresh_history
 from web.inspection.ignoring import active_rules
+from web.inspection.kept import store_kept
 from web.inspection.look import Known, Seen, load_known, look
 from web.inspection.observation import Drift, DriftState, Observation, without_ignored
 from web.inspection.state import Facts
@@ -60,7 +61,7 @@ async def observe(
     known = await load_known(store, environment)
     try:
         async with asyncio.timeout(LOOK_WITHIN):
-            seen = await look(project, environment, known, source, application_name, full=full)
+            seen = await look(store, project, environment, known, source, application_name, full=full)
     except TimeoutError:
         late = TargetUnavailable(
             f"Looking at the database took longer than {LOOK_WITHIN:g} s.",
@@ -194,6 +195,8 @@ async def _store_success(
     async with store.begin() as connection:
         if known.pinned is None:
             await _pin_first(connection, known.environment_id, seen.target.identity)
+        if seen.kept is not None and fingerprint is not None:
+            await store_kept(connection, known.environment_id, seen.target.identity, fingerprint, seen.kept)
         if applied is not None and source.history is not None and source.history.complete:
             await keep_evidence(connection, known.environment_id, source.history, applied.revisions, now)
         return await _append(connection, known, values, now, seen.facts)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -57,8 +57,11 @@ QUERIES = (
 )
 
 Rows = dict[str, list[tuple[Any, ...]]]
+Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
+T = TypeVar("T")
 
 _VERSIONED = re.compile(r"--(?: since (?P<since>\d+))?(?: until (?P<until>\d+))?\s*$")
+_PARTIAL = re.compile(r"--\s*partial\s*$")
 
 
 class _Overtaken(Exception):
@@ -78,8 +81,11 @@ ATTEMPTS = 10
 
 
 @cache
-def query(name: str, server_major: int) -> bytes:
-    """Give a query for a server: lines that end in `-- since N` or `-- until N` are for some majors only."""
+def query(name: str, server_major: int, *, partial: bool = False) -> bytes:
+    """Give a query for a server: lines that end in `-- since N` or `-- until N` are for some majors only.
+
+    Those that end in `-- partial` are for reading some objects only; their oids are parameters then.
+    """
     text = files("web.schema").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
     lines = []
     for line in text.splitlines():
@@ -88,7 +94,8 @@ def query(name: str, server_major: int) -> bytes:
             since, until = match["since"], match["until"]
             if (since and server_major < int(since)) or (until and server_major > int(until)):
                 continue
-        lines.append(line)
+        if partial or not _PARTIAL.search(line):
+            lines.append(line)
     return "\n".join(lines).encode()
 
 
@@ -106,13 +113,48 @@ async def read_schema(
     lock_timeout bounds the wait. Concurrent DDL is met by reading again, with TargetUnavailable where that
     does not end. `snapshot` names an exported snapshot to read in, as a dump does.
     """
-    unreadable: list[str] = []
+    unreadable: set[str] = set()
+
+    async def read(cursor: Cursor) -> Rows:
+        return await read_rows(cursor, QUERIES, unreadable)
+
+    rows = await in_snapshot(connection, read, unreadable, snapshot)
+    return decode(rows, server_major(connection), tuple(sorted(unreadable)), exclude_tables)
+
+
+def server_major(connection: psycopg.AsyncConnection[Any]) -> int:
+    """Give the server's major version."""
+    return connection.info.server_version // 10000
+
+
+class Unreadable(Exception):
+    """A query that the role may not run."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+async def in_snapshot(
+    connection: psycopg.AsyncConnection[Any],
+    read: Callable[[Cursor], Awaitable[T]],
+    unreadable: set[str],
+    snapshot: str | None = None,
+) -> T:
+    """Read in one transaction with PINS; again where DDL was quicker, and without what turns out unreadable."""
     overtaken = 0
     while True:
         try:
-            rows = await _read_rows(connection, unreadable, snapshot)
-        except _Unreadable as refused:
-            unreadable.append(refused.name)
+            async with (
+                connection.transaction(),
+                connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+            ):
+                await cursor.execute("set transaction isolation level repeatable read, read only")
+                if snapshot is not None:
+                    await cursor.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
+                await pin(cursor)
+                return await read(cursor)
+        except Unreadable as refused:
+            unreadable.add(refused.name)
         except _CONCURRENT_DDL as error:
             overtaken += 1
             if overtaken == ATTEMPTS:
@@ -122,43 +164,28 @@ async def read_schema(
                     hint="Look again when the running migration has ended.",
                 ) from error
             await asyncio.sleep(0.05 * overtaken)
-        else:
-            return decode(rows, server_major(connection), tuple(sorted(unreadable)), exclude_tables)
 
 
-def server_major(connection: psycopg.AsyncConnection[Any]) -> int:
-    """Give the server's major version."""
-    return connection.info.server_version // 10000
-
-
-class _Unreadable(Exception):
-    """A query that the role may not run."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-async def _read_rows(
-    connection: psycopg.AsyncConnection[Any], unreadable: Sequence[str], snapshot: str | None
+async def read_rows(
+    cursor: Cursor,
+    names: Collection[str],
+    unreadable: Collection[str],
+    parameters: Mapping[str, str] | None = None,
 ) -> Rows:
-    major = server_major(connection)
+    """Send queries, those for some objects where there are parameters. Raises Unreadable."""
+    major = server_major(cursor.connection)
     rows: Rows = {}
-    async with connection.transaction(), connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        await cursor.execute("set transaction isolation level repeatable read, read only")
-        if snapshot is not None:
-            await cursor.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
-        await pin(cursor)
-        for name in QUERIES:
-            if name in unreadable:
-                rows[name] = []
-                continue
-            try:
-                await cursor.execute(query(name, major))
-            except psycopg.errors.InsufficientPrivilege as refused:
-                raise _Unreadable(name) from refused
-            rows[name] = await cursor.fetchall()
-            if _overtaken(name, rows[name]):
-                raise _Overtaken
+    for name in names:
+        if name in unreadable:
+            rows[name] = []
+            continue
+        try:
+            await cursor.execute(query(name, major, partial=parameters is not None), parameters)
+        except psycopg.errors.InsufficientPrivilege as refused:
+            raise Unreadable(name) from refused
+        rows[name] = await cursor.fetchall()
+        if _overtaken(name, rows[name]):
+            raise _Overtaken
     return rows
 
 

@@ -27,6 +27,7 @@ select a.attrelid,
   join pg_type t on t.oid = a.atttypid
   left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
  where c.relkind in ('r', 'p', 'f', 'v', 'm', 'c')
+   and a.attrelid = any (%(relations)s::oid[])  -- partial
    and a.attnum > 0
    and not a.attisdropped
    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'

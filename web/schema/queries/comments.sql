@@ -5,5 +5,5 @@ select d.classoid::regclass::text,
        d.objsubid,
        d.description
   from pg_description d
- where d.objoid >= 16384
-    or d.classoid = 'pg_namespace'::regclass
+ where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass)
+   and d.objoid = any (%(objects)s::oid[])  -- partial

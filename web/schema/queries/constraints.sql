@@ -28,6 +28,7 @@ select con.oid,
               where t.tgisinternal and t.tgconstraint <> 0 and t.tgenabled <> 'O'
               group by t.tgconstraint) checks on checks.tgconstraint = con.oid
  where con.contype <> 't'
+   and (con.conrelid = any (%(relations)s::oid[]) or con.contypid = any (%(types)s::oid[]))  -- partial
    and con.conparentid = 0
    and (con.conislocal or con.coninhcount = 0)
    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'

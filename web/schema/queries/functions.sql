@@ -47,5 +47,6 @@ select p.oid,
   left join pg_aggregate ag on ag.aggfnoid = p.oid
   left join pg_roles o on o.oid = p.proowner
  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+   and p.oid = any (%(functions)s::oid[])  -- partial
    and not exists (select from pg_depend d
                     where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i'))

@@ -19,6 +19,7 @@ select i.indexrelid,
   join pg_namespace tn on tn.oid = tc.relnamespace
   left join pg_tablespace ts on ts.oid = c.reltablespace
  where not c.relispartition
+   and i.indrelid = any (%(relations)s::oid[])  -- partial
    and tc.relkind in ('r', 'p', 'm')
    and tn.nspname !~ '^pg_' and tn.nspname <> 'information_schema'
    and not exists (select from pg_constraint con

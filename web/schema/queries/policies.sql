@@ -14,4 +14,5 @@ select p.oid,
   join pg_class c on c.oid = p.polrelid
   join pg_namespace n on n.oid = c.relnamespace
  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+   and p.polrelid = any (%(relations)s::oid[])  -- partial
  order by p.polrelid, p.polname

@@ -37,6 +37,7 @@ select c.oid,
                join pg_namespace pn on pn.oid = pc.relnamespace
               group by i.inhrelid) parent on parent.inhrelid = c.oid
  where c.relkind in ('r', 'p', 'f', 'v', 'm')
+   and c.oid = any (%(relations)s::oid[])  -- partial
    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    and not exists (select from pg_depend d
                     where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')

@@ -9,5 +9,6 @@ select r.oid,
   join pg_class c on c.oid = r.ev_class
   join pg_namespace n on n.oid = c.relnamespace
  where r.rulename <> '_RETURN'
+   and r.ev_class = any (%(relations)s::oid[])  -- partial
    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
  order by r.ev_class, r.rulename

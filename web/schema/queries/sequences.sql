@@ -28,5 +28,6 @@ select c.oid,
   left join pg_namespace tn on tn.oid = tc.relnamespace
   left join pg_attribute a on a.attrelid = own.refobjid and a.attnum = own.refobjsubid
  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+   and c.oid = any (%(relations)s::oid[])  -- partial
    and not exists (select from pg_depend d
                     where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')

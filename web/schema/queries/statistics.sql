@@ -12,6 +12,7 @@ select s.oid,
   join pg_namespace n on n.oid = s.stxnamespace
   left join pg_roles o on o.oid = s.stxowner
  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+   and s.stxrelid = any (%(relations)s::oid[])  -- partial
    and not exists (select from pg_depend d
                     where d.classid = 'pg_statistic_ext'::regclass and d.objid = s.oid and d.deptype = 'e')
  order by s.stxrelid, n.nspname, s.stxname

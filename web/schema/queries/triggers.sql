@@ -16,5 +16,6 @@ select t.oid,
         or exists (select from pg_trigger p where p.oid = t.tgparentid and not p.tgisinternal)  -- until 14
        )
    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+   and t.tgrelid = any (%(relations)s::oid[])  -- partial
    and not exists (select from pg_trigger p where p.oid = t.tgparentid and p.tgenabled = t.tgenabled)
  order by t.tgrelid, t.tgname

@@ -36,6 +36,7 @@ select t.oid,
   left join pg_namespace cn on cn.oid = co.collnamespace
   left join pg_range r on r.rngtypid = t.oid
  where (t.typtype in ('e', 'd', 'r') or (t.typtype = 'c' and tc.relkind = 'c'))
+   and t.oid = any (%(types)s::oid[])  -- partial
    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    and not exists (select from pg_depend d
                     where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e')

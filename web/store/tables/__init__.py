@@ -24,6 +24,7 @@ from web.store.tables.environments import (
     EnvironmentStateRow,
     ExpectedSchemaRow,
     HistoryRow,
+    KeptSchemaRow,
     ObservationRow,
     SchemaSnapshotRow,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "JobRow",
     "JobStepRow",
     "JobTargetRow",
+    "KeptSchemaRow",
     "ObservationRow",
     "PlanRow",
     "ReceiptRow",

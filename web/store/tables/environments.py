@@ -121,6 +121,22 @@ class SchemaSnapshotRow(Base):
     first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class KeptSchemaRow(Base):
+    """What the last reading of an environment's schema left for the next one: one row, written over."""
+
+    __tablename__ = "kept_schema"
+
+    environment_id: Mapped[int] = mapped_column(
+        ForeignKey("environment.id", ondelete="CASCADE"), primary_key=True
+    )
+    #: `system identifier/oid` of the database it was read in: tokens mean nothing in another one.
+    identity: Mapped[str]
+    #: Of the schema that it belongs to.
+    fingerprint: Mapped[str]
+    #: Tokens by object, compressed: `schema.refresh` owns the shape.
+    content: Mapped[bytes]
+
+
 class ExpectedSchemaRow(Base):
     """Cache of replayed schemas: key is the hash of tool, prelude, files, revisions and server major."""
 
