@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from web.schema.finding import Difference, Finding
 from web.schema.model import Column, Constraint, Index, Policy, Schema, Statistics, Table, Trigger
@@ -27,8 +28,7 @@ class _Facts:
     """What the rules ask about."""
 
     def __init__(self, findings: Iterable[Finding], a: Schema, b: Schema) -> None:
-        self.tables_a = {item.identity: item for item in a.tables}
-        self.tables_b = {item.identity: item for item in b.tables}
+        self._a, self._b = a, b
         #: Change and identity of what is there or not as a whole.
         self.whole: set[tuple[str, str]] = set()
         #: Identity and attribute of what changed.
@@ -42,6 +42,14 @@ class _Facts:
             else:
                 self.changed.add((item.object, item.attribute))
             self.parts.setdefault(item.group, set()).add(_local(item))
+
+    @cached_property
+    def tables_a(self) -> dict[str, Table]:
+        return {item.identity: item for item in self._a.tables}
+
+    @cached_property
+    def tables_b(self) -> dict[str, Table]:
+        return {item.identity: item for item in self._b.tables}
 
 
 def _local(item: Difference) -> tuple[object, ...]:
@@ -152,7 +160,8 @@ def _bound_of_parent(found: Finding, facts: _Facts) -> bool:
         return False
     if (before.partition_bound is None) == (after.partition_bound is None):
         return False
-    attached, tables = (before, facts.tables_a) if before.partition_bound else (after, facts.tables_b)
+    attached = before if before.partition_bound else after
+    tables = facts.tables_a if before.partition_bound else facts.tables_b
     item = found.b if found.b is not None else found.a
     given = [part for name in attached.parents if (parent := tables.get(name)) for part in _parts(parent)]
     match item:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from sys import intern
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from web.schema.canonical import canonical
+from web.schema.collecting import collecting_later
 from web.schema.grants import GrantReader
 from web.schema.model import (
     CatalogObject,
@@ -38,6 +39,7 @@ from web.schema.model import (
     View,
 )
 from web.schema.names import qualified
+from web.schema.relations import shared_column
 
 Row = tuple[Any, ...]
 T = TypeVar("T", bound=CatalogObject)
@@ -65,10 +67,15 @@ EXPRESSIONS: Mapping[str, tuple[int, ...]] = {
 class Comments:
     """Comments by catalog, object and column."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: list[Row]) -> None:
         self._texts: dict[tuple[str, int, int], str] = {(row[0], row[1], row[2]): row[3] for row in rows}
 
+        #: Most objects have none, which is told sooner so.
+        self._commented = {row[1] for row in rows}
+
     def of(self, catalog: str, oid: int, column: int = 0) -> str | None:
+        if oid not in self._commented:
+            return None
         return self._texts.get((catalog, oid, column))
 
 
@@ -79,6 +86,16 @@ def decode(
     exclude_tables: Collection[str],
 ) -> Schema:
     """Build the Schema; every collection comes out sorted by key, columns in their order."""
+    with collecting_later():
+        return _decode(rows, server_major, unreadable, exclude_tables)
+
+
+def _decode(
+    rows: Mapping[str, list[Row]],
+    server_major: int,
+    unreadable: tuple[str, ...],
+    exclude_tables: Collection[str],
+) -> Schema:
     rows = {name: _canonical(found, EXPRESSIONS.get(name, ())) for name, found in rows.items()}
     comments, grants = Comments(rows["comments"]), GrantReader()
     relations = _without(rows["relations"], exclude_tables)
@@ -200,9 +217,8 @@ def _grouped(
 
 def _sorted(objects: Iterable[T]) -> tuple[T, ...]:
     made = list(objects)
-    if made:
-        key = type(made[0]).key
-        made.sort(key=lambda item: tuple(getattr(item, field) for field in key))
+    if len(made) > 1:
+        made.sort(key=attrgetter(*type(made[0]).key))
     return tuple(made)
 
 
@@ -218,24 +234,20 @@ def _columns(
 ) -> dict[int, tuple[Column, ...]]:
     groups: defaultdict[int, list[Column]] = defaultdict(list)
     for row in rows:
-        oid, number = row[0], row[1]
-        name, state = not_null.get((oid, number), (None, None))
+        oid, number, acl = row[0], row[1], row[2]
+        name, state = not_null.get((oid, number), (None, None)) if not_null else (None, None)
         # The server's own names end so; what they begin with may be a name from before a rename.
         if name is not None and name.rstrip("0123456789").endswith("_not_null"):
             name = None
         groups[oid].append(
-            Column(
-                *(
-                    intern(row[3]),
-                    intern(row[4]),
-                    *row[5:13],
-                    tuple(row[13] or ()),
-                    tuple(sorted(row[14] or ())),
-                    state,
-                    name,
-                    grants.read(row[2], None, None),
-                    comments.of("pg_class", oid, number),
-                )
+            shared_column(
+                *row[3:13],
+                tuple(row[13] or ()),
+                tuple(sorted(row[14])) if row[14] else (),
+                state,
+                name,
+                grants.read(acl, None, None) if acl else (),
+                comments.of("pg_class", oid, number),
             )
         )
     return {oid: tuple(group) for oid, group in groups.items()}

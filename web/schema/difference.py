@@ -14,7 +14,7 @@ from web.schema.finding import Change, Difference, Finding
 from web.schema.model import Schema
 from web.schema.names import quote
 from web.schema.recognise import find_renames
-from web.schema.renames import Renames, moved, renamed_schemas
+from web.schema.renames import Renames, moved, renamed_schemas, unequal
 
 __all__ = ["Change", "Difference", "Found", "difference", "find", "unknown_parts"]
 
@@ -33,7 +33,7 @@ def difference(a: Schema, b: Schema) -> tuple[Difference, ...]:
 
     What one side could not read is left out: ask unknown_parts before saying that nothing differs.
     """
-    if a is b or a == b:
+    if a is b:
         return ()
     schemas = renamed_schemas(a, b)
     found = find(moved(a, schemas), b, schemas)
@@ -57,10 +57,13 @@ class Found:
 
 def find(a: Schema, b: Schema, schemas: Mapping[str, str]) -> Found:
     """Compare two schemas whose own renames, old names by new ones or the other way, are applied to one of them."""
-    renames = find_renames(a, b, schemas)
+    left, right = unequal(a, b)
+    renames = find_renames(left, right, schemas)
     comparison = Comparison(renames)
     unknown = {part for name in unknown_parts(a, b) for part in _DEPENDENT.get(name, (name,))}
-    comparison.compare_schemas(a, b, unknown)
+    comparison.compare_schemas(left, right, unknown)
+    if not comparison.findings:
+        return Found((), (), renames)
     causes = without_consequences(comparison.findings, a, b)
     kept = {id(each) for each in causes}
     consequences = tuple(each for each in comparison.findings if id(each) not in kept)

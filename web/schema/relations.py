@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar
 
 from web.schema.objects import CatalogObject, Grant, Severity
 
@@ -35,6 +36,15 @@ class Column(CatalogObject):
     not_null_name: str | None = None
     grants: tuple[Grant, ...] = ()
     comment: str | None = None
+
+
+@lru_cache(maxsize=16384)
+def shared_column(*values: Any) -> Column:
+    """Make a column of all its fields in their order; equal ones, of which there are many, are one object.
+
+    That takes less room and time, and they are found to be equal without a look at their fields.
+    """
+    return Column(*values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from operator import attrgetter
 
 from web.schema.model import CatalogObject, Column, Schema, Table, shape_of
 from web.schema.names import qualified, quote
@@ -77,12 +79,41 @@ class Renames:
 
 def key_of(value: CatalogObject) -> tuple[str, ...]:
     """Give what identifies an object among its siblings."""
-    return tuple(getattr(value, name) for name in type(value).key)
+    return _reader_of(type(value).key)(value)
+
+
+@cache
+def _reader_of(key: tuple[str, ...]) -> Callable[[CatalogObject], tuple[str, ...]]:
+    if len(key) > 1:
+        return attrgetter(*key)
+    return lambda value: tuple(getattr(value, name) for name in key)
 
 
 def by_key(items: Iterable[CatalogObject]) -> dict[tuple[str, ...], CatalogObject]:
     """Index objects by their keys."""
     return {key_of(item): item for item in items}
+
+
+def unequal(a: Schema, b: Schema) -> tuple[Schema, Schema]:
+    """Leave out what is the same in both: of most schemas that are compared, nearly everything."""
+    left: dict[str, tuple[CatalogObject, ...]] = {}
+    right: dict[str, tuple[CatalogObject, ...]] = {}
+    for where, kind in shape_of(Schema).children:
+        old, new = getattr(a, where), getattr(b, where)
+        read = _reader_of(kind.key)
+        there = {read(item): item for item in new}
+        same = set()
+        rest = []
+        for item in old:
+            key = read(item)
+            other = there.get(key)
+            if other is item or other == item:
+                same.add(key)
+            else:
+                rest.append(item)
+        left[where] = tuple(rest)
+        right[where] = tuple(item for key, item in there.items() if key not in same) if same else new
+    return replace(a, **left), replace(b, **right)  # type: ignore[arg-type]
 
 
 def renamed_schemas(a: Schema, b: Schema) -> dict[str, str]:
