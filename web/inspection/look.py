@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.config import Environment, Project
 from web.errors import CleanStartError, IdentityMismatch
+from web.inspection.beside import second_connection
 from web.inspection.expected import excluded_tables
 from web.inspection.history import StoredHistory
 from web.inspection.kept import load_kept
@@ -144,7 +145,10 @@ async def look(
         if known_schema is not None:
             kept = await refresh(connection, known_schema, excluded_tables(project))
         else:
-            kept = await read_kept(connection, excluded_tables(project))
+            async with second_connection(
+                connection, environment.url.read(), application_name=application_name
+            ) as second:
+                kept = await read_kept(connection, excluded_tables(project), second)
         read_at = known.facts.schema_at if kept.partial and known.facts is not None else now
         roles = await read_roles(connection)
         return Seen(target, applied, refusal, token, replace(facts, schema_at=read_at), kept, roles)

@@ -19,11 +19,11 @@ import psycopg
 
 from web.schema.decode import decode, places
 from web.schema.model import CatalogObject, Schema, shape_of
+from web.schema.sharing import read_rows_beside
 from web.schema.snapshot import (
     QUERIES,
     Cursor,
     Rows,
-    Unreadable,
     in_snapshot,
     query,
     read_rows,
@@ -105,16 +105,20 @@ class Kept:
     partial: bool = False
 
 
-async def read_kept(connection: psycopg.AsyncConnection[Any], exclude_tables: Collection[str] = ()) -> Kept:
-    """Read everything, like read_schema, with the tokens."""
+async def read_kept(
+    connection: psycopg.AsyncConnection[Any],
+    exclude_tables: Collection[str] = (),
+    beside: psycopg.AsyncConnection[Any] | None = None,
+) -> Kept:
+    """Read everything, like read_schema, with the tokens; `beside` is a second idle connection to use."""
     unreadable: set[str] = set()
 
-    async def read(cursor: Cursor) -> tuple[Tokens | None, Rows]:
-        # Before everything else, in the same snapshot: what changes later is found by the next look.
-        tokens = None if unreadable else await _read_tokens(cursor)
-        return tokens, await read_rows(cursor, QUERIES, unreadable)
+    async def read(cursor: Cursor) -> Rows:
+        # All in one snapshot: what changes later is found by the next look.
+        return await read_rows_beside(cursor, beside, (_TOKENS, *QUERIES), unreadable)
 
-    tokens, rows = await in_snapshot(connection, read, unreadable)
+    rows = await in_snapshot(connection, read, unreadable)
+    tokens = _tokens(rows[_TOKENS][0]) if rows[_TOKENS] else None
     schema = decode(rows, server_major(connection), tuple(sorted(unreadable - {_TOKENS})), exclude_tables)
     return Kept(schema, tokens, places(rows, exclude_tables), tuple(sorted(exclude_tables)))
 
@@ -158,12 +162,10 @@ _TOKENS: Final = "object_tokens"
 
 
 async def _read_tokens(cursor: Cursor) -> Tokens:
-    try:
-        await cursor.execute(query(_TOKENS, server_major(cursor.connection)))
-    except psycopg.errors.InsufficientPrivilege as refused:
-        raise Unreadable(_TOKENS) from refused
-    row = await cursor.fetchone()
-    assert row is not None
+    return _tokens((await read_rows(cursor, (_TOKENS,), ()))[_TOKENS][0])
+
+
+def _tokens(row: tuple[Any, ...]) -> Tokens:
     return Tokens(dict(struct.iter_unpack(">qq", row[0] or b"")), tuple(row[1:]))
 
 
