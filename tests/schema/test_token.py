@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.conftest import fresh_database
 from tests.schema.nasty import NASTY
+from web.postgres.embedded import EmbeddedServer
+from web.schema.refresh import read_kept, refresh
+from web.schema.snapshot import query
 from web.schema.token import read_token
 
 Connection = psycopg.AsyncConnection[Any]
@@ -90,3 +95,27 @@ async def test_it_stays_over_time_and_connections(case_connection: Connection) -
         later = await read_token(case_connection)
         assert later != token
         token = later
+
+
+async def test_large_objects_are_data(server: EmbeddedServer) -> None:
+    """However many there are, with whatever comments: none of them is read."""
+    with fresh_database(server) as url:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("create table t (id int)")
+            kept, token = await read_kept(connection), await read_token(connection)
+            rows = await comments(connection)
+            await connection.execute("select lo_create(0) from generate_series(1, 100000)")
+            # As COMMENT ON LARGE OBJECT does it, without a statement each.
+            await connection.execute("set allow_system_table_mods = on")
+            await connection.execute(
+                "insert into pg_description select oid, 'pg_largeobject'::regclass, 0, 'x'"
+                "  from pg_largeobject_metadata"
+            )
+            assert await read_token(connection) == token
+            assert await comments(connection) == rows
+            assert await refresh(connection, kept) == replace(kept, partial=True)
+            assert await read_kept(connection) == kept
+
+
+async def comments(connection: Connection) -> int:
+    return (await connection.execute(query("comments", 17))).rowcount

@@ -68,8 +68,10 @@ class _Overtaken(Exception):
     """A definition that was gone when it was asked for: the deparsing functions see the present catalogs."""
 
 
-#: What a catalog function says when DDL of another session took the object away under it.
+#: What a catalog function says when DDL of another session took the object away under it, and a standby where
+#: replaying that DDL does not wait for readers.
 _CONCURRENT_DDL = (
+    psycopg.errors.SerializationFailure,
     psycopg.errors.InternalError,
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedObject,

@@ -61,7 +61,8 @@ comment as materialized (
     from pg_description d
     left join relation r on r.oid = d.objoid and d.classoid = 'pg_class'::regclass
     left join held h on h.oid = d.objoid and h.catalog = d.classoid
-   where d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass
+   where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass)
+     and d.classoid <> 'pg_largeobject'::regclass
 ),
 part as (
   select place, content from relation

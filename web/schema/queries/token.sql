@@ -39,7 +39,8 @@ select concat_ws('-',
      from pg_type t where t.oid >= 16384 and t.typcategory <> 'A'
       and t.typrelid not in (select oid from passing) and t.typname !~ '^pg_temp_\d+$'),
   (select count(*) || '.' || coalesce(sum(hash_record_extended(row(d.xmin, d.ctid), 0)), 0)
-     from pg_description d where d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass),
+     from pg_description d where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass)
+      and d.classoid <> 'pg_largeobject'::regclass),
   -- Few rows each.
   (select count(*) || '.' || coalesce(sum(hash_record_extended(row(x.catalog, x.xmin, x.ctid), 0)), 0) from (
      select 1 as catalog, xmin, ctid from pg_namespace where nspname !~ '^pg_(toast_)?temp_'
