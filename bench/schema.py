@@ -20,15 +20,17 @@ from bench.observation import ddl
 from bench.servers import benching
 
 #: Tables and rounds.
-SIZES = ((100, 5), (1000, 5), (5000, 5))
+SIZES = ((100, 5), (1000, 5), (5000, 3))
 OURS = (
     "bare",
     "snapshot",
     "snapshot_and_difference",
+    "snapshot_and_difference_on_two",
     "differ",
     "fingerprinting",
     "storing",
     "token",
+    "refreshed",
 )
 PEERS = ("pg_dump", "inspector", "reflection", "compare_metadata")
 FOREIGN = ("schemainspect", "migra")

@@ -65,6 +65,49 @@ def snapshot_and_difference(url: str) -> Found:
     return asyncio.run(run())
 
 
+def snapshot_and_difference_on_two(url: str) -> Found:
+    """The same over two connections that share a snapshot."""
+    from web.postgres.connections import connect
+    from web.schema.difference import difference
+    from web.schema.sharing import read_schema_beside
+
+    async def run() -> Found:
+        known = _with_ten_changes(await _read(url))
+        began = time.perf_counter()
+        async with connect(url) as one, connect(url) as other:
+            found = difference(known, await read_schema_beside(one, other))
+        return time.perf_counter() - began, len(found)
+
+    return asyncio.run(run())
+
+
+def refreshed(url: str) -> Found:
+    """Columns are added to 10 tables, and what is kept is brought up to date; counts the columns then."""
+    from web.postgres.connections import connect
+    from web.schema.refresh import read_kept, refresh
+    from web.schema.token import read_token
+
+    async def run() -> Found:
+        async with connect(url) as connection:
+            kept = await read_kept(connection)
+            step = max(1, len(kept.schema.tables) // 10)
+            names = [table.identity for table in kept.schema.tables[::step]][:10]
+            for name in names:
+                await connection.execute(f"alter table {name} add column later int".encode())
+        began = time.perf_counter()
+        async with connect(url) as connection:
+            await read_token(connection)
+            found = await refresh(connection, kept)
+        seconds = time.perf_counter() - began
+        assert found.partial
+        async with connect(url) as connection:
+            for name in names:
+                await connection.execute(f"alter table {name} drop column later".encode())
+        return seconds, sum(len(table.columns) for table in found.schema.tables)
+
+    return asyncio.run(run())
+
+
 def differ(url: str) -> Found:
     """The difference of two decoded schemas, read apart, of which 10 tables differ."""
     from web.schema.difference import difference
@@ -209,6 +252,8 @@ CONTENDERS: dict[str, Callable[[str], Found]] = {
         bare,
         snapshot,
         snapshot_and_difference,
+        snapshot_and_difference_on_two,
+        refreshed,
         differ,
         fingerprinting,
         storing,

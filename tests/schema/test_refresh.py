@@ -8,8 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.conftest import fresh_database
 from tests.schema.case import Case
 from tests.schema.test_difference import EVERYWHERE
+from web.postgres.embedded import EmbeddedServer
 from web.schema.refresh import Kept, from_bytes, read_kept, refresh, to_bytes
 
 Connection = psycopg.AsyncConnection[Any]
@@ -165,6 +167,22 @@ async def test_one_change_after_the_other(case_connection: Connection) -> None:
         await case_connection.execute(happening)
         kept = await refreshed(case_connection, kept)
         assert kept.partial
+
+
+async def test_what_may_not_be_read_any_more_is_unknown(server_with_roles: EmbeddedServer) -> None:
+    with fresh_database(server_with_roles) as url:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute(WORLD)
+            kept = await read_kept(connection)
+            await connection.execute("revoke select on pg_policy from public; alter table customer add x int")
+            await connection.execute("set role schema_bob")
+            found = await refresh(connection, kept)
+            assert found.schema.unreadable == ("policies",)
+            assert found == await read_kept(connection)
+            # Nothing tells what changes from here on.
+            assert found.tokens is None
+            assert to_bytes(found) == b""
+            assert await refresh(connection, found) == found
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,15 @@ async def test_it_stays_over_time_and_connections(case_connection: Connection) -
         later = await read_token(case_connection)
         assert later != token
         token = later
+
+
+def test_both_tokens_stand_on_the_same_catalogs() -> None:
+    """What the one sees, the other has to find."""
+    one, other = (
+        set(re.findall(r"\b(?:from|join) (pg_\w+)", query(name, 17).decode()))
+        for name in ("token", "object_tokens")
+    )
+    assert one == other
 
 
 async def test_large_objects_are_data(server: EmbeddedServer) -> None:

@@ -139,12 +139,15 @@ async def look(
             return Seen(
                 target, applied, refusal, token, replace(facts, schema_at=known.facts.schema_at), None, ()
             )
-        known_schema = None
+        earlier_kept, kept = None, None
         if not full and _part_will_do(known):
-            known_schema = await load_kept(store, known.environment_id, target.identity)
-        if known_schema is not None:
-            kept = await refresh(connection, known_schema, excluded_tables(project))
-        else:
+            earlier_kept = await load_kept(store, known.environment_id, target.identity)
+        if earlier_kept is not None:
+            kept = await refresh(connection, earlier_kept, excluded_tables(project))
+            if kept.tokens == earlier_kept.tokens and token != known.token:
+                # Something changed, and nothing that was kept tells what.
+                kept = None
+        if kept is None:
             async with second_connection(
                 connection, environment.url.read(), application_name=application_name
             ) as second:

@@ -21,6 +21,7 @@ from web.backups.places import open_place
 from web.backups.restore import read_backup_schema
 from web.config import Configuration, Project, Secret
 from web.errors import CleanStartError, Invalid, NotFound
+from web.inspection.beside import second_connection
 from web.inspection.drift import load_schema
 from web.inspection.expected import excluded_tables, expected_schema
 from web.inspection.look import read_roles
@@ -31,7 +32,7 @@ from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.schema.model import Schema
 from web.schema.narrow import without_tables
-from web.schema.snapshot import read_schema
+from web.schema.sharing import read_schema_beside
 from web.store.tables import BackupRow, EnvironmentRow, SchemaSnapshotRow
 from web.tools.history import History
 from web.tools.protocol import tool_of
@@ -179,7 +180,8 @@ class Reader:
             statement_timeout="120s",
         ) as connection:
             target = await read_identity(connection)
-            schema = await read_schema(connection, exclude_tables=exclude)
+            async with second_connection(connection, url, application_name="cleanstart/diff") as second:
+                schema = await read_schema_beside(connection, second, exclude)
             roles = tuple(await read_roles(connection))
         return Sourced(source, schema, target.user, target.database, roles, url)
 

@@ -98,7 +98,7 @@ def _decode(
 ) -> Schema:
     rows = {name: _canonical(found, EXPRESSIONS.get(name, ())) for name, found in rows.items()}
     comments, grants = Comments(rows["comments"]), GrantReader()
-    relations = _without(rows["relations"], exclude_tables)
+    relations = without(rows["relations"], exclude_tables)
     excluded = {row[0] for row in rows["relations"]} - {row[0] for row in relations}
     not_null = _not_null_constraints(rows["constraints"])
     parts = _Parts(
@@ -191,7 +191,7 @@ def _canonical(rows: list[Row], columns: Collection[int]) -> list[Row]:
     return rows
 
 
-def _without(relations: list[Row], exclude: Collection[str]) -> list[Row]:
+def without(relations: list[Row], exclude: Collection[str]) -> list[Row]:
     if not exclude:
         return relations
     names = frozenset(exclude)
@@ -441,27 +441,3 @@ def _publication(row: Row, comments: Comments) -> Publication:
         owner,
         comments.of("pg_publication", oid),
     )
-
-
-def places(rows: Mapping[str, list[Row]], exclude_tables: Collection[str]) -> dict[str, tuple[int, ...]]:
-    """Give by field of Schema where its objects are in the catalogs, in the order in which decode has them.
-
-    A place is the oid of a relation, a type (plus 1 << 32) or a function (plus 2 << 32).
-    """
-    relations = _without(rows["relations"], exclude_tables)
-    excluded = {row[0] for row in rows["relations"]} - {row[0] for row in relations}
-    sequences = [row for row in rows["sequences"] if row[11] not in excluded]
-    made = {
-        "tables": _placed((row for row in relations if row[3] in TABLE_FORMS), 0),
-        "views": _placed((row for row in relations if row[3] == "v"), 0),
-        "materialized_views": _placed((row for row in relations if row[3] == "m"), 0),
-        "sequences": _placed(sequences, 0),
-        "functions": _placed(rows["functions"], 2 << 32, 4),
-    }
-    for field, form in (("enums", "e"), ("domains", "d"), ("composite_types", "c"), ("range_types", "r")):
-        made[field] = _placed((row for row in rows["types"] if row[3] == form), 1 << 32)
-    return made
-
-
-def _placed(rows: Iterable[Row], catalog: int, key_ends: int = 3) -> tuple[int, ...]:
-    return tuple(row[0] + catalog for row in sorted(rows, key=lambda row: row[1:key_ends]))

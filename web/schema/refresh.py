@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import psycopg
 
-from web.schema.decode import decode, places
+from web.schema.decode import decode
 from web.schema.model import CatalogObject, Schema, shape_of
+from web.schema.places import FUNCTION, TYPE, places
 from web.schema.sharing import read_rows_beside
 from web.schema.snapshot import (
     QUERIES,
@@ -79,8 +80,6 @@ _OF_KIND: Final = {
     "pg_publication_rel": "publications",
     "pg_publication_namespace": "publications",
 }
-_TYPE: Final = 1 << 32
-_FUNCTION: Final = 2 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +203,11 @@ async def _changed(cursor: Cursor, old: Tokens, new: Tokens, kept: Kept) -> _Cha
 
 
 async def _read_changed(cursor: Cursor, change: _Change) -> Rows:
-    types = {place - _TYPE for place in change.read if _TYPE <= place < _FUNCTION}
-    relations = {place for place in change.read if place < _TYPE}
+    types = {place - TYPE for place in change.read if TYPE <= place < FUNCTION}
+    relations = {place for place in change.read if place < TYPE}
     oids = {
         "types": _array(types),
-        "functions": _array(place - _FUNCTION for place in change.read if place >= _FUNCTION),
+        "functions": _array(place - FUNCTION for place in change.read if place >= FUNCTION),
         "relations": _array(relations),
     }
     rows: Rows = {name: [] for name in QUERIES}

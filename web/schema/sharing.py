@@ -11,10 +11,27 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from web.schema.snapshot import Cursor, Rows, pin, read_rows
+from web.schema.decode import decode
+from web.schema.model import Schema
+from web.schema.snapshot import QUERIES, Cursor, Rows, in_snapshot, pin, read_rows, server_major
 
 #: Those that take long come first, so that both connections end at about the same time.
 LONG: Final = ("columns", "object_tokens", "indexes", "constraints", "relations")
+
+
+async def read_schema_beside(
+    connection: psycopg.AsyncConnection[Any],
+    beside: psycopg.AsyncConnection[Any] | None,
+    exclude_tables: Collection[str] = (),
+) -> Schema:
+    """Read a schema as read_schema does; `beside` is a second idle connection to use."""
+    unreadable: set[str] = set()
+
+    async def read(cursor: Cursor) -> Rows:
+        return await read_rows_beside(cursor, beside, QUERIES, unreadable)
+
+    rows = await in_snapshot(connection, read, unreadable)
+    return decode(rows, server_major(connection), tuple(sorted(unreadable)), exclude_tables)
 
 
 async def read_rows_beside(
