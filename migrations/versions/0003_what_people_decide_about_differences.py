@@ -1,4 +1,4 @@
-"""What people decide about differences: ignore rules, proven repairs, comparisons."""
+"""What people decide about differences: ignore rules, repairs, adoptions, comparisons."""
 
 from __future__ import annotations
 
@@ -62,6 +62,24 @@ def upgrade() -> None:
     op.create_index(op.f("repair_environment_id_id_idx"), "repair", ["environment_id", "id"])
     op.create_index(op.f("repair_hash_idx"), "repair", ["hash"])
     op.create_table(
+        "adoption",
+        sa.Column("job_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("environment_id", sa.BigInteger(), nullable=False),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment_id"],
+            ["environment.id"],
+            name=op.f("adoption_environment_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["job.id"], name=op.f("adoption_job_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("job_id", name=op.f("adoption_pkey")),
+    )
+    op.create_index(op.f("adoption_environment_id_idx"), "adoption", ["environment_id"])
+    op.create_table(
         "comparison",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("project", sa.Text(), nullable=False),
@@ -85,5 +103,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("comparison")
+    op.drop_table("adoption")
     op.drop_table("repair")
     op.drop_table("ignore_rule")

@@ -12,7 +12,9 @@ import web.tools
 TOOLS = Path(web.tools.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["alembic_runner.py", "models_runner.py", "runner_shim/sitecustomize.py"])
+@pytest.mark.parametrize(
+    "name", ["alembic_runner.py", "models_runner.py", "revision_runner.py", "runner_shim/sitecustomize.py"]
+)
 def test_old_interpreters_can_read_it(name: str) -> None:
     text = (TOOLS / name).read_text(encoding="utf-8")
     tree = ast.parse(text, feature_version=(3, 7))

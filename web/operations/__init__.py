@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from web.jobs.kind import AnyKind
+from web.operations.adopt import ADOPT
 from web.operations.backup import BACKUP
 from web.operations.compare import COMPARE
 from web.operations.migrate import MIGRATE
@@ -12,6 +13,7 @@ from web.operations.plan_revert import PLAN_REVERT
 from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
 from web.operations.revert import REVERT
+from web.operations.stamp import STAMP
 from web.operations.verify import VERIFY
 
 #: In the order in which buttons are shown.
@@ -21,6 +23,8 @@ KINDS: tuple[AnyKind, ...] = (
     VERIFY,
     REHEARSE,
     MIGRATE,
+    ADOPT,
+    STAMP,
     PLAN_REVERT,
     REVERT,
     RESET,

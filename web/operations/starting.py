@@ -67,7 +67,7 @@ def name_to_type(kind: AnyKind, environment: Environment) -> str | None:
     """What has to be typed before this kind may start: the environment's name, wherever data are at risk."""
     at_risk = (
         kind.destructive
-        or kind.name == "revert"
+        or kind.name in ("revert", "stamp")
         or (kind.name == "migrate" and environment.tier == "production")
     )
     return environment.label if at_risk else None

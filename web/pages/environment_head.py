@@ -27,7 +27,9 @@ from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Fact, Link, Mark
 
 #: Kinds with a place of their own: looking is always there, the others belong to a row or a tab.
-ELSEWHERE = frozenset({"observe", "verify", "rehearse", "pin", "plan-revert", "revert", "compare"})
+ELSEWHERE = frozenset(
+    {"observe", "verify", "rehearse", "pin", "plan-revert", "revert", "adopt", "stamp", "compare"}
+)
 ICONS = {
     "revert": "history",
     "backup": "archive",

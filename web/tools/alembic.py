@@ -207,6 +207,26 @@ async def replay(
     )
 
 
+async def downgrade(
+    project: Project,
+    *,
+    url: str,
+    revision: str,
+    application_name: str = "cleanstart",
+    source: Path | None = None,
+) -> UpgradeResult:
+    """Go back to a revision, `base` for nothing at all: only ever in a scratch database. Raises UpgradeStopped."""
+    return await _change(
+        project,
+        "downgrade",
+        [revision],
+        url=url,
+        on_event=_ignore,
+        settings=session_settings(application_name, None, None),
+        source=source,
+    )
+
+
 async def _change(
     project: Project,
     command: str,

@@ -16,7 +16,7 @@ from web.store.tables.access import (
 from web.store.tables.backups import BackupRow
 from web.store.tables.builds import ApprovalRow, BuildRow, DeploymentRow, PlanRow
 from web.store.tables.declarative import Base
-from web.store.tables.drift import ComparisonRow, IgnoreRuleRow, RepairRow
+from web.store.tables.drift import AdoptionRow, ComparisonRow, IgnoreRuleRow, RepairRow
 from web.store.tables.environments import (
     AppliedRevisionRow,
     DriftRow,
@@ -44,6 +44,7 @@ from web.store.tables.jobs import (
 __all__ = [
     "FENCE",
     "UNFINISHED",
+    "AdoptionRow",
     "ApiTokenRow",
     "AppliedRevisionRow",
     "ApprovalRow",

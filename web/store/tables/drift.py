@@ -1,4 +1,4 @@
-"""What people decide about differences: ignore rules, proven repairs, and comparisons that they asked for."""
+"""What people decide about differences: ignore rules, repairs, adoptions, and comparisons that they asked for."""
 
 from __future__ import annotations
 
@@ -51,6 +51,21 @@ class RepairRow(Base):
     expected_fingerprint: Mapped[str] = mapped_column(ForeignKey("schema_snapshot.fingerprint"))
     actual_fingerprint: Mapped[str] = mapped_column(ForeignKey("schema_snapshot.fingerprint"))
     #: Statements, what they leave and what the proof found: `inspection.repair` owns the shape.
+    content: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class AdoptionRow(Base):
+    """The migration that an adoption wrote, with what running it in scratch showed."""
+
+    __tablename__ = "adoption"
+    __table_args__ = (Index(None, "environment_id"),)
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environment.id", ondelete="CASCADE"))
+    #: The file and its proof: `inspection.adoption` owns the shape.
     content: Mapped[dict[str, Any]]
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

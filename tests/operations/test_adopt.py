@@ -1,0 +1,114 @@
+"""Adopt: what somebody did by hand becomes a migration of the project's own, proven by running it."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.operations.conftest import Site, outcome
+from tests.operations.test_ignore_rules import add, rule
+from tests.operations.test_revert import drifted
+from web.inspection.adoption import Adoption, adoption_of
+from web.operations.adopt import ADOPT
+from web.operations.stamp import STAMP
+
+TEMPLATE = '''"""${message}
+
+Made for the clinic.
+"""
+from alembic import op
+import sqlalchemy as sa
+${imports if imports else ""}
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = ${repr(branch_labels)}
+depends_on = ${repr(depends_on)}
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade() -> None:
+    ${downgrades if downgrades else "pass"}
+'''
+
+
+async def adopted(site: Site, **parameters: str) -> Adoption:
+    job = await site.run(ADOPT, **parameters)
+    async with site.store.connect() as store:
+        found = await adoption_of(store, job.id)
+    assert found is not None, outcome(job)
+    assert (job.state == "succeeded") == found[0].proven, outcome(job)
+    return found[0]
+
+
+@pytest.mark.parametrize("template", [True, False])
+async def test_drift_becomes_a_migration_in_the_projects_style(site: Site, template: bool) -> None:
+    if template:
+        (site.folder / "migrations" / "script.py.mako").write_text(TEMPLATE)
+    await drifted(site)
+    files = {file.name for file in (site.folder / "migrations" / "versions").iterdir()}
+    written = await adopted(site, message="note and check")
+    assert written.proven
+    assert written.no_downgrade is None
+    assert written.down == "c"
+    assert len(written.adopted) == 4
+    assert "op.add_column('users', sa.Column('note', sa.Text()" in written.text
+    assert "op.create_index(op.f('by_email'), 'users', ['email'], unique=False)" in written.text
+    assert "op.drop_column('users', 'note')" in written.text
+    assert ("Made for the clinic." in written.text) == template
+    ast.parse(written.text)
+    # The source is as it was.
+    assert {file.name for file in (site.folder / "migrations" / "versions").iterdir()} == files
+
+    early = await site.run(STAMP, revision="b")
+    assert early.state == "failed"
+    assert "Nothing was recorded" in outcome(early)["account"]
+    (site.folder / written.path).write_text(written.text)
+    assert (await site.observe()).drift.count == 4
+    stamped = await site.run(STAMP)
+    assert stamped.state == "succeeded", outcome(stamped)
+    assert site.revisions == [written.revision]
+    assert (await site.observe()).drift.state == "none"
+    assert (await site.run(STAMP)).outcome["title"] == "Nothing to stamp"  # type: ignore[index]
+
+
+async def test_what_is_ignored_stays_out_of_it(site: Site) -> None:
+    await drifted(site)
+    await add(site, rule(pattern="public.by_email"))
+    written = await adopted(site)
+    assert written.proven
+    assert "by_email" not in written.text
+    assert len(written.adopted) == 3
+
+
+async def test_a_database_behind_its_head_is_not_adopted(site: Site) -> None:
+    await drifted(site)
+    site.query("UPDATE alembic_version SET version_num = 'b'")
+    site.query("DROP TABLE tenants")
+    job = await site.run(ADOPT)
+    assert job.state == "failed"
+    assert "not at the head" in outcome(job)["account"]
+
+
+async def test_what_cannot_be_written_is_named(site: Site) -> None:
+    await drifted(
+        site, "CREATE CAST (text AS int) WITH INOUT AS ASSIGNMENT", "ALTER TABLE users ADD COLUMN x int"
+    )
+    written = await adopted(site)
+    assert written.proven
+    assert [(each.kind, reason) for each, reason in written.left] == [
+        ("cast", "Clean Start does not write a cast.")
+    ]
+    assert written.no_downgrade is not None
+    assert "raise NotImplementedError" in written.text
+
+
+async def test_nothing_to_adopt(site: Site) -> None:
+    await drifted(site, "CREATE TABLE extra (id int)")
+    site.query("DROP TABLE extra")
+    job = await site.run(ADOPT)
+    assert (job.state, outcome(job)["title"]) == ("succeeded", "Nothing to adopt")

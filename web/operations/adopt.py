@@ -1,0 +1,153 @@
+"""Adopt: write the migration that makes what is live official, and prove it in scratch; the target is only read."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from web.config import Environment
+from web.errors import Conflict, OperationFailed, SeveralHeads, SourceInvalid, TargetUnavailable
+from web.inspection.adoption import Adoption, Live, adopt, store_adoption
+from web.inspection.drift import load_schema
+from web.inspection.history import refresh_history
+from web.inspection.ignoring import active_rules
+from web.inspection.look import read_roles
+from web.inspection.observation import Observation
+from web.inspection.observe import observe
+from web.jobs.events import announce_change
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.parameters import Parameters
+from web.postgres.identity import read_identity
+from web.tools.history import History
+
+
+class AdoptParameters(Parameters):
+    """What an adoption takes."""
+
+    message: str = Field(
+        default="adopt what is live",
+        min_length=1,
+        max_length=100,
+        # It stands in the file's docstring and in its name.
+        pattern=r"^[^\"'\\\x00-\x1f\x7f]+$",
+        title="Message",
+        description="What the migration is called.",
+    )
+
+
+async def run(work: Work[AdoptParameters]) -> Outcome:
+    """Look, write, prove, store. What was not proven ends the job as failed, with its file stored."""
+    job = work.job
+    async with work.progress.step("look"):
+        seen = await observe(
+            work.store,
+            job.project,
+            job.environment,
+            work.resources.scratch,
+            full=True,
+            application_name=work.application_name,
+        )
+        if not seen.reachable:
+            raise TargetUnavailable(seen.error["message"] if seen.error else "The database was not reached.")
+        if seen.drift.state == "none":
+            return Outcome("Nothing to adopt", f"{job.environment.label}: {seen.drift.words}.")
+        if seen.drift.state != "drifted":
+            raise Conflict(
+                seen.drift.reason or seen.drift.words, hint="An adoption starts from known differences."
+            )
+        history = await _history(work, seen)
+    async with work.progress.step("write"):
+        adoption = await _adopt(work, seen, history)
+        if adoption is None:
+            return Outcome("Nothing to adopt", f"{job.environment.label}: {seen.drift.words}.")
+        async with work.writing() as store:
+            await store_adoption(store, job.environment_id, job.id, adoption)
+            await announce_change(store, job.environment_id)
+    for item, reason in adoption.left:
+        await work.progress.log(f"Left: {item.kind} {item.object}. {reason}", level="warning")
+    if not adoption.proven:
+        said = adoption.refusal or (
+            "Run after the old head in scratch, it leaves a difference: the "
+            f"{adoption.remaining[0].kind} {adoption.remaining[0].object}."
+        )
+        raise OperationFailed(said, hint="Take the file as a beginning, and complete it by hand.")
+    count = len(adoption.adopted)
+    return Outcome(
+        f"Migration {adoption.revision} written",
+        f"It makes {count} differences official: the old head plus it gives exactly the schema of "
+        f"{job.environment.label}, as a scratch database showed.",
+        f"Put it into the source as `{adoption.path}`; then stamp {job.environment.label}, where it is so already, and "
+        "apply it everywhere else.",
+        data={"revision": adoption.revision, "path": adoption.path, "differences": count},
+    )
+
+
+async def _history(work: Work[AdoptParameters], seen: Observation) -> History:
+    """The history, at whose one head the database has to be. Raises Conflict, SeveralHeads, SourceInvalid."""
+    source = await refresh_history(work.store, work.job.project)
+    history = source.history
+    if history is None:
+        raise SourceInvalid(source.reason or "")
+    if history.problems:
+        raise SourceInvalid(f"The migrations would not run: {history.problems[0]}")
+    if len(history.branch_heads) > 1:
+        raise SeveralHeads(history.branch_heads)
+    if not history.is_at_head(seen.revisions):
+        raise Conflict(
+            f"{work.job.environment.label} is not at the head of its migrations, and a new one would follow that.",
+            hint="Apply what is pending first.",
+        )
+    return history
+
+
+async def _adopt(work: Work[AdoptParameters], seen: Observation, history: History) -> Adoption | None:
+    drift, environment = seen.drift, work.job.environment
+    assert drift.expected_fingerprint is not None
+    assert drift.fingerprint is not None
+    async with work.store.connect() as store:
+        migrated = await load_schema(store, drift.expected_fingerprint)
+        live = await load_schema(store, drift.fingerprint)
+        rules = await active_rules(store, environment.project, environment.name)
+    if migrated is None or live is None:
+        raise Conflict("The schemas were forgotten meanwhile.", hint="Adopt again.")
+    async with work.target(lock=False, read_only=True) as connection:
+        target = await read_identity(connection)
+        roles = tuple(await read_roles(connection))
+    await work.progress.log("Writing the migration and running it in scratch")
+    return await adopt(
+        work.resources.scratch,
+        work.job.project,
+        history,
+        migrated,
+        Live(live, target.user, roles, target.major),
+        rules,
+        work.job.parameters.message,
+    )
+
+
+async def reconcile(evidence: Evidence[AdoptParameters]) -> Reconciled:
+    """An adoption leaves the target and the source alone."""
+    return Reconciled("not done", "Nothing was written.", next_step="Adopt again.")
+
+
+def available(environment: Environment) -> str | None:
+    """Every environment's drift may be made official."""
+    return None
+
+
+ADOPT = JobKind(
+    name="adopt",
+    title="Adoption",
+    verb="Adopt the drift of",
+    parameters=AdoptParameters,
+    permission="plan",
+    mutating=False,
+    destructive=False,
+    steps=(
+        StepTitle("look", "Compare the database with its migrations"),
+        StepTitle("write", "Write the migration and prove it"),
+    ),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+)

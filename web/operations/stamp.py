@@ -1,0 +1,210 @@
+"""Stamp: record a revision as applied without running it, where the schema is already what it gives.
+
+A stamp that would be a lie is refused: the schema that the migrations up to the revision give is compared first.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from web.config import Environment
+from web.errors import Conflict, Invalid, SeveralHeads, SourceInvalid
+from web.inspection.drift import drift
+from web.inspection.expected import excluded_tables, expected_schema
+from web.inspection.history import refresh_history
+from web.inspection.ignoring import active_rules, sort_out
+from web.inspection.look import read_roles
+from web.inspection.observe import observe
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.work import Evidence, Work
+from web.operations.migrate import require_seen
+from web.operations.parameters import Parameters
+from web.postgres.connections import Connection
+from web.postgres.identity import read_identity, require_writable
+from web.schema.difference import unknown_parts
+from web.schema.snapshot import read_schema
+from web.tools.events import AboutToCommit, Connected, Launched, RunnerEvent
+from web.tools.history import History
+from web.tools.protocol import tool_of
+
+
+class StampParameters(Parameters):
+    """What a stamp takes."""
+
+    revision: str = Field(
+        default="head",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        title="Revision",
+        description="What is recorded as applied: head, or a revision of the project's history.",
+    )
+
+
+async def run(work: Work[StampParameters]) -> Outcome:
+    """Check that the stamp would be true, write it, look at the result."""
+    job = work.job
+    async with work.target() as connection:
+        async with work.progress.step("check"):
+            history = await _history(work)
+            wanted = _revision(history, job.parameters.revision)
+            await require_writable(connection)
+            before = (await tool_of(job.project).applied(job.project, connection)).revisions
+            await require_seen(work, connection, before)
+            if set(before) == {wanted}:
+                await work.progress.skip("stamp", "It is recorded already.")
+                return Outcome("Nothing to stamp", f"{job.environment.label} is at {wanted} already.")
+            await _require_true(work, connection, history, wanted)
+        async with work.progress.step("stamp"):
+            intent = await work.intend("stamp", {"from": list(before), "to": [wanted]})
+            await tool_of(job.project).stamp(
+                job.project,
+                url=work.url,
+                revision=wanted,
+                purge=bool(history.unknown(before)),
+                on_event=_Heard(work).hear,
+                application_name=work.application_name,
+                acknowledge=_Heard(work).acknowledge,
+                identity=work.identity,
+            )
+            await work.receive(intent, {"rows": [wanted]})
+    async with work.progress.step("observe"):
+        seen = await observe(
+            work.store,
+            job.project,
+            job.environment,
+            work.resources.scratch,
+            full=True,
+            application_name=work.application_name,
+        )
+    return Outcome(
+        "Stamped",
+        f"{job.environment.label} is recorded at {wanted}, before at {', '.join(before) or 'no revision'}. "
+        f"{seen.drift.words} to the migrations.",
+        data={"before": list(before), "after": [wanted]},
+    )
+
+
+async def _history(work: Work[StampParameters]) -> History:
+    source = await refresh_history(work.store, work.job.project)
+    if source.history is None:
+        raise SourceInvalid(source.reason or "")
+    if source.history.problems:
+        raise SourceInvalid(f"The migrations would not run: {source.history.problems[0]}")
+    if not source.history.complete:
+        raise SourceInvalid(
+            "Part of the history can only be told by the project's code, which did not answer."
+        )
+    return source.history
+
+
+def _revision(history: History, wanted: str) -> str:
+    if wanted in ("head", "heads"):
+        if len(history.heads) > 1:
+            raise SeveralHeads(history.heads)
+        if not history.heads:
+            raise Conflict("The project has no migrations.")
+        return history.heads[0]
+    if history.get(wanted) is None:
+        raise Invalid(f"No migration of the project is {wanted}.", hint="`cleanstart history` lists them.")
+    return wanted
+
+
+async def _require_true(
+    work: Work[StampParameters], connection: Connection, history: History, wanted: str
+) -> None:
+    """Refuse a stamp that the schema contradicts. Raises Conflict."""
+    job = work.job
+    target = await read_identity(connection)
+    actual = await read_schema(connection, exclude_tables=excluded_tables(job.project))
+    await work.progress.log(f"Comparing the schema with what the migrations up to {wanted} give")
+    expected = await expected_schema(
+        work.store,
+        work.resources.scratch,
+        job.project,
+        history,
+        [wanted],
+        major=target.major,
+        roles=tuple(await read_roles(connection)),
+        extensions=[(each.name, each.version) for each in actual.extensions],
+    )
+    if expected.schema is None:
+        raise Conflict(f"Whether the stamp is true cannot be told. {expected.reason}", hint=expected.hint)
+    if blind := unknown_parts(expected.schema, actual):
+        raise Conflict(f"Whether the stamp is true cannot be told: the role may not read {', '.join(blind)}.")
+    async with work.store.connect() as store:
+        rules = await active_rules(store, job.environment.project, job.environment.name)
+    differs = sort_out(drift(expected.schema, actual), rules).differences
+    if differs:
+        first = differs[0]
+        more = f" and {len(differs) - 1} more differences" if len(differs) > 1 else ""
+        raise Conflict(
+            f"The schema is not what the migrations up to {wanted} give: {first.kind} {first.object} "
+            f"{first.change}{more}. Nothing was recorded.",
+            hint="Apply the migrations instead, or adopt or revert what differs first.",
+        )
+
+
+class _Heard:
+    """Records what the runner starts, so that a reaper can see it gone."""
+
+    def __init__(self, work: Work[StampParameters]) -> None:
+        self._work = work
+
+    async def hear(self, event: RunnerEvent) -> None:
+        match event:
+            case Launched(process_group):
+                await self._work.process_group(process_group)
+            case Connected(pid, backend_start):
+                await self._work.backend(pid, backend_start)
+            case _:
+                pass
+
+    async def acknowledge(self, event: AboutToCommit) -> None:
+        """The intent that names the rows was written before; an attempt that was replaced may not commit."""
+        await self._work.require_current()
+
+
+async def reconcile(evidence: Evidence[StampParameters]) -> Reconciled:
+    """By the version rows, which are all that a stamp writes."""
+    begun = next((intent.what for intent in evidence.intents if intent.step == "stamp"), None)
+    if begun is None:
+        return Reconciled("not done", "It ended before anything was recorded.", next_step="Stamp again.")
+    async with evidence.target() as connection:
+        rows = (await tool_of(evidence.job.project).applied(evidence.job.project, connection)).revisions
+    found = {"before": begun["from"], "rows": list(rows), "to": begun["to"]}
+    where = f"The database is recorded at {', '.join(rows) or 'no revision'}."
+    if set(rows) == set(begun["to"]):
+        return Reconciled("done", where, found)
+    if set(rows) == set(begun["from"]):
+        return Reconciled("not done", f"Nothing was recorded. {where}", found, "Stamp again.")
+    return Reconciled(
+        "unknown",
+        f"{where} Neither what was there before nor what was to come.",
+        found,
+        "Look at it by hand.",
+    )
+
+
+def available(environment: Environment) -> str | None:
+    """Every environment may be stamped."""
+    return None
+
+
+STAMP = JobKind(
+    name="stamp",
+    title="Stamp",
+    verb="Stamp",
+    parameters=StampParameters,
+    permission="stamp",
+    mutating=True,
+    destructive=False,
+    steps=(
+        StepTitle("check", "Compare the schema with what the revision gives"),
+        StepTitle("stamp", "Record the revision"),
+        StepTitle("observe", "Look at the result"),
+    ),
+    available=available,
+    run=run,
+    reconcile=reconcile,
+)
