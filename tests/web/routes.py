@@ -112,6 +112,8 @@ ROUTES = (
     Route("GET", "/jobs/{job}/toast", SEEN),
     Route("GET", "/jobs/{job}/stream", SEEN, stream=True),
     Route("GET", "/jobs/{job}/log", SEEN),
+    Route("GET", "/jobs/{job}/migration", (303, 404, 404, 404, 404, 404)),
+    Route("GET", "/jobs/{job}/migration/file", (303, 404, 404, 404, 404, 404)),
     Route("GET", "/jobs/{job}/cancellation", (303, 404, 403, 200, 200, 200), {"job": JOBS["running"]}),
     Route(
         "POST",
@@ -176,6 +178,7 @@ ROUTES = (
     ),
     Route("GET", _API + "/jobs", API_SIGNED_IN),
     Route("GET", _API + "/jobs/{job}", API_SEEN),
+    Route("GET", _API + "/jobs/{job}/migration", (401, 404, 404, 404, 404, 404)),
     Route("GET", _API + "/jobs/{job}/events", API_SEEN, query="?after=3"),
     Route(
         "POST",
@@ -237,7 +240,18 @@ PAGES = (
     *(
         f"/projects/clinic/environments/{name}/jobs/new/{kind}"
         for name in ENVIRONMENTS
-        for kind in ("observe", "backup", "verify", "rehearse", "migrate", "plan-revert", "revert", "compare")
+        for kind in (
+            "observe",
+            "backup",
+            "verify",
+            "rehearse",
+            "migrate",
+            "plan-revert",
+            "revert",
+            "compare",
+            "adopt",
+            "stamp",
+        )
     ),
     *(f"/projects/clinic/environments/{name}/jobs/new/reset" for name in ("dev", "idle")),
     f"/projects/clinic/environments/dev/jobs/new/verify?backup={BACKUP}",

@@ -35,6 +35,13 @@ class AdoptParameters(Parameters):
     )
 
 
+class AdoptionNotProven(OperationFailed):
+    """The written migration does not give the live schema; it is kept all the same."""
+
+    title = "The migration was not proven"
+    hint = "Take the file as a beginning, and complete it by hand."
+
+
 async def run(work: Work[AdoptParameters]) -> Outcome:
     """Look, write, prove, store. What was not proven ends the job as failed, with its file stored."""
     job = work.job
@@ -70,7 +77,7 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
             "Run after the old head in scratch, it leaves a difference: the "
             f"{adoption.remaining[0].kind} {adoption.remaining[0].object}."
         )
-        raise OperationFailed(said, hint="Take the file as a beginning, and complete it by hand.")
+        raise AdoptionNotProven(said)
     count = len(adoption.adopted)
     return Outcome(
         f"Migration {adoption.revision} written",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from web.pages import (
+    adoptions,
     audit,
     builds,
     comparisons,
@@ -32,6 +33,7 @@ for module in (
     ignore_rules,
     builds,
     jobs,
+    adoptions,
     audit,
     settings,
     sign_in,

@@ -103,6 +103,16 @@ def job_log(number: int) -> str:
     return _path("jobs", number, "log")
 
 
+def adoption(number: int) -> str:
+    """The migration that an adoption wrote."""
+    return _path("jobs", number, "migration")
+
+
+def adoption_file(number: int) -> str:
+    """That migration's file alone."""
+    return _path("jobs", number, "migration", "file")
+
+
 def cancellation(number: int) -> str:
     """Where the wish to cancel a job is sent to; a GET asks first."""
     return _path("jobs", number, "cancellation")

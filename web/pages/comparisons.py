@@ -144,6 +144,8 @@ async def _sources(store: AsyncConnection, project: Project) -> tuple[Option, ..
         *(Option(each.label, f"{each.label}, as it is") for each in project.environments.values()),
         Option(f"{project.name}@head", "What the newest migrations give"),
     ]
+    if project.alembic.models:
+        found.append(Option(f"{project.name}:models", "What the project's models give"))
     query = (
         select(BackupRow.id, EnvironmentRow.name, BackupRow.created_at)
         .join(EnvironmentRow, EnvironmentRow.id == BackupRow.environment_id)

@@ -134,6 +134,8 @@ def _actions(board: Dashboard, who: Principal, seen: View, repair: Repair | None
         found.append(
             job_action(plan, who, seen, text="Plan the revert again…" if repair else "Plan a revert…")
         )
+    if (adopt := board.kinds.by_name.get("adopt")) is not None:
+        found.append(job_action(adopt, who, seen, text="Adopt…"))
     if (revert := board.kinds.by_name.get("revert")) is not None and repair is not None:
         action = job_action(revert, who, seen, text="Revert…")
         held = held_back_by(revert, seen, repair)
@@ -180,5 +182,14 @@ def _corners(seen: View) -> tuple[Link, ...]:
     """The other pairs that this database may be compared in."""
     environment = seen.environment
     found = []
+    if seen.project.alembic.models:
+        models, head = f"{environment.project}:models", f"{environment.project}@head"
+        found += [
+            Link(
+                "Models and this database",
+                addresses.comparison(environment.project, models, environment.label),
+            ),
+            Link("Models and migrations", addresses.comparison(environment.project, models, head)),
+        ]
     found.append(Link("Another pair…", addresses.comparison(environment.project, None, environment.label)))
     return tuple(found)

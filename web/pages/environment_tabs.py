@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.access.permissions import Principal
+from web.access.permissions import Principal, may
 from web.backups.catalog import dump_of
 from web.dashboard import Dashboard
 from web.errors import SeveralHeads
@@ -191,6 +191,9 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
         problems=history.problems if history else (),
         rehearsal=_rehearsal(seen) if pending else None,
         rehearse=_rehearse(seen, who, board) if pending and kind else None,
+        stamp=job_action(board.kinds.by_name["stamp"], who, seen, text="Stamp…")
+        if pending and may(who, "stamp", seen.environment.project)
+        else None,
         never_migrated=observation is not None and observation.version_table is False,
         empty_because=seen.source.reason
         if seen.source

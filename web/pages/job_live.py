@@ -176,7 +176,9 @@ class JobParts:
             revision=error.get("revision"),
             evidence=tuple(_evidence(said.get("evidence") or {})),
             leftovers=tuple(str(line) for line in error.get("leftovers") or data.get("leftovers") or ()),
-            actions=_verification(job, data.get("backup")) if unproven else _onward(job, data),
+            actions=_verification(job, data.get("backup"))
+            if unproven
+            else _onward(job, data, str(error.get("type"))),
             started_at=started,
             finished_at=finished,
             seconds=(finished - started).total_seconds() if started and finished else None,
@@ -194,11 +196,17 @@ class JobParts:
         return tuple(found)
 
 
-def _onward(job: JobRecord, data: Mapping[str, Any]) -> tuple[Action, ...]:
+def _onward(job: JobRecord, data: Mapping[str, Any], error: str) -> tuple[Action, ...]:
     """Where what the job made is looked at."""
     if job.kind in ("plan-revert", "revert"):
         path = addresses.environment(job.project, job.environment, "drift")
         return (Action("See the drift", path, "arrow-up-down", method="page"),)
+    if job.kind == "adopt" and (data or error == "AdoptionNotProven"):
+        return (
+            Action(
+                "See the migration", addresses.adoption(job.id), "scroll-text", method="page", primary=True
+            ),
+        )
     if job.kind == "compare" and data:
         path = addresses.comparison(job.project, str(data.get("a")), str(data.get("b")))
         return (Action("See the comparison", path, "arrow-up-down", method="page"),)

@@ -51,7 +51,12 @@ OWN_FIELDS = frozenset(
     {"csrf_token", "confirmation", "signed", "seen_fingerprint", "seen_revisions", "plan_hash"}
 )
 #: What leaves the dialog says: what is kept.
-KEEP = {"reset": "Keep the data", "migrate": "Leave it as it is", "revert": "Leave it as it is"}
+KEEP = {
+    "reset": "Keep the data",
+    "migrate": "Leave it as it is",
+    "revert": "Leave it as it is",
+    "stamp": "Leave it as it is",
+}
 
 
 @router.get("/new/{kind}", dependencies=[in_project("view")])
@@ -206,6 +211,8 @@ async def _dialog(
     if kind.name == "migrate":
         submit = f"Apply {words.plural(count, 'migration')}"
         heading = f"{submit} to {environment.label}?"
+    if kind.name == "adopt":
+        heading, submit = f"{kind.verb} {environment.label}?", "Write the migration"
     if kind.name == "plan-revert":
         heading, submit = f"{kind.verb} {environment.label}?", "Plan the revert"
     hidden = [("signed", prepared.confirmation or "")] if kind.destructive else []
@@ -248,6 +255,16 @@ def _lead(prepared: Preparation) -> str:
         return (
             "The statements below run on the database itself, in the transactions in which they were proven, "
             "and only if its schema is still the one that they were made for."
+        )
+    if prepared.kind.name == "adopt":
+        return (
+            "A migration is written in the project's own style that gives what this database has, and run in scratch "
+            "after the old head. The database is only read, and nothing is written into the source."
+        )
+    if prepared.kind.name == "stamp":
+        return (
+            "The revision is recorded as applied, and nothing is run. It is refused where the schema is not what the "
+            "migrations up to it give."
         )
     if prepared.kind.name == "plan-revert":
         return (

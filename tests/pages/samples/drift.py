@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.pages.samples.ground import DEV, REVISIONS, before
 from web.pages import addresses
+from web.pages.views.adoption import AdoptionPage
 from web.pages.views.comparison import ComparisonPage
 from web.pages.views.drift import (
     Drift,
@@ -209,6 +210,30 @@ def comparisons() -> dict[str, ComparisonPage]:
             closed="Your role does not allow it.",
         ),
     }
+
+
+def adoption(*, proven: bool = True) -> AdoptionPage:
+    """A migration that was written from drift."""
+    return AdoptionPage(
+        1042,
+        DEV,
+        "4f2a9c1b7e30",
+        REVISIONS[11],
+        "backend/migrations/versions/4f2a9c1b7e30_adopt.py",
+        "op.execute('SELECT 1')",
+        Mark("ok", "Proven in a scratch database") if proven else Mark("failed", "Not proven"),
+        "Run in scratch, it gave exactly the schema of clinic/dev.",
+        before(minutes=2),
+        4,
+        drift().groups,
+        Headings("In the migrations so far", "In clinic/dev, and official with this"),
+        left=() if proven else ("cast (text AS integer): Clean Start does not write a cast.",),
+        no_downgrade=None if proven else "There is no statement back.",
+        loses=not proven,
+        stamp=Action("Stamp…", addresses.new_job("clinic", "dev", "stamp"), "list-checks")
+        if proven
+        else None,
+    )
 
 
 def rules() -> RuleList:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tests.pages.samples.builds import build_page, build_rows, project_page
 from tests.pages.samples.dialogs import backup_dialog, migrate_dialog, reset_dialog, verify_dialog
-from tests.pages.samples.drift import comparisons, drift_states, rule_form, rules
+from tests.pages.samples.drift import adoption, comparisons, drift_states, rule_form, rules
 from tests.pages.samples.environment import check_now, dev_head, environment_page, staging_head, tabs
 from tests.pages.samples.ground import DEV, NO_WORKER, PRODUCTION, STAGING, at, dialog_path, shell
 from tests.pages.samples.history import several_heads
@@ -171,6 +171,12 @@ def pages() -> dict[str, Sample]:
             "comparisons/show.html",
             comparison,
             shell("/projects/clinic/comparison", section="project", here="Comparison"),
+        )
+    for proven in (True, False):
+        made[f"adoption{'' if proven else '-not-proven'}"] = Sample(
+            "adoptions/show.html",
+            adoption(proven=proven),
+            shell("/jobs/1042/migration", section="jobs", here="Migration"),
         )
     made["ignore-rules"] = Sample(
         "ignore_rules/index.html",

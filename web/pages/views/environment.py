@@ -150,6 +150,8 @@ class Migrations:
     #: `Rehearsed 4 min ago on PostgreSQL 17`, `Not rehearsed yet`, `Rehearsal failed: …`
     rehearsal: Mark | None = None
     rehearse: Action | None = None
+    #: Records pending migrations as applied, where the schema is so already.
+    stamp: Action | None = None
     #: Without version table: nothing was ever migrated here.
     never_migrated: bool = False
     empty_because: str | None = None

@@ -1,0 +1,103 @@
+"""`/jobs/{id}/migration`: the migration that an adoption wrote, with its proof; and the file alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.dashboard import Board, OneJob, Store, on_job
+from web.errors import NotFound
+from web.inspection.adoption import Adoption, adoption_of
+from web.inspection.environment import view
+from web.jobs.reading import JobRecord
+from web.pages import addresses
+from web.pages.differences import Sides, groups
+from web.pages.environment_head import job_action
+from web.pages.jobs import environment_ref
+from web.pages.shell import Framed
+from web.pages.views.adoption import AdoptionPage
+from web.pages.views.drift import Headings
+from web.pages.views.marks import Link, Mark
+
+router = APIRouter()
+
+
+@router.get("/jobs/{job}/migration", dependencies=[on_job("view")])
+async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLResponse:
+    """The file, what it makes official, and what running it showed."""
+    adoption, made_at = await _adoption(store, job)
+    environment = environment_ref(board, job)
+    seen = await view(store, board.configuration, job.project, job.environment, histories=board.histories)
+    history = seen.source.history if seen.source else None
+    there = history is not None and adoption.revision in history
+    stamp = job_action(
+        board.kinds.by_name["stamp"], frame.who, seen, text="Stamp…", revision=adoption.revision
+    )
+    page = AdoptionPage(
+        job=job.id,
+        environment=environment,
+        revision=adoption.revision,
+        down=adoption.down or "nothing",
+        file=adoption.path,
+        text=adoption.text,
+        mark=Mark("ok", "Proven in a scratch database") if adoption.proven else Mark("failed", "Not proven"),
+        account=_account(adoption, environment.label),
+        made_at=made_at,
+        count=len(adoption.adopted),
+        groups=groups(adoption.adopted, Sides("the migrations", environment.label)),
+        headings=Headings("In the migrations so far", f"In {environment.label}, and official with this"),
+        left=tuple(f"{each.kind} {each.object}: {reason}" for each, reason in adoption.left),
+        no_downgrade=adoption.no_downgrade,
+        loses=adoption.loses,
+        stamp=stamp if there and adoption.revision not in seen.verdict.revisions else None,
+    )
+    return frame.show(
+        "adoptions/show.html",
+        page,
+        here=f"Migration {adoption.revision}",
+        section="jobs",
+        crumbs=(
+            Link("Overview", addresses.overview()),
+            Link(job.project, addresses.project(job.project)),
+            Link(job.environment, environment.path),
+            Link(f"Job {job.id}", addresses.job(job.id)),
+        ),
+        project=job.project,
+        environment=environment,
+        tier=environment.tier,
+    )
+
+
+@router.get("/jobs/{job}/migration/file", dependencies=[on_job("view")])
+async def file(store: Store, job: OneJob) -> Response:
+    """The file alone, under its own name."""
+    adoption, _ = await _adoption(store, job)
+    name = PurePosixPath(adoption.path).name.encode("ascii", "replace").decode().replace('"', "_")
+    return Response(
+        adoption.text,
+        media_type="text/x-python; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+async def _adoption(store: AsyncConnection, job: JobRecord) -> tuple[Adoption, datetime]:
+    found = await adoption_of(store, job.id)
+    if found is None:
+        raise NotFound(f"Job {job.id} wrote no migration.", hint="Only an adoption of drift writes one.")
+    return found
+
+
+def _account(adoption: Adoption, label: str) -> str:
+    if adoption.proven:
+        but = ", but for what is named below" if adoption.left else ""
+        return (
+            f"Run after {adoption.down or 'nothing'} in scratch, it gave exactly the schema of {label}{but}."
+        )
+    if adoption.refusal is not None:
+        return f"It could not be run: {adoption.refusal}"
+    first = adoption.remaining[0]
+    return f"Run in a scratch database, it leaves {len(adoption.remaining)} differences: {first.kind} {first.object}."
