@@ -20,7 +20,7 @@ from bench.observation import ddl
 from bench.servers import benching
 
 #: Tables and rounds.
-SIZES = ((100, 5), (1000, 5), (5000, 3))
+SIZES = ((100, 3), (1000, 3), (5000, 3))
 OURS = (
     "bare",
     "snapshot",

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Found = tuple[float, int]
@@ -43,10 +44,13 @@ def bare(url: str) -> Found:
 
 def snapshot(url: str) -> Found:
     """A decoded schema, over one connection."""
+    from web.postgres.connections import connect
+    from web.schema.snapshot import read_schema
 
     async def run() -> Found:
         began = time.perf_counter()
-        schema = await _read(url)
+        async with connect(url) as connection:
+            schema = await read_schema(connection)
         return time.perf_counter() - began, len(schema.tables)
 
     return asyncio.run(run())
@@ -166,12 +170,13 @@ def token(url: str) -> Found:
 
 def pg_dump(url: str) -> Found:
     """pg_dump --schema-only of the server's own major."""
-    from bench.servers import programs
-    from web.postgres.connections import libpq_environment
+    from web.postgres.programs import find_programs
+    from web.postgres.urls import libpq_environment
 
+    program = find_programs()[0].path("pg_dump")
     began = time.perf_counter()
     written = subprocess.run(
-        [programs()[0].path("pg_dump"), "--schema-only"],
+        [program, "--schema-only"],
         env={**os.environ, **libpq_environment(url)},
         stdout=subprocess.PIPE,
         check=True,
@@ -184,8 +189,9 @@ def inspector(url: str) -> Found:
     from sqlalchemy import create_engine, inspect
     from sqlalchemy.engine.reflection import ObjectKind
 
+    engine = create_engine(_driver(url))
     began = time.perf_counter()
-    found = inspect(create_engine(_driver(url)))
+    found = inspect(engine)
     kind = ObjectKind.ANY
     count = len(found.get_multi_columns(kind=kind))
     found.get_multi_pk_constraint(kind=kind)
@@ -201,9 +207,9 @@ def reflection(url: str) -> Found:
     """MetaData.reflect."""
     from sqlalchemy import MetaData, create_engine
 
+    engine, metadata = create_engine(_driver(url)), MetaData()
     began = time.perf_counter()
-    metadata = MetaData()
-    metadata.reflect(create_engine(_driver(url)))
+    metadata.reflect(engine)
     return time.perf_counter() - began, len(metadata.tables)
 
 
@@ -227,8 +233,9 @@ def schemainspect(url: str) -> Found:
     from schemainspect import get_inspector  # type: ignore[import-not-found]
     from sqlalchemy import create_engine
 
+    engine = create_engine(url)
     began = time.perf_counter()
-    with create_engine(url).connect() as connection:
+    with engine.connect() as connection:
         found = get_inspector(connection)
     return time.perf_counter() - began, len(found.tables)
 
@@ -238,8 +245,9 @@ def migra(url: str) -> Found:
     from migra import Migration  # type: ignore[import-not-found]
     from sqlalchemy import create_engine
 
+    one, other = create_engine(url), create_engine(url)
     began = time.perf_counter()
-    with create_engine(url).connect() as a, create_engine(url).connect() as b:
+    with one.connect() as a, other.connect() as b:
         found = Migration(a, b)
         found.set_safety(False)
         found.add_all_changes()
@@ -291,14 +299,17 @@ def _driver(url: str) -> str:
     return sqlalchemy_url(url, "postgresql+psycopg")
 
 
+def _largest_size() -> int:
+    """In kB. The system's own account of a process begins with what its parent had."""
+    with Path("/proc/self/status").open() as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+
 def main() -> None:
     """Run one contender."""
     name, url = sys.argv[1:]
     seconds, found = CONTENDERS[name](url)
-    own, other = (
-        resource.getrusage(each).ru_maxrss for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    size = other if name == "pg_dump" else own
+    size = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if name == "pg_dump" else _largest_size()
     sys.stdout.write(json.dumps({"seconds": seconds, "mb": size / 1024, "found": found}) + "\n")
 
 
