@@ -97,7 +97,7 @@ def ddl(tables: int) -> list[str]:
     for number in range(tables):
         name = f"t{number:04}"
         made.append(
-            f"CREATE TABLE {name} (id bigint PRIMARY KEY, parent bigint REFERENCES t{max(0, number - 1):04} (id), "
+            f"CREATE TABLE {name} (id bigint PRIMARY KEY, parent bigint REFERENCES t{number // 2:04} (id), "
             "code text NOT NULL DEFAULT 'x', mood mood, amount numeric(12,2) CHECK (amount >= 0), "
             "made timestamptz DEFAULT now(), note varchar(80), flags int[])"
         )
