@@ -212,6 +212,11 @@ ROUTES = (
 HIDDEN = {"project": "ledger", "environment": "dev", "number": 1, "job": LEDGER_JOB}
 NOWHERE = {"project": "nowhere", "environment": "dev", "number": 1, "job": 999_999}
 
+#: Kinds whose dialog every environment has.
+DIALOGS = (
+    *("observe", "backup", "verify", "rehearse", "migrate"),
+    *("plan-revert", "revert", "compare", "adopt", "stamp"),
+)
 #: Every page in every state that an environment, a job or a build can be in.
 ENVIRONMENTS = ("dev", "idle", "staging", "production", "down", "lost", "fresh", "empty", "long-" + "x" * 58)
 PAGES = (
