@@ -92,6 +92,46 @@ async def test_a_whole_schema_is_made_and_unmade(case_database: CaseDatabase) ->
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("destructive", [True, False])
+async def test_names_that_a_table_holds_which_goes(destructive: bool, case_database: CaseDatabase) -> None:
+    connection = await case_database.get()
+    await connection.execute(
+        "create table a (id int constraint k primary key, x int constraint u unique, y date unique); "
+        "create index i on a (y);"
+        "create table c (id int, z date references a (y)); create index j on c (z)"
+    )
+    expected = await read_schema(connection)
+    await case_database.empty()
+    connection = await case_database.get()
+    await connection.execute(
+        "create table b (code text constraint k primary key, m date constraint j unique, n int); "
+        "create index i on b (n); create index u on b (m, n); create index k_old on b (m);"
+        "create table c (id int, z date references b (m))"
+    )
+    actual = await read_schema(connection)
+    made = statements(expected, actual, destructive=destructive, database=connection.info.dbname)
+    await apply(connection, made.statements)
+    found = difference(expected, await read_schema(connection))
+    assert [written(each) for each in found] == ([] if destructive else ["structure table public.b: added"])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_foreign_key_that_points_elsewhere_from_another_type(case_database: CaseDatabase) -> None:
+    connection = await case_database.get()
+    await connection.execute(
+        "create table a (id bigint primary key); create table c (z bigint constraint f references a)"
+    )
+    expected = await read_schema(connection)
+    await case_database.empty()
+    connection = await case_database.get()
+    await connection.execute(
+        "create table b (code int constraint a_pkey primary key, more text); "
+        "create table c (z int constraint f references b)"
+    )
+    assert not await repair(connection, expected)
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("number", range(150))
 async def test_any_schema_is_made_of_any_other(number: int, case_database: CaseDatabase) -> None:
     random = Random(number)

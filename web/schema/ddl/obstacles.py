@@ -15,7 +15,7 @@ from web.schema.ddl.remaking import is_retyped
 from web.schema.ddl.retype import uses
 from web.schema.ddl.statement import Ground, Statement
 from web.schema.finding import Difference, Finding, Place
-from web.schema.model import Column, Function, Table, View
+from web.schema.model import Column, Constraint, Function, Table, View
 from web.schema.names import quote
 
 
@@ -129,4 +129,10 @@ def _lets_go(each: Dependent, disturbance: Disturbance, pairs: Pairs) -> bool:
         return not disturbance.stops(Dependent(new, pairs.object_for(each.owner), text))
     if isinstance(each.item, View | Function):
         return not disturbance.stops(Dependent(new, None, definition_of(new)))
+    if isinstance(each.item, Constraint) and isinstance(new, Constraint):
+        # It is dropped and added in one statement.
+        owner = pairs.object_for(each.owner)
+        return new.definition != each.item.definition and not disturbance.stops(
+            Dependent(new, owner, definition_of(new))
+        )
     return False

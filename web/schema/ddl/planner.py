@@ -10,6 +10,7 @@ from web.schema.ddl.actions import Action, Rank
 from web.schema.ddl.alter import FIXED, alter
 from web.schema.ddl.columns import loses_values
 from web.schema.ddl.drop import loses_data
+from web.schema.ddl.freeing import free_names
 from web.schema.ddl.making import make, names, rank_of_change
 from web.schema.ddl.obstacles import around, obstacles_to
 from web.schema.ddl.pairs import Pairs
@@ -28,7 +29,7 @@ from web.schema.ddl.statement import Ground, Statement, Unwritten
 from web.schema.ddl.taking import take
 from web.schema.difference import find
 from web.schema.finding import Difference, Finding
-from web.schema.model import Column, Domain, Enum, Function, Grant, Sequence, Table, View
+from web.schema.model import Column, Constraint, Domain, Enum, Function, Grant, Sequence, Table, View
 from web.schema.names import holder_of, quote
 
 
@@ -82,6 +83,8 @@ class Planner:
         gone = [each for each in wholes if each.a is None and self._may_go(each)]
         # A column's own sequence and a table's partitions follow it in the report; here they are objects.
         self._keep(wholes, stuck.values(), gone, again)
+        made = tuple(free_names(self._holding(wholes, gone), self.ground))
+        self.actions[:0] = [Action(Rank.RENAME, (each,)) for each in made]
         kept = {each.b.identity for each in wholes if each.b is not None and each not in gone}
         for each in found.consequences:
             if each.difference.attribute is not None or not isinstance(each.a or each.b, Sequence | Table):
@@ -95,6 +98,15 @@ class Planner:
         for each in gone:
             self._take(each, take(each, self.ground, pairs, obstacles.disturbance))
         stops = {id(each.item): each for each in obstacles.found}
+        # A constraint that goes and comes back comes back as it shall be: nothing is left to alter.
+        altered = {
+            group[0].difference.key
+            for (_, there), group in changes.items()
+            if there in stops and group and isinstance(group[0].b, Constraint)
+        }
+        self.actions = [
+            each for each in self.actions if each.difference is None or each.difference.key not in altered
+        ]
         for each in again:
             stop = stops.pop(id(each.b), None)
             if stop is None:
@@ -255,6 +267,22 @@ class Planner:
                         self._leave(found, f"{reason} stands on it.")
                         kept.append(found)
             stays = []
+
+    def _holding(self, wholes: Iterable[Finding], gone: list[Finding]) -> list[Table]:
+        """The tables that stay, or go after what refers to them refers to another one."""
+        referred = " ".join(
+            each.definition
+            for table in self.ground.actual.tables
+            for each in table.constraints
+            if each.form == "foreign key"
+        )
+        return [
+            each.b
+            for each in wholes
+            if isinstance(each.b, Table)
+            and each.a is None
+            and (each not in gone or f"REFERENCES {each.b.identity}(" in referred)
+        ]
 
     def _is_retyped(self, found: Finding) -> bool:
         return isinstance(found.b, Column) and _attribute(found) in ("type", "collation")
