@@ -155,6 +155,17 @@ sa.Table("a", metadata, sa.Column("mood", Mood()))
     assert await made(tmp_path, database, "shop_models:metadata", text=text, tool=tool) == ["public.a"]
 
 
+async def test_where_prelude_and_models_make_the_same_table(tmp_path: Path, database: str) -> None:
+    (tmp_path / "prelude.sql").write_text(
+        "CREATE TYPE kind AS ENUM ('old'); CREATE TABLE a (old kind); CREATE TABLE kept ()"
+    )
+    tool = replace(write_project(tmp_path, {}), prelude=Prelude(sql=tmp_path / "prelude.sql"))
+    assert await made(tmp_path, database, "shop_models:Base", tool=tool) == ["public.a", "public.kept"]
+    columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'a' ORDER BY 1"
+    assert await ask(database, columns) == ["id", "kind"]
+    assert await ask(database, "SELECT enumlabel FROM pg_enum ORDER BY 1") == ["x", "y"]
+
+
 @pytest.mark.parametrize(
     ("environment", "driver"),
     [

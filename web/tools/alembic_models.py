@@ -48,6 +48,7 @@ async def create_models(
 ) -> None:
     """Build what the models say in an empty database: the prelude, then `create_all`.
 
+    Tables that the prelude made and the models have too are dropped in between: only for scratch databases.
     Raises ModelsFailed, OperationFailed for the prelude, ProgramMissing.
     """
     tool, folder, listen = project.alembic, checkout(project, source), on_event or _ignore
@@ -61,6 +62,7 @@ async def create_models(
     request = {
         "command": "models",
         "models": list(tool.models),
+        "prelude": tool.prelude is not None,
         "paths": [str(path.absolute()) for path in in_front],
         "further": [str(path.absolute()) for path in further],
         "settings": session_settings(application_name, None, None),

@@ -60,7 +60,7 @@ def make(runner: Any, watch: Any, url: Optional[str]) -> bool:
         watch.watch_sqlalchemy()
         found = find(request["models"])
         stage = "creating"
-        create(str(url), found, runner.sqlstate)
+        create(str(url), found, bool(request["prelude"]), runner.sqlstate)
     except Unusable as error:
         say("failed", kind=error.kind, message=str(error), sqlstate=None, revision=None)
         return False
@@ -120,7 +120,9 @@ def metadatas(value: Any, entry: str, called: bool = False) -> Iterator[Any]:
         raise Unusable("type", "{} is no MetaData: its type is {}.".format(entry, type(value).__name__))
 
 
-def create(url: str, found: List[Any], sqlstate: Callable[[BaseException], Optional[str]]) -> None:
+def create(
+    url: str, found: List[Any], prepared: bool, sqlstate: Callable[[BaseException], Optional[str]]
+) -> None:
     """Make everything in one transaction, or outside of one where the models ask for that.
 
     `create_all` makes no schemas. Those that tables and types name are made once the server misses one, so
@@ -132,7 +134,7 @@ def create(url: str, found: List[Any], sqlstate: Callable[[BaseException], Optio
     schemas = []  # type: List[str]
     while True:
         try:
-            return run(url, options, found, schemas)
+            return run(url, options, found, schemas, prepared)
         except DBAPIError as error:
             state = sqlstate(error)
             named = named_schemas(found)
@@ -144,31 +146,34 @@ def create(url: str, found: List[Any], sqlstate: Callable[[BaseException], Optio
                 raise
 
 
-def run(url: str, options: Dict[str, Any], found: List[Any], schemas: List[str]) -> None:
+def run(url: str, options: Dict[str, Any], *work: Any) -> None:
     """Make everything on a connection of the project's own driver; it is committed at its end."""
     from sqlalchemy import create_engine, pool
     from sqlalchemy.engine import make_url
 
     if not make_url(url).get_dialect().is_async:
         with create_engine(url, poolclass=pool.NullPool, **options).begin() as connection:
-            create_all(connection, found, schemas)
+            create_all(connection, *work)
         return
     from sqlalchemy.ext.asyncio import create_async_engine
 
     async def run_async() -> None:
         engine = create_async_engine(url, poolclass=pool.NullPool, **options)
         async with engine.begin() as connection:
-            await connection.run_sync(create_all, found, schemas)
+            await connection.run_sync(create_all, *work)
 
     asyncio.run(run_async())
 
 
-def create_all(connection: Any, found: List[Any], schemas: List[str]) -> None:
+def create_all(connection: Any, found: List[Any], schemas: List[str], prepared: bool) -> None:
+    """Make what the models say, in place of what the prelude may have made under the same names."""
     from sqlalchemy import text
 
     quote = connection.dialect.identifier_preparer.quote
     for name in schemas:
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS " + quote(name).replace(":", "\\:")))
+    for metadata in found if prepared else ():
+        metadata.drop_all(connection)
     for metadata in found:
         metadata.create_all(connection)
 
