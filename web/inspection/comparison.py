@@ -52,27 +52,24 @@ async def compare_sources(reader: Reader, a: Source, b: Source) -> Comparison:
     else:
         expected = await reader.read(a, project)
         actual = await reader.read(b, project, expected)
-    majors = (expected.schema.server_major, actual.schema.server_major)
+    return side_by_side(expected, actual, excluded_tables(project) if project is not None else ())
+
+
+def side_by_side(a: Sourced, b: Sourced, exclude: tuple[str, ...] = ()) -> Comparison:
+    """Compare what was read. Raises CouldNotCompare for servers of two majors."""
+    majors = (a.schema.server_major, b.schema.server_major)
     if majors[0] != majors[1]:
         raise CouldNotCompare(
-            f"{a.text} is on PostgreSQL {majors[0]} and {b.text} on {majors[1]}: each major writes definitions its "
-            f"own way.",
+            f"{a.source.text} is on PostgreSQL {majors[0]} and {b.source.text} on {majors[1]}: each major writes "
+            f"definitions its own way.",
             hint="Compare each with its migrations: those are replayed on a server of its major.",
         )
-    left, right = expected.schema, actual.schema
-    if a.is_replayed and not b.is_replayed:
+    left, right = a.schema, b.schema
+    if a.source.is_replayed and not b.source.is_replayed:
         left = as_on(left, right)
-    elif b.is_replayed and not a.is_replayed:
+    elif b.source.is_replayed and not a.source.is_replayed:
         right = as_on(right, left)
-    return Comparison(
-        expected,
-        actual,
-        left,
-        right,
-        difference(left, right),
-        unknown_parts(left, right),
-        excluded_tables(project) if project is not None else (),
-    )
+    return Comparison(a, b, left, right, difference(left, right), unknown_parts(left, right), exclude)
 
 
 async def prove_repair(reader: Reader, found: Comparison, *, destructive: bool = False) -> Proof:
