@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -59,3 +60,15 @@ async def test_the_command_says_what_no_model_can(demo: Demo, capsys: pytest.Cap
         assert said.err == ""
         assert "touch_updated_at" not in said.out
         assert f"left out between clinic:models and {other}." in said.out
+
+
+async def test_for_programs_and_for_psql(demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["diff", "clinic:models", "clinic@head", "--config", str(demo.configuration), "--format"]
+    assert await asyncio.to_thread(run, [*arguments, "json"]) == NO
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["a"], answer["b"], answer["unknown"]) == ("clinic:models", "clinic@head", [])
+    assert {"table", "constraint", "function"} <= {each["kind"] for each in answer["differences"]}
+    assert await asyncio.to_thread(run, [*arguments, "sql"]) == NO
+    script = capsys.readouterr().out
+    assert script.startswith("-- Makes clinic@head like clinic:models. Run on a scratch copy of it")
+    assert "DROP FUNCTION public.touch_updated_at()" in script
