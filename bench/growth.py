@@ -18,6 +18,7 @@ from bench.servers import benching, programs
 from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Configuration
+from web.inspection.witness import witness
 from web.jobs.execution import Execution
 from web.jobs.kind import BY_SCHEDULE, Kinds
 from web.jobs.loading import Equipment
@@ -48,7 +49,7 @@ async def main() -> None:
         scratch = ScratchServers(bench.folder / "scratch", {17: bench.server.url()}, programs())
         place = await bench.store()
         store = open_store(place.runtime_url)
-        equipment = Equipment(store, made, Kinds(KINDS), Resources(programs(), scratch), "bench")
+        equipment = Equipment(store, made, Kinds(KINDS), Resources(programs(), scratch), "bench", witness)
         await look(equipment, made)
         first = await sizes(store, place.owner_url)
         cpu, began = time.process_time(), time.perf_counter()

@@ -19,6 +19,7 @@ from tests.jobs.conftest import ROOT, until
 from tests.operations.conftest import MIGRATIONS, Site, outcome
 from tests.operations.test_revert import drifted, planned
 from tests.tools.written import execute, migration
+from web.inspection.changes import read_job_change
 from web.inspection.observation import record_of
 from web.jobs.kind import FINISHED, AnyKind
 from web.jobs.reading import JobRecord
@@ -150,6 +151,12 @@ async def test_migrate(yard: Yard, failpoint: str, state: str, revisions: list[s
     await yard.site.observe()
     job = await yard.killed(MIGRATE, failpoint)
     assert job.state == state, outcome(job)
+    # Whoever found out how it ended has looked, too.
+    async with yard.site.store.connect() as connection:
+        change = await read_job_change(connection, job)
+    assert change is not None
+    assert change.change is not None, change.words
+    assert bool(change.change.count) == bool(revisions)
     exists = yard.site.query("SELECT to_regclass('alembic_version')") != [(None,)]
     assert (yard.site.revisions if exists else []) == revisions
     again = await yard.site.run(MIGRATE)

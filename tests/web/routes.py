@@ -79,6 +79,7 @@ ROUTES = (
     Route("GET", _E, SEEN, query="?table=t&sort=-rows"),
     Route("GET", _E + "/migrations", SEEN, {"environment": "staging"}),
     Route("GET", _E + "/drift", SEEN, {"environment": "staging"}),
+    Route("GET", _E + "/timeline", SEEN, query="?before=9"),
     Route("GET", _E + "/backups", SEEN),
     Route("GET", _E + "/jobs", SEEN),
     Route("GET", _E + "/stream", SEEN, stream=True),
@@ -136,6 +137,7 @@ ROUTES = (
     Route("GET", _API + _E, API_SEEN),
     Route("GET", _API + _E + "/migrations", API_SEEN, {"environment": "staging"}),
     Route("GET", _API + _E + "/drift", API_SEEN, {"environment": "staging"}),
+    Route("GET", _API + _E + "/timeline", API_SEEN, query="?differences=true"),
     Route("GET", _API + _E + "/backups", API_SEEN),
     Route(
         "GET",
@@ -237,7 +239,7 @@ PAGES = (
             ("ledger", ("dev",)),
         )
         for name in names
-        for tab in ("", "/migrations", "/drift", "/backups", "/jobs")
+        for tab in ("", "/migrations", "/drift", "/timeline", "/backups", "/jobs")
     ),
     "/projects/clinic/environments/dev?table=<b>&sort=nonsense",
     "/projects/clinic/environments/dev?sort=-vacuum",

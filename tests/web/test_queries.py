@@ -20,7 +20,8 @@ MOST = {
     "/projects/clinic/builds": 2,
     "/settings": 2,
     "/jobs/2": 4,
-    "/jobs/6": 4,
+    # What it changed in the schema.
+    "/jobs/6": 5,
     # The trail is walked on a connection of its own.
     "/audit": 2,
     **{
@@ -30,6 +31,8 @@ MOST = {
         if name != "lost"
         for tab in ("", "/migrations", "/drift", "/backups", "/jobs")
     },
+    # Looks, jobs, and what lies between what they saw.
+    **{f"/projects/clinic/environments/{name}/timeline": 6 if name != "lost" else 7 for name in ENVIRONMENTS},
     **{f"/projects/clinic/environments/lost{tab}": 5 for tab in ("", "/migrations", "/drift", "/backups")},
     **{
         f"/projects/clinic/environments/{name}/jobs/new/{kind}": 5

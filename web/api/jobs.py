@@ -27,6 +27,7 @@ from web.dashboard import (
     on_job,
     permission_of_kind,
 )
+from web.inspection.changes import JobChange, read_job_change, read_job_changes
 from web.jobs.cancel import cancel
 from web.jobs.events import Event
 from web.jobs.reading import (
@@ -128,14 +129,19 @@ async def index(
         before=before,
         limit=max(1, min(limit, 200)),
     )
-    return {"jobs": [as_json(each) for each in found]}
+    changes = await read_job_changes(store, found)
+    return {"jobs": [as_json(each, changes.get(each.id)) for each in found]}
 
 
 @router.get("/jobs/{job}", dependencies=[on_job("view")])
 async def show(job: OneJob, store: Store) -> dict[str, object]:
-    """One job with its steps and attempts."""
+    """One job with its steps and attempts, and what it changed in the schema."""
+    change = await read_job_change(store, job)
     return {
-        **as_json(job),
+        **as_json(job, change),
+        "differences": [each.to_json() for each in change.change.differences]
+        if change and change.change
+        else [],
         "steps": [
             {
                 "name": step.name,
@@ -173,12 +179,13 @@ async def follow(
         finally:
             await stream.aclose()
         now, events = await _look(board, job.id, after)
-    workers = None
-    if now.state == "queued":
+    workers, change = None, None
+    if now.state == "queued" or now.finished:
         async with board.store.connect() as connection:
-            workers = await live_workers(connection)
+            workers = await live_workers(connection) if now.state == "queued" else None
+            change = await read_job_change(connection, now, first=0)
     return {
-        "job": as_json(now),
+        "job": as_json(now, change),
         # How many could take it; None: one has.
         "live_workers": workers,
         "more": bool(events) and events[-1].seq < now.last_seq,
@@ -216,8 +223,8 @@ async def _look(board: Dashboard, job: int, after: int) -> tuple[JobRecord, Sequ
         return now, await read_events(connection, job, after=after, limit=PAGE)
 
 
-def as_json(job: JobRecord) -> dict[str, object]:
-    """A job as API and command line show it."""
+def as_json(job: JobRecord, change: JobChange | None = None) -> dict[str, object]:
+    """A job as API and command line show it; `schema` is there once one that may change it has ended."""
     return {
         "id": job.id,
         "kind": job.kind,
@@ -237,5 +244,6 @@ def as_json(job: JobRecord) -> dict[str, object]:
         "unit": job.unit,
         "statement": job.statement,
         "outcome": dict(job.outcome) if job.outcome else None,
+        "schema": change.to_json() if change else None,
         "last_seq": job.last_seq,
     }

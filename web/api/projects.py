@@ -11,13 +11,14 @@ from web.access.permissions import visible_projects
 from web.access.requests import signed_in
 from web.backups.catalog import dump_of
 from web.config import Environment, Project
-from web.dashboard import Board, Dashboard, InEnvironment, InProject, Store, Who, in_project
+from web.dashboard import Board, Dashboard, Id, InEnvironment, InProject, Store, Who, in_project
 from web.errors import NotFound
 from web.inspection.drift import read_drift
 from web.inspection.environment import View, read_backups, view
 from web.inspection.history import load_history
 from web.inspection.ignoring import active_rules, sort_out
 from web.inspection.overview import read_overview
+from web.inspection.timeline import read_timeline
 from web.jobs.reading import live_workers
 
 router = APIRouter()
@@ -176,6 +177,33 @@ async def show_drift(board: Board, store: Store, environment: InEnvironment) -> 
             {**each.to_json(), "rule": rule.id, "until": rule.expires_at.isoformat()}
             for each, rule in found.ignored
         ],
+    }
+
+
+@router.get("/projects/{project}/environments/{environment}/timeline", dependencies=[in_project("view")])
+async def show_timeline(
+    board: Board,
+    store: Store,
+    environment: InEnvironment,
+    before: Id | None = None,
+    limit: int = 25,
+    differences: bool = False,
+) -> dict[str, object]:
+    """When the schema changed and by whom, newest first; `before` continues it, `differences` lists them all."""
+    seen = await _view(board, store, environment)
+    told = await read_timeline(
+        board.store,
+        store,
+        seen.record,
+        before=before,
+        limit=max(1, min(limit, 100)),
+        first=None if differences else 0,
+    )
+    return {
+        "environment": environment.label,
+        "count": told.count,
+        "older": told.older,
+        "entries": [each.to_json() for each in told.entries],
     }
 
 

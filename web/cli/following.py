@@ -221,3 +221,6 @@ def describe_end(writer: Writer, job: Json) -> None:
     for part in ("account", "next_step"):
         if outcome.get(part):
             writer.say(outcome[part])
+    if schema := job.get("schema"):
+        between = f" ({schema['a'][:25]} to {schema['b'][:25]})" if schema["count"] else ""
+        writer.say(f"schema: {schema['words']}{between}")

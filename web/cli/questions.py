@@ -1,4 +1,4 @@
-"""`status`, `history`, `migrations`, `drift`, `backups`: what is known, with the time of the look it stands on."""
+"""What is known as of the last look: `status`, `history`, `migrations`, `drift`, `timeline`, `backups`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     add(app, "history", panel=PANEL)(history)
     add(app, "migrations", panel=PANEL)(migrations)
     add(app, "drift", panel=PANEL)(drift)
+    add(app, "timeline", panel=PANEL)(timeline)
     add(app, "backups", panel=PANEL)(backups)
 
 
@@ -185,6 +186,70 @@ def _drift(writer: Writer, found: Json) -> None:
     if found["ignored"]:
         writer.note(f"{counted(len(found['ignored']), 'difference')} more: ignored by rules of the project.")
     writer.note(f"Looked at {ago(found['observed_at'])}.")
+
+
+def timeline(
+    call: Invocation,
+    environment: AnEnvironment,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 25,
+    before: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Only older entries than this one.")
+    ] = None,
+) -> None:
+    """List when an environment's schema changed, by which job, or by nobody we know; the newest first."""
+    where = where_of(environment)
+    found = call.ask(lambda api: api.get(*where.path, "timeline", limit=limit, before=before))
+    if call.as_json:
+        return call.writer.document(found)
+    call.writer.table(
+        ("when", "by", "what", "revisions", "snapshots"),
+        [
+            (
+                _moments(each),
+                _by(each),
+                _changed(each),
+                _from_to(each["revisions_before"], each["revisions_after"]),
+                " ".join(each[side][:21] for side in ("a", "b") if each[side]),
+            )
+            for each in found["entries"]
+        ],
+        none="Nothing was seen yet. Check the environment once.",
+    )
+    if found["older"] is not None:
+        call.writer.note(f"Older ones: --before {found['older']}")
+    return None
+
+
+def _moments(entry: Json) -> str:
+    at = entry["at"][:19].replace("T", " ")
+    between = entry["since"] and entry["cause"] in ("nobody", "not known")
+    return f"{entry['since'][:19].replace('T', ' ')} … {at}" if between else at
+
+
+def _by(entry: Json) -> Text:
+    jobs = ", ".join(f"job {each['id']} ({each['kind']}, {each['requested_by']})" for each in entry["jobs"])
+    match entry["cause"]:
+        case "nobody":
+            return coloured("nobody we know", "drift")
+        case "not known":
+            return coloured(f"not known: nobody, or {jobs}", "warn")
+        case "first seen":
+            return Text("first seen")
+    return Text(jobs)
+
+
+def _changed(entry: Json) -> str:
+    if entry["count"] is None:
+        return entry["reason"] or ("not compared yet" if entry["a"] else "")
+    kinds = ", ".join(f"{each['count']} {each['kind']} {each['change']}" for each in entry["kinds"])
+    return kinds or "no difference"
+
+
+def _from_to(before: list[str] | None, after: list[str] | None) -> str:
+    if after is None or before == after:
+        return ", ".join(after or ())
+    now = ", ".join(after) or "none"
+    return now if before is None else f"{', '.join(before) or 'none'} → {now}"
 
 
 def backups(call: Invocation, environment: AnEnvironment) -> None:

@@ -26,6 +26,7 @@ from web.cli.store_place import (
 from web.cli.supervisor import Child, stop_on_signals, supervise
 from web.config import Configuration, is_loopback
 from web.errors import CleanStartError
+from web.inspection.witness import witness
 from web.jobs.feed import Feed
 from web.jobs.resources import Resources
 from web.jobs.worker import run_worker
@@ -200,6 +201,7 @@ async def work(configuration: Configuration) -> None:
                 KINDS,
                 store_url=running_url(configuration),
                 resources=Resources(programs, scratch),
+                witness=witness,
                 schedule=scheduled(configuration),
                 stop=stop,
             )

@@ -19,6 +19,7 @@ from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import patiently
 from web.jobs.progress import Progress
 from web.jobs.reading import read_intents
+from web.jobs.witness import LOOK_WITHIN, LOOK_WITHIN_CANCELLED, Scene, look_after, look_before
 from web.jobs.work import Evidence, Work
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Execution:
             await finish(
                 attempt, Verdict("not done", "Not begun", f"{error}", error.hint, error=described(error))
             )
-            return
+            return None
         progress = Progress(attempt, {step.name: step.title for step in loaded.kind.steps})
         work = Work(
             job=loaded.job,
@@ -104,7 +105,7 @@ class Execution:
             store=self._equipment.store,
             identity=loaded.identity,
         )
-        run = asyncio.ensure_future(loaded.kind.run(work))
+        run = asyncio.ensure_future(self._witnessed(work, loaded))
         try:
             ended = await self._await_end(run, attempt, loaded, progress)
             if ended.left and loaded.kind.mutating:
@@ -114,9 +115,21 @@ class Execution:
         finally:
             await progress.close()
         if verdict is None:
-            await self._hand_over(attempt, ended)
-        else:
-            await finish(attempt, verdict)
+            return await self._hand_over(attempt, ended)
+        if self._equipment.witness is not None and loaded.kind.mutating:
+            # Nothing of the run is alive any more, and the gate is still closed.
+            within = LOOK_WITHIN if self._reason is None else LOOK_WITHIN_CANCELLED
+            await look_after(self._equipment.witness, self._scene(attempt, loaded), within)
+        return await finish(attempt, verdict)
+
+    async def _witnessed(self, work: Work[Any], loaded: LoadedJob) -> Outcome:
+        """Run the kind; where it may change something, look at the target first."""
+        if self._equipment.witness is not None and loaded.kind.mutating:
+            await look_before(self._equipment.witness, self._scene(work.attempt, loaded))
+        return await loaded.kind.run(work)
+
+    def _scene(self, attempt: Attempt, loaded: LoadedJob) -> Scene:
+        return Scene(loaded.job, attempt, self._equipment.store, loaded.identity)
 
     async def _load(self) -> LoadedJob:
         async with self._equipment.store.connect() as connection:

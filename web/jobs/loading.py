@@ -17,6 +17,7 @@ from web.jobs.ending import Remains
 from web.jobs.kind import AnyKind, Job, Kinds
 from web.jobs.reading import JobRecord, read_job
 from web.jobs.resources import Resources
+from web.jobs.witness import Witness
 from web.postgres.identity import TargetIdentity
 from web.store.tables import EnvironmentRow, JobAttemptRow, JobTargetRow
 
@@ -31,6 +32,8 @@ class Equipment:
     resources: Resources
     #: The worker's name in the store.
     worker: str
+    #: Looks at targets before and after mutating jobs; None: nobody does.
+    witness: Witness | None = None
 
 
 @dataclass(frozen=True, slots=True)

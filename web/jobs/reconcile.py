@@ -27,6 +27,7 @@ from web.jobs.kind import JobState
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import passes, patiently
 from web.jobs.reading import DEAD_AFTER, read_intents
+from web.jobs.witness import Scene, leave_unseen, look_after
 from web.store.tables import JobAttemptRow, JobRow, WorkerRow
 
 logger = logging.getLogger(__name__)
@@ -209,9 +210,21 @@ class Reaper:
                 )
                 return
             ended = await self._see_gone(attempt, loaded)
-            await finish(attempt, await self._judge(attempt, loaded, ended))
+            verdict = await self._judge(attempt, loaded, ended)
+            await self._look_after(attempt, loaded, ended)
+            await finish(attempt, verdict)
         except FencedOff:
             logger.warning("Reaping job %s was taken over by another worker.", job.job_id)
+
+    async def _look_after(self, attempt: Attempt, loaded: LoadedJob, ended: Ended | None) -> None:
+        if self._equipment.witness is None or not loaded.kind.mutating:
+            return
+        scene = Scene(loaded.job, attempt, self._equipment.store, loaded.identity)
+        if ended is None:
+            # What it started may still be at work: what is there now is not what it leaves.
+            await leave_unseen(scene, "It was given up before it was seen gone.")
+        else:
+            await look_after(self._equipment.witness, scene)
 
     async def _load(self, job_id: int) -> LoadedJob:
         async with self._equipment.store.connect() as connection:

@@ -20,7 +20,6 @@ from web.pages.environment_head import job_action
 from web.pages.jobs import environment_ref
 from web.pages.shell import Framed
 from web.pages.views.adoption import AdoptionPage
-from web.pages.views.drift import Headings
 from web.pages.views.marks import Link, Mark
 
 router = APIRouter()
@@ -48,8 +47,14 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         account=_account(adoption, environment.label),
         made_at=made_at,
         count=len(adoption.adopted),
-        groups=groups(adoption.adopted, Sides("the migrations", environment.label)),
-        headings=Headings("In the migrations so far", f"In {environment.label}, and official with this"),
+        groups=groups(
+            adoption.adopted,
+            Sides(
+                "the migrations",
+                environment.label,
+                ("In the migrations so far", f"In {environment.label}, and official with this"),
+            ),
+        ),
         left=tuple(f"{each.kind} {each.object}: {reason}" for each, reason in adoption.left),
         no_downgrade=adoption.no_downgrade,
         loses=adoption.loses,

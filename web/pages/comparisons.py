@@ -23,7 +23,6 @@ from web.pages.environments import mark_of
 from web.pages.presenting import running_job, stored_error
 from web.pages.shell import Framed, go_to
 from web.pages.views.comparison import ComparisonPage
-from web.pages.views.drift import Headings
 from web.pages.views.marks import Link, Mark, Option
 from web.store.tables import BackupRow, EnvironmentRow
 
@@ -68,8 +67,7 @@ async def show(
         sources=await _sources(store, project),
         state=state,  # type: ignore[arg-type]
         mark=mark,
-        headings=Headings(a, b),
-        groups=groups(found.differences, Sides(a, b)) if found else (),
+        groups=groups(found.differences, Sides(a, b, (a, b))) if found else (),
         unknown=found.unknown if found else (),
         compared_at=found.compared_at if found else None,
         error=stored_error(found.error, 503) if found and found.error else None,

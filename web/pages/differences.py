@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from web.inspection.ignoring import IgnoreRule
-from web.pages.views.drift import DriftGroup, DriftItem, RuleNote
+from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
 from web.pages.views.marks import Link
 from web.schema.finding import Difference
 
@@ -17,10 +17,16 @@ PARTS = frozenset({"column", "constraint", "trigger", "policy"})
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What the two sides are called in a sentence: "is in {b}, not in {a}"."""
+    """What the two sides are called, in a sentence ("is in {b}, not in {a}") and over them."""
 
     a: str = "the migrations"
     b: str = "the database"
+    headings: tuple[str, str] = ("Expected, from migrations", "Actual, in the database")
+    #: Side b came after a: told as what happened.
+    over_time: bool = False
+
+
+BEFORE_AFTER = Sides(headings=("Before", "After"), over_time=True)
 
 
 def groups(
@@ -63,6 +69,7 @@ def item(
         each.attribute,
         first_seen=since,
         code=code,
+        headings=sides.headings,
         ignore=ignore,
         revert=revert,
         rule=RuleNote(rule[0].reason, rule[0].owner, rule[0].expires_at, rule[1]) if rule else None,
@@ -74,6 +81,12 @@ def title(each: Difference, sides: Sides) -> str:
     kind = each.kind[0].upper() + each.kind[1:]
     name = each.object.rpartition(".")[2] if each.kind in PARTS else each.object
     match each.change:
+        case "added" | "removed" if sides.over_time:
+            return f"{kind} {name} was {each.change}"
+        case "renamed" if sides.over_time:
+            return f"{kind} was renamed to {name}"
+        case _ if sides.over_time:
+            return f"{kind} {name}: {(each.attribute or 'definition').replace('_', ' ')} was changed"
         case "added":
             return f"{kind} {name} is in {sides.b}, not in {sides.a}"
         case "removed":

@@ -17,7 +17,8 @@ from web.pages import addresses, words
 from web.pages.differences import groups, item
 from web.pages.environment_head import job_action
 from web.pages.presenting import running_job
-from web.pages.views.drift import Drift, DriftItem, RepairStatement, ShownRepair
+from web.pages.views.differences import DriftItem
+from web.pages.views.drift import Drift, RepairStatement, ShownRepair
 from web.pages.views.marks import Action, Link, Mark
 from web.schema.finding import Difference
 

@@ -96,8 +96,9 @@ def _tabs(seen: View) -> tuple[Tab, ...]:
             "arrow-up-down",
             words.plural(drift.count, "difference") if drift and drift.count else None,
         ),
+        Tab("timeline", "Timeline", "history"),
         Tab("backups", "Backups", "archive"),
-        Tab("jobs", "Jobs", "history"),
+        Tab("jobs", "Jobs", "list-checks"),
     )
 
 

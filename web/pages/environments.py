@@ -16,9 +16,10 @@ from web.access.permissions import may
 from web.config import Environment
 from web.dashboard import Board, Dashboard, Id, InEnvironment, Store, Who, in_project
 from web.inspection.environment import View, view
+from web.inspection.timeline import read_timeline
 from web.jobs.patience import patiently
 from web.jobs.reading import list_jobs
-from web.pages import addresses, environment_tabs, words
+from web.pages import addresses, changes, environment_tabs, words
 from web.pages import drift as drift_tab
 from web.pages.environment_head import environment_head
 from web.pages.jobs import environments
@@ -64,6 +65,21 @@ async def drift(board: Board, store: Store, frame: Framed, environment: InEnviro
     return _show(frame, seen, page)
 
 
+@router.get("/timeline")
+async def timeline(
+    board: Board, store: Store, frame: Framed, environment: InEnvironment, before: Id | None = None
+) -> HTMLResponse:
+    """When the schema changed, by which job, or by nobody we know; newest first."""
+    seen = await _read(board, store, environment)
+    told = await read_timeline(
+        board.store, store, seen.record, before=before, limit=changes.ENTRIES, first=changes.LISTED_EACH
+    )
+    path = addresses.environment(environment.project, environment.name, "timeline")
+    shown = changes.timeline(told, board.kinds, path, environment.label, paged=before is not None)
+    page = EnvironmentPage(_head(frame, board, seen), "timeline", timeline=shown)
+    return _show(frame, seen, page)
+
+
 @router.get("/backups")
 async def backups(board: Board, store: Store, frame: Framed, environment: InEnvironment) -> HTMLResponse:
     """The backups and whether a restore has proven them."""
@@ -104,9 +120,9 @@ async def stream(board: Board, who: Who, environment: InEnvironment, seen: str =
 
 
 async def _changes(board: Dashboard, environment: Environment, mark: str) -> AsyncGenerator[Message]:
-    changes = board.feed.changes()
+    feed = board.feed.changes()
     # It hears from now on, so that nothing falls between the page and its stream.
-    upcoming = asyncio.ensure_future(anext(changes, ENDED))
+    upcoming = asyncio.ensure_future(anext(feed, ENDED))
     before, key = "", None
     try:
         while True:
@@ -123,12 +139,12 @@ async def _changes(board: Dashboard, environment: Environment, mark: str) -> Asy
                 changed = await upcoming
                 if changed is ENDED:
                     return
-                upcoming = asyncio.ensure_future(anext(changes, ENDED))
+                upcoming = asyncio.ensure_future(anext(feed, ENDED))
                 concerned = changed is None or key is None or key in changed
     finally:
         upcoming.cancel()
         await asyncio.gather(upcoming, return_exceptions=True)
-        await changes.aclose()
+        await feed.aclose()
 
 
 async def _read_apart(board: Dashboard, environment: Environment) -> View:
@@ -179,6 +195,7 @@ TITLES: dict[TabName, str] = {
     "": "State",
     "migrations": "Migrations",
     "drift": "Drift",
+    "timeline": "Timeline",
     "backups": "Backups",
     "jobs": "Jobs",
 }
@@ -187,7 +204,7 @@ TITLES: dict[TabName, str] = {
 def _show(frame: Frame, seen: View, page: EnvironmentPage) -> HTMLResponse:
     frame.saw(seen)
     environment = ref(seen.environment)
-    changes = any(may(frame.who, each, environment.project) for each in ("migrate", "reset"))
+    may_change = any(may(frame.who, each, environment.project) for each in ("migrate", "reset"))
     return frame.show(
         f"environments/{page.tab or 'state'}.html",
         page,
@@ -200,6 +217,6 @@ def _show(frame: Frame, seen: View, page: EnvironmentPage) -> HTMLResponse:
         ),
         project=environment.project,
         environment=environment,
-        tier=environment.tier if changes else None,
+        tier=environment.tier if may_change else None,
         stream=addresses.environment_stream(environment.project, environment.name, mark_of(seen)),
     )

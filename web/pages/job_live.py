@@ -14,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.permissions import Principal
 from web.dashboard import Dashboard
+from web.inspection.changes import JobChange, read_job_change
 from web.jobs.events import Event
 from web.jobs.patience import patiently
 from web.jobs.reading import JobRecord, StepRecord, live_workers, read_events, read_job, read_steps
 from web.pages import addresses
+from web.pages.changes import LISTED, job_schema
 from web.pages.parts import rail_parts, render
 from web.pages.render import swapped
 from web.pages.shell import seen_by
@@ -29,6 +31,7 @@ from web.pages.views.jobs import (
     LogLine,
     Outcome,
     Progress,
+    SchemaChange,
     Statement,
 )
 from web.pages.views.marks import (
@@ -58,6 +61,7 @@ class JobParts:
     earlier: int
     workers: int
     moment: datetime
+    change: JobChange | None = None
 
     def page(
         self, title: str, environment: EnvironmentRef, parameters: Sequence[Fact], *, can_cancel: bool
@@ -75,6 +79,7 @@ class JobParts:
             facts=(*self._facts(environment), *parameters),
             head=None if job.finished else self.head,
             outcome=self.outcome if job.finished else None,
+            schema=self.schema,
             statement=self.statement,
             earlier_lines=self.earlier,
             cancel=Action("Cancel job…", addresses.cancellation(job.id), "square", danger=True)
@@ -98,7 +103,14 @@ class JobParts:
                 now=moment,
             ),
         ]
+        if job.finished:
+            parts.append(swapped("job-schema", "jobs/_schema.html", schema=self.schema, now=moment))
         return "".join(parts) + log_swap(lines)
+
+    @property
+    def schema(self) -> SchemaChange | None:
+        """What the job changed in the schema."""
+        return job_schema(self.job, self.change)
 
     @property
     def head(self) -> JobHead:
@@ -225,6 +237,7 @@ async def read_job_parts(store: AsyncConnection, board: Dashboard, job: JobRecor
         after,
         1 if job.state != "queued" else await live_workers(store),
         datetime.now(UTC),
+        await read_job_change(store, job, first=LISTED),
     )
 
 
@@ -302,7 +315,8 @@ async def _read_parts(board: Dashboard, job_id: int) -> JobParts:
     async with board.store.connect() as store:
         job = await read_job(store, job_id)
         workers = 1 if job.state != "queued" else await live_workers(store)
-        return JobParts(job, await read_steps(store, job_id), (), 0, workers, datetime.now(UTC))
+        steps, change = await read_steps(store, job_id), await read_job_change(store, job, first=LISTED)
+        return JobParts(job, steps, (), 0, workers, datetime.now(UTC), change)
 
 
 def log_lines(events: Sequence[Event]) -> tuple[LogLine, ...]:

@@ -8,15 +8,8 @@ from tests.pages.samples.ground import DEV, REVISIONS, before
 from web.pages import addresses
 from web.pages.views.adoption import AdoptionPage
 from web.pages.views.comparison import ComparisonPage
-from web.pages.views.drift import (
-    Drift,
-    DriftGroup,
-    DriftItem,
-    Headings,
-    RepairStatement,
-    RuleNote,
-    ShownRepair,
-)
+from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
+from web.pages.views.drift import Drift, RepairStatement, ShownRepair
 from web.pages.views.errors import ErrorView
 from web.pages.views.ignore_rules import RuleForm, RuleList, RuleRow
 from web.pages.views.marks import Action, Link, Mark, Option
@@ -166,16 +159,14 @@ def comparisons() -> dict[str, ComparisonPage]:
         Option("clinic/dev", "clinic/dev, as it is"),
         Option("clinic@head", "What the newest migrations give"),
     )
-    pair = Headings("clinic@head", "clinic/dev")
     different = ComparisonPage(
         "clinic",
         "Clinic",
-        pair.a,
-        pair.b,
+        "clinic@head",
+        "clinic/dev",
         sources,
         "different",
         Mark("drift", "4 differences"),
-        pair,
         groups=drift().groups,
         unknown=("subscriptions",),
         compared_at=before(minutes=6),
@@ -226,7 +217,6 @@ def adoption(*, proven: bool = True) -> AdoptionPage:
         before(minutes=2),
         4,
         drift().groups,
-        Headings("In the migrations so far", "In clinic/dev, and official with this"),
         left=() if proven else ("cast (text AS integer): Clean Start does not write a cast.",),
         no_downgrade=None if proven else "There is no statement back.",
         loses=not proven,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.pages.samples.changes import timeline
 from tests.pages.samples.drift import drift
 from tests.pages.samples.ground import DEV, HEAD, PRODUCTION, REVISIONS, STAGING, before, dialog_path
 from tests.pages.samples.history import migrations
@@ -35,8 +36,9 @@ def tabs(pending: int = 3) -> tuple[Tab, ...]:
         Tab("", "State", "database", "14 tables"),
         Tab("migrations", "Migrations", "git-branch", f"{pending} pending" if pending else None),
         Tab("drift", "Drift", "triangle-alert", "4"),
+        Tab("timeline", "Timeline", "history"),
         Tab("backups", "Backups", "archive", "5"),
-        Tab("jobs", "Jobs", "history"),
+        Tab("jobs", "Jobs", "list-checks"),
     )
 
 
@@ -251,6 +253,7 @@ def environment_page(tab: TabName, head: EnvironmentHead | None = None, **conten
         "": {"state": state()},
         "migrations": {"migrations": migrations()},
         "drift": {"drift": drift()},
+        "timeline": {"timeline": timeline()},
         "backups": {"backups": backups()},
         "jobs": {"jobs": EnvironmentJobs(job_rows(), Pages("8 of 8"))},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tests.pages.samples.builds import build_page, build_rows, project_page
+from tests.pages.samples.changes import schema_changes
 from tests.pages.samples.dialogs import backup_dialog, migrate_dialog, reset_dialog, verify_dialog
 from tests.pages.samples.drift import adoption, comparisons, drift_states, rule_form, rules
 from tests.pages.samples.environment import check_now, dev_head, environment_page, staging_head, tabs
@@ -23,7 +24,7 @@ from tests.pages.samples.overview import calm_overview, large_overview, no_proje
 from tests.pages.samples.rest import audit_list, errors, settings, sign_in
 from web.pages import addresses, graph
 from web.pages.views.builds import BuildList
-from web.pages.views.environment import Backups, EnvironmentHead, Migrations, State
+from web.pages.views.environment import Backups, EnvironmentHead, Migrations, State, Timeline
 from web.pages.views.jobs import JobFilter, JobList
 from web.pages.views.marks import Action, Link, Mark, Pages
 from web.pages.views.shell import Shell
@@ -103,6 +104,14 @@ def pages() -> dict[str, Sample]:
             at(DEV, "migrations"),
         ),
         "drift": Sample("environments/drift.html", environment_page("drift"), at(PRODUCTION, "drift")),
+        "timeline": Sample(
+            "environments/timeline.html", environment_page("timeline"), at(PRODUCTION, "timeline")
+        ),
+        "timeline-none": Sample(
+            "environments/timeline.html",
+            environment_page("timeline", dev_head(), timeline=Timeline((), Pages(""))),
+            at(DEV, "timeline"),
+        ),
         "backups": Sample(
             "environments/backups.html", environment_page("backups"), at(PRODUCTION, "backups")
         ),
@@ -202,6 +211,9 @@ def pages() -> dict[str, Sample]:
         made[f"job-{name}"] = Sample(
             "jobs/show.html", ended_job(outcome), job_shell(STAGING, 1042, ended=True)
         )
+    for name, schema in schema_changes().items():
+        ended = replace(ended_job(outcomes()["succeeded"]), schema=schema)
+        made[f"job-schema-{name}"] = Sample("jobs/show.html", ended, job_shell(STAGING, 1042, ended=True))
     for name, error in errors().items():
         template = "errors/plain.html" if name in ("401", "429") else "errors/show.html"
         made[f"error-{name}"] = Sample(template, error, shell("/somewhere", here=error.title))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from web.pages.views.drift import DriftGroup, Headings
+from web.pages.views.differences import DriftGroup
 from web.pages.views.marks import Action, EnvironmentRef, Mark
 
 
@@ -26,7 +26,6 @@ class AdoptionPage:
     #: What it makes official.
     count: int
     groups: tuple[DriftGroup, ...]
-    headings: Headings
     #: What it does not say, with the reasons.
     left: tuple[str, ...] = ()
     no_downgrade: str | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from web.pages.views.drift import DriftGroup, Headings
+from web.pages.views.differences import DriftGroup
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Mark, Option
 from web.pages.views.overview import RunningJob
@@ -24,7 +24,6 @@ class ComparisonPage:
     sources: tuple[Option, ...]
     state: Literal["not chosen", "not compared", "same", "different", "could not compare"]
     mark: Mark
-    headings: Headings
     groups: tuple[DriftGroup, ...] = ()
     #: What one side's role may not read.
     unknown: tuple[str, ...] = ()

@@ -1,62 +1,14 @@
-"""Differences between two schemas as pages show them, and what can be done about those of an environment."""
+"""Drift of an environment as its tab shows it, and what can be done about it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from web.pages.views.differences import DriftGroup, DriftItem
 from web.pages.views.marks import Action, Link, Mark
 from web.pages.views.overview import RunningJob
-
-
-@dataclass(frozen=True, slots=True)
-class Headings:
-    """What stands over the two sides of a difference."""
-
-    a: str = "Expected, from migrations"
-    b: str = "Actual, in the database"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleNote:
-    """Why a difference is ignored, as far as it is told beside it."""
-
-    reason: str
-    owner: str
-    until: datetime
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class DriftItem:
-    """One difference. Side a (what is expected) stands left, b (what is there) right; None: it has no such object."""
-
-    #: `Column note has another type`
-    title: str
-    object: str
-    kind: str
-    severity: Literal["structure", "behaviour", "access", "cosmetic"]
-    expected: str | None
-    actual: str | None
-    attribute: str | None = None
-    first_seen: datetime | None = None
-    #: Both sides are SQL and are shown in code; else they are short values.
-    code: bool = False
-    #: Where a rule for it is made; None: the person may not, or there is one.
-    ignore: Link | None = None
-    #: Where the revert of this one alone is planned.
-    revert: Link | None = None
-    #: The rule that covers it.
-    rule: RuleNote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DriftGroup:
-    """The differences of one table or object."""
-
-    name: str
-    items: tuple[DriftItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +52,5 @@ class Drift:
     repair: ShownRepair | None = None
     #: What rules cover.
     ignored: tuple[DriftItem, ...] = ()
-    headings: Headings = field(default_factory=Headings)
     #: Other pairs of schemas.
     corners: tuple[Link, ...] = ()

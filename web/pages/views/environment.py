@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Literal
 
 from web.pages.graph import Graph
+from web.pages.views.differences import DriftGroup, Snapshots
 from web.pages.views.drift import Drift
 from web.pages.views.errors import ErrorView
 from web.pages.views.jobs import JobRow
-from web.pages.views.marks import Action, Column, EnvironmentRef, Fact, Mark, Pages
+from web.pages.views.marks import Action, Column, EnvironmentRef, Fact, Link, Mark, Pages
 from web.pages.views.overview import RunningJob
 
-TabName = Literal["", "migrations", "drift", "backups", "jobs"]
+TabName = Literal["", "migrations", "drift", "timeline", "backups", "jobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,43 @@ class Migrations:
 
 
 @dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One change of the schema, or the first look."""
+
+    key: str
+    #: Who: `By job 12: Migrate`, `By nobody we know`.
+    mark: Mark
+    #: What: `2 columns added, 1 index removed`.
+    what: str
+    at: datetime
+    #: It was not yet so then; None: the moment is known.
+    since: datetime | None = None
+    account: str = ""
+    #: The job, or those of which it is not known.
+    jobs: tuple[Link, ...] = ()
+    requested_by: str = ""
+    #: None: not known.
+    revisions_before: tuple[str, ...] | None = None
+    revisions_after: tuple[str, ...] | None = None
+    #: None: nothing was before.
+    snapshots: Snapshots | None = None
+    count: int = 0
+    groups: tuple[DriftGroup, ...] = ()
+    #: Differences that are not listed.
+    more: int = 0
+    out_of_band: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When the schema changed and by whom, newest first."""
+
+    entries: tuple[TimelineEntry, ...]
+    pages: Pages
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BackupRow:
     """A backup and whether a restore has proven it."""
 
@@ -209,5 +247,6 @@ class EnvironmentPage:
     state: State | None = None
     migrations: Migrations | None = None
     drift: Drift | None = None
+    timeline: Timeline | None = None
     backups: Backups | None = None
     jobs: EnvironmentJobs | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from web.pages.views.differences import DriftGroup, Snapshots
 from web.pages.views.marks import Action, Check, EnvironmentRef, Fact, Link, Mark, Option, Pages
 
 
@@ -125,6 +126,20 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """What the job changed in the schema."""
+
+    #: `Nothing changed`, `3 differences`, `Not known`
+    mark: Mark
+    account: str
+    groups: tuple[DriftGroup, ...] = ()
+    #: Differences that are not listed.
+    more: int = 0
+    snapshots: Snapshots | None = None
+    timeline: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobPage:
     """The page of one job. Exactly one of `head` and `outcome` is shown."""
 
@@ -138,6 +153,8 @@ class JobPage:
     facts: tuple[Fact, ...]
     head: JobHead | None = None
     outcome: Outcome | None = None
+    #: None: it changes no schema, or has not ended.
+    schema: SchemaChange | None = None
     statement: Statement | None = None
     lock_wait: LockWait | None = None
     #: Lines before the first one shown; the whole log can be downloaded.

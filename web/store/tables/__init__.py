@@ -26,6 +26,7 @@ from web.store.tables.environments import (
     HistoryRow,
     KeptSchemaRow,
     ObservationRow,
+    SchemaChangeRow,
     SchemaSnapshotRow,
 )
 from web.store.tables.jobs import (
@@ -35,6 +36,7 @@ from web.store.tables.jobs import (
     JobAttemptRow,
     JobEventRow,
     JobRow,
+    JobSchemaRow,
     JobStepRow,
     JobTargetRow,
     ReceiptRow,
@@ -64,6 +66,7 @@ __all__ = [
     "JobAttemptRow",
     "JobEventRow",
     "JobRow",
+    "JobSchemaRow",
     "JobStepRow",
     "JobTargetRow",
     "KeptSchemaRow",
@@ -72,6 +75,7 @@ __all__ = [
     "ReceiptRow",
     "RepairRow",
     "RoleGrantRow",
+    "SchemaChangeRow",
     "SchemaSnapshotRow",
     "SessionRow",
     "SignInFailureRow",

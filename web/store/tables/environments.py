@@ -160,3 +160,26 @@ class DriftRow(Base):
     )
     differences: Mapped[list[Any]]
     computed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SchemaChangeRow(Base):
+    """What a database's schema has differently from what it was; computed once for a pair of fingerprints.
+
+    Not `drift`: there an expected schema is first made comparable, here both sides are as they were read.
+    """
+
+    __tablename__ = "schema_change"
+
+    before_fingerprint: Mapped[str] = mapped_column(
+        ForeignKey("schema_snapshot.fingerprint"), primary_key=True
+    )
+    after_fingerprint: Mapped[str] = mapped_column(
+        ForeignKey("schema_snapshot.fingerprint"), primary_key=True
+    )
+    #: None: they could not be compared, and `reason` says why.
+    count: Mapped[int | None] = mapped_column(Integer)
+    #: `[kind, change, count]`, so that lists need not read the differences.
+    kinds: Mapped[list[Any]]
+    differences: Mapped[list[Any]]
+    reason: Mapped[str | None]
+    computed_at: Mapped[datetime] = mapped_column(server_default=func.now())

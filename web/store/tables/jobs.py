@@ -176,6 +176,28 @@ class ReceiptRow(Base):
     written_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class JobSchemaRow(Base):
+    """The schema of a mutating job's target before and after it; the reason where it could not be read.
+
+    The keys hold the snapshots: they stay as long as the job that names them.
+    """
+
+    __tablename__ = "job_schema"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    before_at: Mapped[datetime | None]
+    before_token: Mapped[str | None]
+    before_fingerprint: Mapped[str | None] = mapped_column(ForeignKey("schema_snapshot.fingerprint"))
+    #: None: the version table could not be read.
+    before_revisions: Mapped[list[str] | None]
+    before_reason: Mapped[str | None]
+    after_at: Mapped[datetime | None]
+    after_token: Mapped[str | None]
+    after_fingerprint: Mapped[str | None] = mapped_column(ForeignKey("schema_snapshot.fingerprint"))
+    after_revisions: Mapped[list[str] | None]
+    after_reason: Mapped[str | None]
+
+
 class WorkerRow(Base):
     """A worker process and its last sign of life (every 5 s; dead after 15 s)."""
 

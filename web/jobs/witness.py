@@ -1,0 +1,132 @@
+"""Before and after every mutating job somebody looks at its target, whatever becomes of the job.
+
+Who looks, and how, the composition root hands over. What cannot be seen is kept as such, with the reason:
+a job's promise never hangs on the look, since the kind itself says better what it cannot do without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from web.errors import CleanStartError
+from web.jobs.attempt import Attempt
+from web.jobs.events import storable
+from web.jobs.kind import Job
+from web.postgres.identity import TargetIdentity
+from web.store.tables import JobSchemaRow
+
+Moment = Literal["before", "after"]
+
+#: So long a look may take; a job that was cancelled has to end soon.
+LOOK_WITHIN = 60.0
+LOOK_WITHIN_CANCELLED = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was seen of a target: its schema by fingerprint, or why not."""
+
+    at: datetime
+    token: str | None = None
+    fingerprint: str | None = None
+    #: None: not known.
+    revisions: tuple[str, ...] | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A target right before a job, or once nothing of the job is alive any more."""
+
+    job: Job[Any]
+    attempt: Attempt
+    store: AsyncEngine
+    identity: TargetIdentity | None
+    #: After the job: what was seen before it.
+    before: Sighting | None = None
+
+
+#: Looks; raises whatever keeps from it.
+Witness = Callable[[Scene], Awaitable[Sighting]]
+
+
+async def look_before(witness: Witness, scene: Scene) -> None:
+    """Keep what the target is before the job touches it. Raises FencedOff, nothing else."""
+    await _keep(scene, "before", await _look(witness, scene, LOOK_WITHIN))
+
+
+async def look_after(witness: Witness, scene: Scene, within: float = LOOK_WITHIN) -> None:
+    """Keep what the target is after the job. Raises FencedOff, nothing else."""
+
+    async def read(connection: AsyncConnection) -> Sighting | None:
+        return (await read_sightings(connection, scene.job.id))[0]
+
+    before = await scene.attempt.write(read)
+    seen = await _look(witness, Scene(scene.job, scene.attempt, scene.store, scene.identity, before), within)
+    await _keep(scene, "after", seen)
+
+
+async def leave_unseen(scene: Scene, reason: str) -> None:
+    """Keep that nobody looked after the job, and why. Raises FencedOff."""
+    await _keep(scene, "after", Sighting(datetime.now(UTC), reason=reason))
+
+
+async def read_sightings(connection: AsyncConnection, job_id: int) -> tuple[Sighting | None, Sighting | None]:
+    """What was seen before and after a job; None: nobody came to look."""
+    row = (
+        await connection.execute(select(JobSchemaRow.__table__).where(JobSchemaRow.job_id == job_id))
+    ).one_or_none()
+    return (None, None) if row is None else (sighting(row, "before"), sighting(row, "after"))
+
+
+def sighting(row: Any, moment: Moment) -> Sighting | None:
+    """One side of a row of `job_schema`."""
+    at, token, fingerprint, revisions, reason = (
+        getattr(row, f"{moment}_{name}") for name in ("at", "token", "fingerprint", "revisions", "reason")
+    )
+    if at is None:
+        return None
+    return Sighting(at, token, fingerprint, None if revisions is None else tuple(revisions), reason)
+
+
+async def _look(witness: Witness, scene: Scene, within: float) -> Sighting:
+    begun = datetime.now(UTC)
+    try:
+        async with asyncio.timeout(within):
+            return await witness(scene)
+    except TimeoutError:
+        return Sighting(begun, reason=f"Reading it took longer than {within:g} s.")
+    except CleanStartError as error:
+        return Sighting(begun, reason=str(error))
+    except Exception as error:
+        # Not ours to describe: its words may hold anything.
+        return Sighting(begun, reason=f"Reading it failed ({type(error).__name__}).")
+
+
+async def _keep(scene: Scene, moment: Moment, seen: Sighting) -> None:
+    values = storable(
+        {
+            f"{moment}_token": seen.token,
+            f"{moment}_fingerprint": seen.fingerprint,
+            f"{moment}_revisions": None if seen.revisions is None else list(seen.revisions),
+            f"{moment}_reason": seen.reason,
+        }
+    )
+    values = {**values, f"{moment}_at": seen.at}
+
+    async def action(connection: AsyncConnection) -> None:
+        await connection.execute(
+            insert(JobSchemaRow)
+            .values(job_id=scene.job.id, **values)
+            .on_conflict_do_update(index_elements=["job_id"], set_=values)
+        )
+
+    await scene.attempt.write(action)

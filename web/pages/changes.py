@@ -1,0 +1,155 @@
+"""Changes of a schema as views: what a job did, and an environment's timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from web.inspection.changes import JobChange, KindCount
+from web.inspection.timeline import Entry, Ran
+from web.inspection.timeline import Timeline as Told
+from web.jobs.kind import Kinds
+from web.jobs.reading import JobRecord
+from web.pages import addresses, words
+from web.pages.differences import BEFORE_AFTER, groups
+from web.pages.views.differences import Snapshots
+from web.pages.views.environment import Timeline, TimelineEntry
+from web.pages.views.jobs import SchemaChange
+from web.pages.views.marks import Link, Mark, Pages
+
+#: Differences that a job's page lists; the others are for `cleanstart diff`.
+LISTED = 200
+#: Entries on one page of a timeline, and differences that each lists.
+ENTRIES, LISTED_EACH = 25, 20
+_PLURALS = {
+    "index": "indexes",
+    "policy": "policies",
+    "default privileges": "default privileges",
+    "foreign data wrapper": "foreign data wrappers",
+}
+
+
+def job_schema(job: JobRecord, found: JobChange | None) -> SchemaChange | None:
+    """The section of the job's page; None: the job changes no schema, or has not ended."""
+    if found is None:
+        return None
+    timeline = Link("Timeline", addresses.environment(job.project, job.environment, "timeline"))
+    before, after, change = found.before, found.after, found.change
+    snapshots = (
+        Snapshots(before.fingerprint, after.fingerprint)
+        if before and after and before.fingerprint and after.fingerprint
+        else None
+    )
+    if change is None or change.count is None:
+        why = found.reason or (change.reason if change else None) or "Nobody looked."
+        account = f"Not known, because: {why} What the next look finds is on the timeline."
+        return SchemaChange(Mark("unknown", "Not known"), account, snapshots=snapshots, timeline=timeline)
+    blind = f" {change.reason}" if change.reason else ""
+    if not change.count:
+        account = f"The schema is after the job what it was before it.{blind}"
+        return SchemaChange(Mark("ok", "Nothing changed"), account, snapshots=snapshots, timeline=timeline)
+    return SchemaChange(
+        Mark("pending", words.plural(change.count, "difference")),
+        f"{counted(change.kinds)}. Left is what was there right before the job, right what was there after it.{blind}",
+        groups(change.differences, BEFORE_AFTER),
+        change.count - len(change.differences),
+        snapshots,
+        timeline,
+    )
+
+
+def timeline(told: Told, kinds: Kinds, path: str, label: str, *, paged: bool) -> Timeline:
+    """A page of the timeline."""
+    return Timeline(
+        tuple(_entry(each, kinds, label) for each in told.entries),
+        Pages(
+            f"{len(told.entries)} of {words.plural(told.count, 'entry', 'entries')}",
+            newer=path if paged else None,
+            older=f"{path}?before={told.older}" if told.older is not None else None,
+        ),
+        told.count,
+    )
+
+
+def _entry(entry: Entry, kinds: Kinds, label: str) -> TimelineEntry:
+    change = entry.change
+    count = (change.count or 0) if change else 0
+    return TimelineEntry(
+        key=str(entry.key),
+        mark=_mark(entry, kinds),
+        what=_what(entry),
+        at=entry.at,
+        since=entry.since if entry.cause in ("nobody", "not known") else None,
+        account=_account(entry, label),
+        jobs=tuple(_link(job, kinds) for job in entry.jobs),
+        requested_by=entry.jobs[0].requested_by if entry.cause in ("job", "pinned") else "",
+        revisions_before=entry.before.revisions if entry.before else None,
+        revisions_after=entry.after.revisions,
+        snapshots=Snapshots(entry.before.fingerprint, entry.after.fingerprint) if entry.before else None,
+        count=count,
+        groups=groups(change.differences, BEFORE_AFTER) if change else (),
+        more=count - len(change.differences) if change and count else 0,
+        out_of_band=entry.cause == "nobody",
+    )
+
+
+def _mark(entry: Entry, kinds: Kinds) -> Mark:
+    match entry.cause:
+        case "first seen":
+            return Mark("queued", "First seen")
+        case "job":
+            job = entry.jobs[0]
+            ended = "" if job.state == "succeeded" else f", which ended {job.state}"
+            return Mark("ok" if job.state == "succeeded" else "warn", f"By {_title(job, kinds)}{ended}")
+        case "nobody":
+            return Mark("drift", "By nobody we know")
+        case "pinned":
+            return Mark("warn", "Another database was pinned")
+        case "not known":
+            return Mark("unknown", "Not known by whom")
+
+
+def _what(entry: Entry) -> str:
+    change = entry.change
+    if entry.before is None:
+        return "The first look that is kept"
+    if change is None:
+        return "Not compared yet"
+    if change.count is None:
+        return "Could not be compared"
+    if change.count == 0:
+        return "The schema is the same" if entry.cause == "pinned" else "Only the version table changed"
+    return counted(change.kinds)
+
+
+def _account(entry: Entry, label: str) -> str:
+    reason = entry.change.reason if entry.change and entry.change.reason else ""
+    match entry.cause:
+        case "nobody":
+            said = "No job of this dashboard changed it: somebody or something else did."
+        case "not known":
+            said = (
+                "This ran in that time, and what the schema was before or after it could not be seen. So it may have "
+                "been that, or somebody else."
+            )
+        case "pinned":
+            said = "What is here now is compared with what the database before it had."
+        case "job" if entry.jobs[0].environment != label:
+            said = f"It was started on {entry.jobs[0].environment}, which is the same database."
+        case _:
+            said = ""
+    return " ".join(each for each in (said, reason) if each)
+
+
+def _title(job: Ran, kinds: Kinds) -> str:
+    kind = kinds.by_name.get(job.kind)
+    return kind.title if kind else job.kind
+
+
+def _link(job: Ran, kinds: Kinds) -> Link:
+    return Link(f"Job {job.id}, {_title(job, kinds)}", addresses.job(job.id))
+
+
+def counted(kinds: Iterable[KindCount]) -> str:
+    """`2 columns added, 1 index removed`."""
+    said = [f"{words.plural(each.count, each.kind, _PLURALS.get(each.kind))} {each.change}" for each in kinds]
+    return ", ".join(said)
