@@ -14,7 +14,8 @@ from web.pages.differences import BEFORE_AFTER, groups
 from web.pages.views.differences import Snapshots
 from web.pages.views.environment import Timeline, TimelineEntry
 from web.pages.views.jobs import SchemaChange
-from web.pages.views.marks import Link, Mark, Pages
+from web.pages.views.marks import JOB_MARKS, Link, Mark, Pages
+from web.store.tables import UNFINISHED
 
 #: Differences that a job's page lists; the others are for `cleanstart diff`.
 LISTED = 200
@@ -54,6 +55,7 @@ def job_schema(job: JobRecord, found: JobChange | None) -> SchemaChange | None:
         change.count - len(change.differences),
         snapshots,
         timeline,
+        change.count,
     )
 
 
@@ -75,7 +77,7 @@ def _entry(entry: Entry, kinds: Kinds, label: str) -> TimelineEntry:
     count = (change.count or 0) if change else 0
     return TimelineEntry(
         key=str(entry.key),
-        mark=_mark(entry, kinds),
+        mark=_mark(entry),
         what=_what(entry),
         at=entry.at,
         since=entry.since if entry.cause in ("nobody", "not known") else None,
@@ -92,14 +94,12 @@ def _entry(entry: Entry, kinds: Kinds, label: str) -> TimelineEntry:
     )
 
 
-def _mark(entry: Entry, kinds: Kinds) -> Mark:
+def _mark(entry: Entry) -> Mark:
     match entry.cause:
         case "first seen":
-            return Mark("queued", "First seen")
+            return Mark("queued", "The first look that is kept")
         case "job":
-            job = entry.jobs[0]
-            ended = "" if job.state == "succeeded" else f", which ended {job.state}"
-            return Mark("ok" if job.state == "succeeded" else "warn", f"By {_title(job, kinds)}{ended}")
+            return Mark("ok" if entry.jobs[0].state == "succeeded" else "warn", "By")
         case "nobody":
             return Mark("drift", "By nobody we know")
         case "pinned":
@@ -111,7 +111,7 @@ def _mark(entry: Entry, kinds: Kinds) -> Mark:
 def _what(entry: Entry) -> str:
     change = entry.change
     if entry.before is None:
-        return "The first look that is kept"
+        return "First seen"
     if change is None:
         return "Not compared yet"
     if change.count is None:
@@ -123,6 +123,8 @@ def _what(entry: Entry) -> str:
 
 def _account(entry: Entry, label: str) -> str:
     reason = entry.change.reason if entry.change and entry.change.reason else ""
+    if entry.cause == "job" and entry.jobs[0].state not in ("succeeded", *UNFINISHED):
+        reason = f"The job's end: {JOB_MARKS[entry.jobs[0].state].words}. {reason}".rstrip()
     match entry.cause:
         case "nobody":
             said = "No job of this dashboard changed it: somebody or something else did."
@@ -146,7 +148,7 @@ def _title(job: Ran, kinds: Kinds) -> str:
 
 
 def _link(job: Ran, kinds: Kinds) -> Link:
-    return Link(f"Job {job.id}, {_title(job, kinds)}", addresses.job(job.id))
+    return Link(f"job {job.id}, {_title(job, kinds)}", addresses.job(job.id))
 
 
 def counted(kinds: Iterable[KindCount]) -> str:

@@ -33,10 +33,10 @@ def timeline() -> Timeline:
             ),
             TimelineEntry(
                 "4",
-                Mark("ok", "By Migrate"),
+                Mark("ok", "By"),
                 "1 table added",
                 before(hours=5),
-                jobs=(Link("Job 1042, Migrate", addresses.job(1042)),),
+                jobs=(Link("job 1042, Migrate", addresses.job(1042)),),
                 requested_by="Ana Ruiz",
                 revisions_before=(REVISIONS[10],),
                 revisions_after=(REVISIONS[11],),
@@ -65,8 +65,8 @@ def timeline() -> Timeline:
             ),
             TimelineEntry(
                 "1",
-                Mark("queued", "First seen"),
-                "The first look that is kept",
+                Mark("queued", "The first look that is kept"),
+                "First seen",
                 before(days=9),
                 revisions_after=(),
             ),
@@ -81,7 +81,7 @@ def schema_changes() -> dict[str, SchemaChange]:
     link = Link("Timeline", addresses.environment("clinic", "staging", "timeline"))
     return {
         "changed": SchemaChange(
-            Mark("pending", "34 differences"), "1 table added.", drift().groups, 30, SNAPSHOTS, link
+            Mark("pending", "34 differences"), "1 table added.", drift().groups, 30, SNAPSHOTS, link, 34
         ),
         "same": SchemaChange(
             Mark("ok", "Nothing changed"), "The schema is what it was.", snapshots=SNAPSHOTS, timeline=link

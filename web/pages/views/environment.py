@@ -163,7 +163,7 @@ class TimelineEntry:
     """One change of the schema, or the first look."""
 
     key: str
-    #: Who: `By job 12: Migrate`, `By nobody we know`.
+    #: Who: `By nobody we know`, or `By` and the job.
     mark: Mark
     #: What: `2 columns added, 1 index removed`.
     what: str

@@ -137,6 +137,7 @@ class SchemaChange:
     more: int = 0
     snapshots: Snapshots | None = None
     timeline: Link | None = None
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
