@@ -85,6 +85,38 @@ async def test_a_job_with_its_steps(site: Site) -> None:
     assert all(each["id"] < listed[-1]["id"] for each in older)
 
 
+async def test_what_a_job_changed_in_the_schema(site: Site) -> None:
+    number = JOBS["succeeded"]
+    a, b = replace(EMPTY, server_major=17), replace(EMPTY, server_major=17, schemas=(CatalogSchema("more"),))
+    async with site.store.begin() as store:
+        before, after = await store_schema(store, a), await store_schema(store, b)
+        now = datetime.now(UTC)
+        await store.execute(
+            insert(JobSchemaRow).values(
+                job_id=number, before_at=now, before_fingerprint=before, after_at=now, after_fingerprint=after
+            )
+        )
+    await find_changes(site.store, [(before, after)])
+    shown = (await site.get(f"/api/v1/jobs/{number}", "token")).json()
+    assert shown["schema"] == {
+        "state": "changed",
+        "words": "1 difference",
+        "count": 1,
+        "kinds": [{"kind": "schema", "change": "added", "count": 1}],
+        "a": f"snapshot:{before}",
+        "b": f"snapshot:{after}",
+        "reason": None,
+    }
+    assert [each["object"] for each in shown["differences"]] == ["more"]
+    listed = (await site.get("/api/v1/jobs?kind=migrate", "token")).json()["jobs"]
+    said = {each["id"]: each["schema"] for each in listed}
+    assert said[number] == shown["schema"]
+    assert said[JOBS["failed"]]["words"] == "not known, because no snapshot was kept of it"
+    assert said[JOBS["running"]] is None
+    page = (await site.get(f"/jobs/{number}", "viewer")).text
+    assert "Schema more was added" in page
+
+
 async def test_backups_are_listed_but_not_removed_ones(site: Site) -> None:
     listed = (await site.get("/api/v1/projects/clinic/environments/dev/backups", "viewer")).json()["backups"]
     assert {each["state"] for each in listed} == {"verified", "unverified", "failed verification"}

@@ -1,4 +1,4 @@
-"""`status`, `history`, `migrations`, `drift`, `backups`, builds and jobs, as people and as programs read them."""
+"""`status`, `history`, `migrations`, `drift`, `timeline`, `backups`, builds and jobs, as people and as programs read them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ QUESTIONS = [
     (["history", "clinic"], {"project", "history", "error"}),
     (["migrations", "clinic/synced"], {"verdict", "migrations"}),
     (["drift", "clinic/synced"], {"state", "differences", "observed_at"}),
+    (["timeline", "clinic/synced"], {"entries", "older", "count"}),
     (["backups", "clinic/synced"], {"backups", "environment"}),
     (["builds", "clinic"], {"builds"}),
     (["jobs"], {"jobs"}),

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from web.inspection.timeline import Cause, Entry, Ran, tell
+from web.inspection.observation import Record, read_records
+from web.inspection.timeline import Cause, Entry, Ran, read_timeline, tell
 from web.jobs.witness import Sighting
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -169,3 +172,55 @@ def test_unknown_revisions_are_no_change() -> None:
 def test_a_change_by_nobody_lies_between_two_looks() -> None:
     _, entry = tell([seen(0, 1, "A"), seen(2, 9, "B")], [], minute(60))
     assert (entry.since, entry.at) == (minute(1), minute(2))
+
+
+#: As many entries as `:count`: looks that each found something else, and as many backups that changed nothing.
+LONG = """
+INSERT INTO environment (project, name, system_identifier, database_oid) VALUES ('clinic', 'dev', '7', 1);
+INSERT INTO schema_snapshot (fingerprint, server_major, content)
+SELECT 'f' || n, 17, '' FROM generate_series(0, {count}) n;
+INSERT INTO schema_change (before_fingerprint, after_fingerprint, count, kinds, differences)
+SELECT 'f' || n - 1, 'f' || n, 1, '[["table", "added", 1]]',
+       '[{{"kind": "table", "object": "t", "attribute": null, "change": "added", "severity": "structure",
+          "a": null, "b": "t", "group": "t"}}]'
+  FROM generate_series(1, {count}) n;
+INSERT INTO observation (environment_id, digest, first_observed_at, last_observed_at, reachable, version_table,
+                         revisions, fingerprint)
+SELECT 1, n::text, now() - n * interval '1 hour', now() - n * interval '1 hour' + interval '30 minutes', true, true,
+       '{{}}', 'f' || {count} - n
+  FROM generate_series({count}, 0, -1) n;
+INSERT INTO environment_state (environment_id, observation_id, observed_at)
+SELECT 1, max(id), now() FROM observation;
+INSERT INTO job (kind, environment_id, parameters, mutating, state, requested_by, started_at, finished_at)
+SELECT 'backup', 1, '{{}}', true, 'succeeded', 'ana', at, at + interval '2 minutes'
+  FROM (SELECT now() - n * interval '1 hour' + interval '10 minutes' FROM generate_series({count}, 1, -1) n) j (at);
+INSERT INTO job_schema (job_id, before_at, before_fingerprint, after_at, after_fingerprint)
+SELECT id, started_at, 'f' || id - 1, finished_at, 'f' || id - 1 FROM job
+"""
+
+
+async def fill(store: AsyncEngine, count: int) -> Record:
+    async with store.begin() as connection:
+        for statement in LONG.format(count=count).split(";"):
+            await connection.exec_driver_sql(statement)
+    async with store.connect() as connection:
+        return (await read_records(connection))["clinic", "dev"]
+
+
+@pytest.mark.parametrize("count", [3, 500])
+async def test_a_long_timeline_takes_no_more_queries(store: AsyncEngine, count: int) -> None:
+    record = await fill(store, count)
+    asked: list[str] = []
+    event.listen(store.sync_engine, "before_cursor_execute", lambda *call: asked.append(call[2]), named=False)
+    async with store.connect() as connection:
+        first = await read_timeline(store, connection, record)
+        assert len(asked) == 3
+        assert first.count == count + 1
+        assert {each.cause for each in first.entries} <= {"nobody", "first seen"}
+        assert all(each.change is not None for each in first.entries if each.before)
+        keys, older = [each.key for each in first.entries], first.older
+        while older is not None:
+            page = await read_timeline(store, connection, record, before=older, limit=100)
+            keys, older = [*keys, *(each.key for each in page.entries)], page.older
+    assert len(keys) == len(set(keys)) == count + 1
+    assert keys == sorted(keys, reverse=True)

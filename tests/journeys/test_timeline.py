@@ -19,7 +19,7 @@ def by_hand(demo: Demo, statement: str) -> None:
     """What somebody does with psql."""
     url = (demo.directory / "secrets" / "clinic_staging_url").read_text().strip()
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)
 
 
 def entries(page: Page) -> list[str]:

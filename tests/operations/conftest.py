@@ -66,11 +66,19 @@ class Site:
         changed = replace(clinic, environments={"dev": replace(self.dev, **values)})
         self.configuration = replace(self.configuration, projects={"clinic": changed})
 
-    async def observe(self) -> Any:
-        """Look at the environment, which pins it the first time."""
-        return await observe(
-            self.store, self.configuration.project("clinic"), self.dev, self.resources.scratch
+    def also(self, name: str) -> None:
+        """Configure one more environment with the same database."""
+        clinic = self.configuration.project("clinic")
+        more = {**clinic.environments, name: replace(self.dev, name=name)}
+        self.configuration = replace(
+            self.configuration, projects={"clinic": replace(clinic, environments=more)}
         )
+
+    async def observe(self, name: str = "dev") -> Any:
+        """Look at an environment, which pins it the first time."""
+        clinic = self.configuration.project("clinic")
+        where = self.configuration.environment("clinic", name)
+        return await observe(self.store, clinic, where, self.resources.scratch)
 
     async def start(self, kind: AnyKind, **values: Any) -> int:
         """Start a job; `seen_revisions` and the like are the form's, the rest are parameters."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import func, select, text
 
+from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_pin import made_again
 from tests.operations.test_reset import prepare
@@ -23,9 +25,10 @@ from web.operations import KINDS
 from web.operations.backup import BACKUP
 from web.operations.forgetting import forget
 from web.operations.migrate import MIGRATE
+from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
 from web.operations.reset import RESET
-from web.store.tables import SchemaSnapshotRow
+from web.store.tables import SchemaChangeRow, SchemaSnapshotRow
 
 MUTATING = [kind for kind in KINDS if kind.mutating]
 
@@ -193,3 +196,47 @@ async def test_snapshots_stay_as_long_as_their_job(site: Site) -> None:
             await connection.execute(
                 text("DELETE FROM schema_snapshot WHERE fingerprint = :it"), {"it": found.before.fingerprint}
             )
+
+
+async def test_a_cancelled_job_has_an_after_too(site: Site) -> None:
+    await site.observe()
+    site.write(c=migration("c", "b", execute("SELECT pg_sleep(600)")))
+    job_id = await site.start(MIGRATE)
+    execution = site.execution(job_id)
+    running = asyncio.create_task(execution.run())
+
+    async def sleeps() -> bool:
+        asked = (
+            "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()"
+        )
+        return bool(site.query(asked))
+
+    await until(sleeps, within=60)
+    execution.stop("cancelled", "ada")
+    await running
+    job = await site.job(job_id)
+    assert job.state == "cancelled", outcome(job)
+    assert (await change_of(site, job)).words == "nothing changed"
+
+
+async def test_a_look_compares_what_it_found(site: Site) -> None:
+    await prepare(site)
+    site.query("ALTER TABLE users ADD COLUMN note text")
+    assert (await site.run(OBSERVE)).state == "succeeded"
+    async with site.store.connect() as connection:
+        counts = (await connection.scalars(select(SchemaChangeRow.count))).all()
+    assert min(count or 0 for count in counts) == 1
+
+
+async def test_a_job_of_another_environment_with_the_same_database_answers_for_it(site: Site) -> None:
+    await site.observe()
+    site.also("twin")
+    await site.observe("twin")
+    job = await site.run(MIGRATE)
+    assert job.state == "succeeded", outcome(job)
+    await site.observe("twin")
+    async with site.store.connect() as connection:
+        record = await record_of(connection, site.configuration.environment("clinic", "twin"))
+        told = (await read_timeline(site.store, connection, record)).entries
+    assert [each.cause for each in told] == ["job", "first seen"]
+    assert told[0].jobs[0].environment == "clinic/dev"

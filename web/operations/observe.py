@@ -7,9 +7,13 @@ from datetime import timedelta
 from web.config import Environment
 from web.inspection.environment import view
 from web.inspection.observe import SOURCE_EVERY, observe
+from web.inspection.timeline import read_timeline
 from web.jobs.kind import BY_SCHEDULE, JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
+
+#: Entries of the timeline that a look with news makes sure are compared.
+NEWEST = 5
 
 
 class ObserveParameters(Parameters):
@@ -35,6 +39,9 @@ async def run(work: Work[ObserveParameters]) -> Outcome:
         )
     async with work.store.connect() as connection:
         shown = await view(connection, work.configuration, job.environment.project, job.environment.name)
+        if seen.since == seen.observed_at:
+            # Something is new: what differs from before is found here, so that no page has to.
+            await read_timeline(work.store, connection, shown.record, limit=NEWEST, first=0)
     return Outcome(
         shown.verdict.words,
         f"{shown.verdict.sentence} {seen.drift.words}.",
