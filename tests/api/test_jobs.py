@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, insert, select
 
 from tests.web.filled import BACKUP
 from tests.web.site import Site, until
 from tests.web.stored_jobs import JOBS
+from web.inspection.changes import find_changes
+from web.inspection.drift import store_schema
 from web.jobs.events import Event, append_events
-from web.store.tables import AuditEntryRow
+from web.schema.model import Namespace, Schema
+from web.store.tables import AuditEntryRow, JobSchemaRow
 
 RUNNING = JOBS["running"]
 EVENTS = f"/api/v1/jobs/{RUNNING}/events"
@@ -87,7 +90,7 @@ async def test_a_job_with_its_steps(site: Site) -> None:
 
 async def test_what_a_job_changed_in_the_schema(site: Site) -> None:
     number = JOBS["succeeded"]
-    a, b = replace(EMPTY, server_major=17), replace(EMPTY, server_major=17, schemas=(CatalogSchema("more"),))
+    a, b = Schema(17), Schema(17, schemas=(Namespace("more", "ada"),))
     async with site.store.begin() as store:
         before, after = await store_schema(store, a), await store_schema(store, b)
         now = datetime.now(UTC)

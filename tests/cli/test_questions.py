@@ -1,4 +1,4 @@
-"""`status`, `history`, `migrations`, `drift`, `timeline`, `backups`, builds and jobs, as people and as programs read them."""
+"""`status`, `history`, `drift`, `timeline` and the other questions, as people and as programs read them."""
 
 from __future__ import annotations
 
