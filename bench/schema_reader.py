@@ -230,7 +230,7 @@ def compare_metadata(url: str) -> Found:
 
 def schemainspect(url: str) -> Found:
     """schemainspect's inspector."""
-    from schemainspect import get_inspector  # type: ignore[import-not-found]
+    from schemainspect import get_inspector
     from sqlalchemy import create_engine
 
     engine = create_engine(url)
@@ -242,7 +242,7 @@ def schemainspect(url: str) -> Found:
 
 def migra(url: str) -> Found:
     """migra, both sides, which are one database here."""
-    from migra import Migration  # type: ignore[import-not-found]
+    from migra import Migration
     from sqlalchemy import create_engine
 
     one, other = create_engine(url), create_engine(url)
