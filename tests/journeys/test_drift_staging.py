@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import psycopg
 import pytest
 from playwright.sync_api import expect
 
@@ -101,3 +102,32 @@ def test_two_sources_side_by_side(visit: Open) -> None:
     page.get_by_label("Expected").fill("env:PATH")
     page.get_by_role("button", name="Compare again").click()
     expect(page.locator("#refusals")).to_contain_text("command line only")
+
+
+def test_what_was_done_by_hand_becomes_a_migration(visit: Open) -> None:
+    visitor = visit()
+    page = visitor.page
+    url = (visitor.demo.directory / "secrets" / "clinic_dev_url").read_text().strip()
+    with psycopg.connect(url, autocommit=True) as dev:
+        dev.execute("CREATE INDEX ix_patients_by_hand ON patients (id)")
+    visitor.go("/projects/clinic/environments/dev/drift")
+    page.get_by_role("button", name="Compare now").click()
+    expect(page.locator("#panel")).to_contain_text("1 difference")
+    page.get_by_role("link", name="Adopt…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Message").fill("index made by hand")
+    dialog.get_by_role("button", name="Write the migration").click()
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
+    page.get_by_role("link", name="See the migration").click()
+    content = page.locator("#content")
+    expect(content).to_contain_text("Proven in a scratch database")
+    expect(content).to_contain_text(
+        "op.create_index(op.f('ix_patients_by_hand'), 'patients', ['id'], unique=False)"
+    )
+    visitor.picture("adoption-light")
+    with page.expect_download() as file:
+        page.get_by_role("link", name="Download the file").click()
+    assert "_index_made_by_hand" in file.value.suggested_filename
+    # It is nowhere but here: the dev database is still one difference away from its migrations.
+    visitor.go("/projects/clinic/environments/dev/drift")
+    expect(page.locator("#panel")).to_contain_text("1 difference")

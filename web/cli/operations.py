@@ -166,7 +166,15 @@ def _show(writer: Writer, kind: AnyKind, prepared: Json) -> None:
     writer.note(f"{kind.verb}: {prepared['environment']} ({prepared['tier']})")
     writer.note(f"  Database: {prepared['database'] or 'not known'} on {prepared['host'] or 'not known'}")
     writer.note(f"  Identity: {prepared['identity'] or 'not known'}")
-    if prepared["pending"]:
+    if (repair := prepared["repair"]) is not None:
+        writer.note("  Runs:")
+        for each in repair["statements"]:
+            loses = "  -- may lose data" if each["destructive"] else ""
+            for line in f"{each['sql']};{loses}".splitlines():
+                writer.note(f"    {line}")
+        for each in repair["left"]:
+            writer.note(f"  Stays: {each['kind']} {each['object']}. {each['reason']}")
+    elif prepared["pending"] and kind.name != "revert":
         writer.note(f"  Pending: {', '.join(prepared['pending'])}")
     if kind.destructive:
         tables = prepared["goes"]["tables"]
