@@ -14,6 +14,14 @@ def test_sql_is_coloured_and_escaped() -> None:
     assert "<i>" not in shown
 
 
+def test_a_migration_file_is_coloured_and_escaped() -> None:
+    shown = code.python('def upgrade():  # <i>\n    op.execute("<b>")\n')
+    assert '<span class="k">def</span>' in shown
+    assert '<span class="c"># &lt;i&gt;</span>' in shown
+    assert "<b>" not in shown
+    assert code.python("x = 1\n" * 10_000) == "x = 1\n" * 10_000
+
+
 def test_long_sql_is_shown_plain() -> None:
     assert "<span" not in code.sql("SELECT 1; " * 10_000)
 

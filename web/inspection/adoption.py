@@ -15,13 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Project
 from web.errors import CleanStartError, Conflict
-from web.inspection.drift import as_on
-from web.inspection.expected import build
+from web.inspection.drift import as_expected, as_on, usual_owner
+from web.inspection.expected import build, excluded_tables
 from web.inspection.ignoring import IgnoreRule, sort_out
+from web.postgres.connections import Connection, connect
+from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchServers
+from web.schema.ddl.statement import Statement
 from web.schema.difference import Difference, difference
 from web.schema.keeping import CannotKeep, keeping
 from web.schema.model import Schema
+from web.schema.proof import ROUNDS, StatementRefused, apply
+from web.schema.snapshot import read_schema
 from web.schema.statements import Left, statements
 from web.store.tables import AdoptionRow
 from web.tools.alembic import downgrade as run_downgrade
@@ -112,30 +117,110 @@ async def adopt(
         ) from impossible
     if not found.differences:
         return None
-    forth = statements(wanted, given, destructive=True, role=live.role)
-    back = statements(given, wanted, destructive=True, role=live.role)
-    if not forth.statements:
-        raise Conflict(f"Clean Start has no statement for this: {forth.left[0].reason}")
-    async with stand_in(project, checkout(project, None)) as copy:
-        reason = _no_way_back(back.left)
-        written = await write_migration(copy, history, message, forth.statements, reason or back.statements)
-        adoption = Adoption(
-            written.revision,
-            history.branch_heads[0] if history.branch_heads else None,
-            written.path,
-            written.text,
-            found.differences,
-            tuple((each.difference, each.reason) for each in forth.left),
-            no_downgrade=reason,
-            loses=any(each.destructive for each in forth.statements),
+    ways = await _find_ways(scratch, project, wanted, given, live)
+    if not ways.forth:
+        raise Conflict(f"Clean Start has no statement for this: {ways.left[0].reason}")
+    # Should a call of Alembic's not give what its statement gives, the statements themselves are taken.
+    for calls in (True, False):
+        async with stand_in(project, checkout(project, None)) as copy:
+            adoption = await _write(scratch, copy, history, message, ways, wanted, given, live, calls=calls)
+        if adoption.proven and adoption.no_downgrade == ways.no_way_back:
+            break
+    return replace(adoption, adopted=found.differences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """From what the migrations give to what is live, and back."""
+
+    forth: tuple[Statement, ...]
+    left: tuple[Left, ...]
+    back: tuple[Statement, ...]
+    no_way_back: str | None
+
+
+async def _find_ways(
+    scratch: ScratchServers, project: Project, wanted: Schema, given: Schema, live: Live
+) -> _Ways:
+    """Go both ways in a database that the migrations made: a change may bring what only another look shows."""
+    found: list[_Ways] = []
+
+    async def make(url: str) -> None:
+        await tool_of(project).replay(
+            project, url=url, revisions=("heads",), application_name="cleanstart/adopt"
         )
-        adoption = await _prove(scratch, copy, adoption, wanted, live)
-        if adoption.proven and reason is None:
-            reason = await _try_back(scratch, copy, adoption, given, live)
-            if reason is not None:
-                again = await _without_downgrade(copy, history, message, written, forth.statements, reason)
-                adoption = replace(adoption, text=again.text, no_downgrade=reason)
+        async with connect(url, application_name="cleanstart/adopt") as connection:
+            try:
+                forth, left = await _lead(connection, project, wanted, live)
+            except StatementRefused as refused:
+                raise Conflict(
+                    f"The server refused “{refused.refusal.statement}”: {refused.refusal.message}"
+                ) from refused
+            try:
+                back, stays = await _lead(connection, project, given, live)
+                why = _no_way_back(stays)
+            except StatementRefused as refused:
+                back, why = (), f"The way back was refused: {refused.refusal.message}"
+        found[:] = [_Ways(forth, left, back if why is None else (), why)]
+
+    await _built(scratch, project, make, live)
+    return found[0]
+
+
+async def _lead(
+    connection: Connection, project: Project, wanted: Schema, live: Live
+) -> tuple[tuple[Statement, ...], tuple[Left, ...]]:
+    """Lead the scratch database to a schema, and give what did. Raises StatementRefused."""
+    made: list[Statement] = []
+    left: tuple[Left, ...] = ()
+    replayed_by = (await read_identity(connection)).user
+    for _ in range(ROUNDS):
+        schema = await read_schema(connection, exclude_tables=excluded_tables(project))
+        there = as_on(as_expected(schema, replayed_by), live.schema)
+        repair = statements(wanted, there, destructive=True, role=usual_owner(live.schema))
+        left = repair.left
+        if not repair.statements:
+            break
+        # What is made here belongs to whoever made it, as a replay's does.
+        await apply(connection, repair.statements)
+        made += repair.statements
+    return tuple(made), left
+
+
+async def _write(
+    scratch: ScratchServers,
+    project: Project,
+    history: History,
+    message: str,
+    ways: _Ways,
+    wanted: Schema,
+    given: Schema,
+    live: Live,
+    *,
+    calls: bool,
+) -> Adoption:
+    """Write the file into the stand-in and run it, forth and back."""
+    written = await write_migration(
+        project, history, message, ways.forth, ways.no_way_back or ways.back, calls=calls
+    )
+    adoption = Adoption(
+        written.revision,
+        history.branch_heads[0] if history.branch_heads else None,
+        written.path,
+        written.text,
+        (),
+        tuple((each.difference, each.reason) for each in ways.left),
+        no_downgrade=ways.no_way_back,
+        loses=any(each.destructive for each in ways.forth),
+    )
+    adoption = await _prove(scratch, project, adoption, wanted, live)
+    if not adoption.proven or ways.no_way_back is not None:
         return adoption
+    reason = await _try_back(scratch, project, adoption, given, live)
+    if reason is None:
+        return adoption
+    again = await _without_downgrade(project, history, message, written, ways.forth, reason, calls=calls)
+    return replace(adoption, text=again.text, no_downgrade=reason)
 
 
 def _no_way_back(left: Sequence[Left]) -> str | None:
@@ -150,12 +235,16 @@ async def _without_downgrade(
     history: History,
     message: str,
     written: WrittenMigration,
-    forth: Sequence[Any],
+    forth: Sequence[Statement],
     reason: str,
+    *,
+    calls: bool,
 ) -> WrittenMigration:
     """The same file once more, with a downgrade that says why there is none."""
     (checkout(project, None) / written.path).unlink()
-    return await write_migration(project, history, message, forth, reason, revision=written.revision)
+    return await write_migration(
+        project, history, message, forth, reason, calls=calls, revision=written.revision
+    )
 
 
 async def _prove(

@@ -118,7 +118,7 @@ def as_expected(schema: Schema, replayed_by: str) -> Schema:
 
 def as_on(expected: Schema, actual: Schema) -> Schema:
     """Expected as it would be on the actual side's server."""
-    owner = _usual_owner(actual)
+    owner = usual_owner(actual)
     made = _owned(expected, MIGRATING_ROLE, owner) if owner is not None else expected
     there = {each.name: each for each in actual.schemas}
     versions = {each.name: each.version for each in actual.extensions}
@@ -148,8 +148,8 @@ def as_on(expected: Schema, actual: Schema) -> Schema:
     )
 
 
-def _usual_owner(schema: Schema) -> str | None:
-    """Who owns most of a schema's objects: the role that its migrations ran as."""
+def usual_owner(schema: Schema) -> str | None:
+    """Tell who owns most of a schema's objects: the role that its migrations ran as."""
     owners: Counter[str] = Counter(
         owner
         for field in fields(schema)

@@ -174,7 +174,8 @@ def _same(known: Known, source: StoredHistory, applied: Applied | None, token: s
     if last.drift.state == "not compared" and age > RETRY_EVERY:
         return False
     return (
-        token == known.token
+        token != ""
+        and token == known.token
         and last.fingerprint is not None
         and last.source_digest == source.digest
         and last.version_table == (applied.table_exists if applied else None)

@@ -1,4 +1,4 @@
-"""SQL, differences and words between backticks as marked-up code.
+"""SQL, Python, differences and words between backticks as marked-up code.
 
 Everything that comes in is escaped; only our own tags come out.
 """
@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Literal
 
 from markupsafe import Markup, escape
+from pygments.lexer import Lexer
+from pygments.lexers.python import PythonLexer
 from pygments.lexers.sql import PostgresLexer
 from pygments.token import Comment, Keyword, Number, String, _TokenType
 
@@ -21,6 +23,7 @@ COLOURED_CHARACTERS = 40_000
 
 _CLASSES = ((Keyword, "k"), (String, "s"), (Number, "n"), (Comment, "c"))
 _LEXER = PostgresLexer(stripnl=False, ensurenl=False)
+_PYTHON = PythonLexer(stripnl=False, ensurenl=False)
 
 
 def prose(text: str) -> Markup:
@@ -37,11 +40,19 @@ def sql(text: str) -> Markup:
     """Colour one statement: `.k` keyword, `.s` string, `.n` number, `.c` comment."""
     if len(text) > COLOURED_CHARACTERS:
         return escape(text)
-    return Markup("").join(_coloured(text))
+    return Markup("").join(_coloured(text, _LEXER))
 
 
-def _coloured(text: str) -> Iterator[Markup]:
-    for kind, part in _LEXER.get_tokens(text):
+@lru_cache(maxsize=256)
+def python(text: str) -> Markup:
+    """Colour a migration file with the same classes."""
+    if len(text) > COLOURED_CHARACTERS:
+        return escape(text)
+    return Markup("").join(_coloured(text, _PYTHON))
+
+
+def _coloured(text: str, lexer: Lexer) -> Iterator[Markup]:
+    for kind, part in lexer.get_tokens(text):
         name = _class_of(kind)
         yield Markup('<span class="{}">{}</span>').format(name, part) if name else escape(part)
 

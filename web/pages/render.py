@@ -56,6 +56,7 @@ def _environment() -> Environment:
         plural=words.plural,
         short=words.short,
         sql=code.sql,
+        python=code.python,
         prose=code.prose,
     )
     made.globals.update(

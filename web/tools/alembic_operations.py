@@ -113,8 +113,8 @@ class _Writer:
         return f"sa.Column({', '.join(parts)})"
 
 
-def lines(statements: Iterable[Statement]) -> Lines:
-    """Write the statements of a repair, in their order. Nothing to do is `pass`."""
+def lines(statements: Iterable[Statement], *, calls: bool = True) -> Lines:
+    """Write the statements of a repair, in their order; without `calls` as they are. Nothing to do is `pass`."""
     writer = _Writer()
     made: list[str] = []
     for each in plain([one for one in statements if not _is_setting(one)]):
@@ -123,7 +123,7 @@ def lines(statements: Iterable[Statement]) -> Lines:
         if each.note:
             # It may name what people have named, over several lines too.
             made.append(f"# {' '.join(each.note.split())}")
-        call = _call(writer, each.sql)
+        call = _call(writer, each.sql) if calls else None
         if call is None:
             call = f"op.execute({_text(each.sql)})"
         if each.alone:

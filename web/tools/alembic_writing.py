@@ -92,6 +92,7 @@ async def write_migration(
     upgrade: Sequence[Statement],
     downgrade: Sequence[Statement] | str,
     *,
+    calls: bool = True,
     revision: str | None = None,
 ) -> WrittenMigration:
     """Write a migration that follows the history's head into a stand-in; a downgrade that is a text is refused with it.
@@ -100,11 +101,11 @@ async def write_migration(
     """
     tool, place = project.alembic, checkout(project, None)
     revision = revision or secrets.token_hex(6)
-    up = lines(upgrade)
+    up = lines(upgrade, calls=calls)
     down = (
         Lines((f"raise NotImplementedError({downgrade!r})",))
         if isinstance(downgrade, str)
-        else lines(downgrade)
+        else lines(downgrade, calls=calls)
     )
     imports = (
         "from sqlalchemy.dialects import postgresql" if "postgresql" in up.imports | down.imports else ""

@@ -1,0 +1,96 @@
+"""A migration file is written by the project's own Alembic, with what the project says about its files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import alembic
+import pytest
+
+from tests.tools.foreign import foreign
+from tests.tools.runs import ask, project_of
+from tests.tools.written import INI, execute, migration, write_project
+from web.config import AlembicTool
+from web.errors import CleanStartError, OperationFailed, SourceInvalid
+from web.schema.ddl.statement import Statement
+from web.tools.alembic import downgrade, history, replay
+from web.tools.alembic_writing import WrittenMigration, stand_in, write_migration
+
+TEMPLATE = Path(alembic.__file__).with_name("templates") / "generic" / "script.py.mako"
+MADE = execute("CREATE TABLE t (id int)", "CREATE TYPE mood AS ENUM ('old')")
+FORTH = (
+    Statement("ALTER TABLE public.t ADD COLUMN at timestamp with time zone"),
+    Statement("ALTER TABLE public.t ADD COLUMN more jsonb"),
+    Statement("ALTER TYPE public.mood ADD VALUE 'new'", alone=True),
+)
+BACK = (Statement("ALTER TABLE public.t DROP COLUMN at", destructive=True, note="Two\nlines."),)
+
+
+def write(folder: Path, ini: str = INI) -> AlembicTool:
+    tool = write_project(folder, {"a": migration("a", None, MADE)}, ini=ini)
+    (folder / "migrations" / "script.py.mako").write_text(TEMPLATE.read_text())
+    return tool
+
+
+async def written(folder: Path, tool: AlembicTool) -> WrittenMigration:
+    project = project_of(folder, tool)
+    async with stand_in(project, folder) as copy:
+        return await write_migration(copy, await history(project), "what is live", FORTH, BACK)
+
+
+async def test_the_file_has_the_projects_own_form(tmp_path: Path) -> None:
+    tool = write(tmp_path, ini=INI + "file_template = %%(year)d_%%(slug)s\ntruncate_slug_length = 7\n")
+    (tmp_path / "migrations" / "script.py.mako").write_text("# größer\n" + TEMPLATE.read_text())
+    before = sorted(tmp_path.rglob("*"))
+    file = await written(tmp_path, tool)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert Path(file.path).parent == Path("migrations/versions")
+    assert Path(file.path).name.endswith("_what_.py")
+    assert file.text.startswith("# größer\n")
+    assert "from sqlalchemy.dialects import postgresql" in file.text
+    assert "    # Loses rows or values.\n    # Two lines.\n" in file.text
+    compile(file.text, file.path, "exec")
+
+
+async def test_the_oldest_alembic_writes_and_runs_it(tmp_path: Path, database: str) -> None:
+    tool = write(tmp_path, ini=INI.replace("path_separator", "version_path_separator"))
+    tool = replace(tool, python=foreign("oldest").python, url_driver="postgresql+psycopg2")
+    project = project_of(tmp_path, tool)
+    columns = (
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 ORDER BY 1"
+    )
+    async with stand_in(project, tmp_path) as copy:
+        await write_migration(copy, await history(project), "old", FORTH, BACK)
+        await replay(copy, url=database)
+        assert await ask(database, columns) == ["at", "id", "more"]
+        assert await ask(database, "SELECT enumlabel::text FROM pg_enum ORDER BY 1") == ["new", "old"]
+        await downgrade(copy, url=database, revision="a")
+        assert "at" not in await ask(database, columns)
+
+
+async def test_a_downgrade_that_is_none_says_why(tmp_path: Path, database: str) -> None:
+    project = project_of(tmp_path, write(tmp_path))
+    async with stand_in(project, tmp_path) as copy:
+        why = 'There is no way back: "it" is gone.'
+        await write_migration(copy, await history(project), "one way", FORTH, why)
+        await replay(copy, url=database)
+        with pytest.raises(CleanStartError, match='"it" is gone'):
+            await downgrade(copy, url=database, revision="a")
+
+
+async def test_migrations_outside_of_the_source_are_not_written_to(tmp_path: Path) -> None:
+    tool = write(tmp_path / "elsewhere")
+    ini = INI.replace("%(here)s/migrations", str(tmp_path / "elsewhere" / "migrations"))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "alembic.ini").write_text(ini)
+    with pytest.raises(SourceInvalid, match="is not below"):
+        async with stand_in(project_of(tmp_path / "source", tool), tmp_path / "source"):
+            pass
+
+
+async def test_a_template_that_cannot_be_rendered(tmp_path: Path) -> None:
+    tool = write(tmp_path)
+    (tmp_path / "migrations" / "script.py.mako").write_text("${nothing_of_the_kind()}")
+    with pytest.raises(OperationFailed, match="could not write a migration"):
+        await written(tmp_path, tool)
