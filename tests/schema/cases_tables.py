@@ -100,6 +100,44 @@ CASES = (
         "structure table public.t: options changed",
     ),
     case(
+        "storage parameter of the toast table",
+        T,
+        "alter table t set (toast.autovacuum_enabled = false)",
+        "structure table public.t: options changed",
+    ),
+    case(
+        "storage parameters of table and toast table",
+        T + "alter table t set (fillfactor = 70, toast.autovacuum_vacuum_threshold = 7)",
+        "alter table t reset (fillfactor), set (toast.autovacuum_vacuum_threshold = 8), "
+        "set (toast.vacuum_truncate = off)",
+        "structure table public.t: options changed",
+    ),
+    case(
+        "storage parameter of the toast table reset",
+        T + "alter table t set (toast.autovacuum_enabled = false)",
+        "alter table t reset (toast.autovacuum_enabled)",
+        "structure table public.t: options changed",
+    ),
+    case(
+        "storage parameter of the toast table of a materialized view",
+        "create materialized view m as select 'x'::text as a",
+        "alter materialized view m set (toast.autovacuum_enabled = false)",
+        "behaviour materialized view public.m: options changed",
+    ),
+    case(
+        "table with storage parameters of its toast table",
+        "",
+        "create table t (a text) with (fillfactor = 70, toast.autovacuum_enabled = false)",
+        "structure table public.t: added",
+    ),
+    case(
+        "column that brings the toast table, with storage parameters of this",
+        "create table t (a int)",
+        "alter table t add b text; alter table t set (toast.autovacuum_enabled = false)",
+        "structure column public.t.b: added",
+        "structure table public.t: options changed",
+    ),
+    case(
         "row security on",
         T,
         "alter table t enable row level security",

@@ -10,7 +10,7 @@ select c.oid,
        parent.names,
        pg_get_expr(c.relpartbound, c.oid),
        case when c.reloftype <> 0 then format_type(c.reloftype, null) end,
-       c.reloptions,
+       c.reloptions || (select array_agg('toast.' || each) from unnest(toast.reloptions) each),
        c.relrowsecurity,
        c.relforcerowsecurity,
        case c.relreplident when 'd' then 'default' when 'f' then 'full' when 'n' then 'nothing'
@@ -28,6 +28,7 @@ select c.oid,
   left join pg_roles o on o.oid = c.relowner
   left join pg_am am on am.oid = c.relam
   left join pg_tablespace ts on ts.oid = c.reltablespace
+  left join pg_class toast on toast.oid = c.reltoastrelid and toast.reloptions is not null
   left join pg_foreign_table ft on ft.ftrelid = c.oid
   left join pg_foreign_server fs on fs.oid = ft.ftserver
   left join (select i.inhrelid,
