@@ -24,6 +24,18 @@ FUNCTION_PARTS = (
 
 CASES = (
     case(
+        "partitioned table dropped with the schema and the type of its partitions",
+        "create schema s; create schema r; create type s.e as enum ('a'); "
+        "create table p (a int, x s.e) partition by range (a); "
+        "create table s.p1 partition of p for values from (0) to (9) partition by range (a); "
+        "create table r.p2 partition of s.p1 for values from (0) to (5)",
+        "drop table p; drop schema s cascade; drop schema r",
+        "structure enum s.e: removed",
+        "structure schema r: removed",
+        "structure schema s: removed",
+        "structure table public.p: removed",
+    ),
+    case(
         "type of a column that policies, rules, triggers and views stand on",
         "create function f() returns trigger language plpgsql as 'begin return new; end'; "
         + T

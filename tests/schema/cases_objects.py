@@ -20,6 +20,19 @@ CASES = (
         "structure sequence public.s: increment changed",
     ),
     case(
+        "sequence turned round",
+        "create sequence s increment -2",
+        "alter sequence s increment 9",
+        "structure sequence public.s: increment changed",
+    ),
+    case(
+        "sequence turned round with its limits",
+        "create sequence s",
+        "alter sequence s increment -1 no minvalue no maxvalue start -1 restart",
+        "structure sequence public.s: increment changed",
+        "structure sequence public.s: start changed",
+    ),
+    case(
         "sequence type",
         "create sequence s",
         "alter sequence s as int",

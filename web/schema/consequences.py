@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from web.schema.finding import Difference, Finding
+from web.schema.limits import limits_of
 from web.schema.model import Column, Constraint, Index, Policy, Schema, Statistics, Table, Trigger
 from web.schema.model import Sequence as SequenceObject
 from web.schema.names import holder_of, quote
@@ -80,6 +81,17 @@ def _sequence_of_column(found: Finding, facts: _Facts) -> bool:
     if attribute == "persistence":
         return (table, "persistence") in facts.changed
     return False
+
+
+def _limit_of_direction(found: Finding, facts: _Facts) -> bool:
+    """A sequence that turns round keeps its limits, which are the usual ones in one direction only."""
+    a, b, attribute = found.a, found.b, found.difference.attribute
+    if not isinstance(a, SequenceObject) or not isinstance(b, SequenceObject) or a.type != b.type:
+        return False
+    if (a.increment > 0) == (b.increment > 0) or attribute not in ("minimum", "maximum"):
+        return False
+    number = 0 if attribute == "minimum" else 1
+    return limits_of(a)[number] == limits_of(b)[number]
 
 
 def _partition_of_parent(found: Finding, facts: _Facts) -> bool:
@@ -183,6 +195,7 @@ def _parts(table: Table) -> Iterable[Constraint | Index | Trigger]:
 
 _RULES = (
     _sequence_of_column,
+    _limit_of_direction,
     _partition_of_parent,
     _inherited,
     _cast_of_type,

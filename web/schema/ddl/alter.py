@@ -25,6 +25,7 @@ from web.schema.ddl.statement import (
     not_written,
     option_changes,
 )
+from web.schema.limits import limits_of
 from web.schema.model import (
     CatalogObject,
     Column,
@@ -346,9 +347,13 @@ def _sequence(a: Sequence, b: Sequence, what: set[str], ground: Ground) -> Itera
     head = f"ALTER SEQUENCE {a.identity}"
     if what & {"type", "start", "increment", "minimum", "maximum", "cache", "cycle"}:
         type_ = f" AS {a.type}" if "type" in what else ""
-        # With a new type old limits may not do, so all is said again.
-        there = replace(b, minimum=-1, maximum=-1) if "type" in what else b
-        yield Statement(f"{head}{type_}{sequence_options(a, there)}")
+        # With a new type or direction old limits may not do, so all is said again.
+        again = "type" in what or (a.increment > 0) != (b.increment > 0)
+        there = replace(b, minimum=_other_than(a.minimum), maximum=_other_than(a.maximum)) if again else b
+        (lowest, highest), (old_lowest, old_highest) = limits_of(a), limits_of(b)
+        # No value that it can have now is one that it may have then.
+        restart = " RESTART" if old_highest < lowest or old_lowest > highest else ""
+        yield Statement(f"{head}{type_}{sequence_options(a, there)}{restart}")
     if "persistence" in what:
         if ground.major < 15:
             raise Unwritten("PostgreSQL changes a sequence's persistence since version 15.")
@@ -360,6 +365,10 @@ def _sequence(a: Sequence, b: Sequence, what: set[str], ground: Ground) -> Itera
             if table is not None and table.owner and table.owner != (b.owner or ground.role):
                 yield own(a, table.owner, ground)
         yield Statement(f"{head} OWNED BY {a.owned_by or 'NONE'}")
+
+
+def _other_than(limit: int | None) -> int | None:
+    return 0 if limit is None else None
 
 
 def _enum(a: Enum, b: Enum) -> list[Statement] | None:

@@ -44,6 +44,7 @@ def take(found: Finding, ground: Ground, pairs: Pairs, disturbance: Disturbance)
         kept = tuple(each for each in item.constraints if each.form != "foreign key")
         gone = replace(item, constraints=kept)
     own = gone_with(item, found.place.b)
+    below = tuple(_partitions(item, ground, pairs))
     dependent = Dependent(item, found.place.b, definition_of(item))
     # An index that goes is not built anew for a column that is altered first.
     held = {*disturbance.reasons(dependent), *disturbance.touched(dependent, disturbance.columns)}
@@ -51,9 +52,21 @@ def take(found: Finding, ground: Ground, pairs: Pairs, disturbance: Disturbance)
         rank,
         tuple(dropped),
         found.difference,
-        frees=pairs.names_after(everything_of(gone, owner)) | (held_names(held) - own),
-        removes=pairs.names_after(all_names_of(item, owner)) | own,
+        frees=pairs.names_after(everything_of(gone, owner).union(*map(everything_of, below)))
+        | (held_names(held) - own),
+        removes=pairs.names_after(all_names_of(item, owner).union(*map(all_names_of, below))) | own,
     )
+
+
+def _partitions(table: CatalogObject, ground: Ground, pairs: Pairs) -> Iterator[Table]:
+    """Give the partitions that are gone with their table, and theirs."""
+    if not isinstance(table, Table) or table.form != "partitioned table":
+        return
+    for each in ground.actual.tables:
+        below = each.partition_bound is not None and table.identity in each.parents
+        if below and pairs.object_for(each) is None:
+            yield each
+            yield from _partitions(each, ground, pairs)
 
 
 def gone_with(item: CatalogObject, owner: CatalogObject | None) -> frozenset[str]:
