@@ -1,16 +1,19 @@
-"""ALTER TABLE … ALTER COLUMN: one attribute after the other, so that each is allowed when it comes."""
+"""Columns: as they are written, added, and altered one attribute after the other, so that each is allowed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from itertools import chain, count
 
-from web.schema.ddl.create import identity_options
+from web.schema.ddl.sequences import sequence_options
 from web.schema.ddl.statement import (
     Ground,
+    Made,
     Statement,
     foreign_options,
+    given_options,
     keyword,
     literal,
     option_changes,
@@ -31,6 +34,71 @@ _FAMILIES = (
 _TYPE = re.compile(
     r"(?P<base>.*?)(?:\((?P<size>[\d,-]+)\))?(?P<zone> with(?:out)? time zone)?(?P<array>(?:\[\])*)\Z"
 )
+
+
+def column_text(item: Column, table: CatalogObject, ground: Ground) -> str:
+    """Write a column as CREATE TABLE and ADD COLUMN take it."""
+    parts = [quote(item.name), item.type]
+    if item.foreign_options:
+        parts.append(given_options(item.foreign_options))
+    if item.collation:
+        parts.append(f"COLLATE {item.collation}")
+    if item.generated is not None:
+        expression, _, kept = item.generated.rpartition(" ")
+        parts.append(f"GENERATED ALWAYS AS ({expression}) {kept}")
+    elif item.identity_generation is not None:
+        parts.append(
+            f"GENERATED {item.identity_generation} AS IDENTITY{identity_options(item, table, ground)}"
+        )
+    elif item.default is not None:
+        parts.append(f"DEFAULT {item.default}")
+    if item.not_null and item.not_null_state != "NOT VALID":
+        name = f"CONSTRAINT {quote(item.not_null_name)} " if item.not_null_name else ""
+        parts.append(f"{name}NOT NULL{' NO INHERIT' if item.not_null_state == 'NO INHERIT' else ''}")
+    return " ".join(parts)
+
+
+def identity_options(item: Column, table: CatalogObject, ground: Ground) -> str:
+    """Write the options of an identity column's sequence."""
+    sequence = ground.owned_sequences.get(f"{table.identity}.{quote(item.name)}")
+    if sequence is None:
+        return ""
+    usual = replace(sequence, start=1, increment=1, minimum=None, maximum=None, cache=1, cycle=False)
+    return f" (SEQUENCE NAME {sequence.identity}{sequence_options(sequence, usual)})"
+
+
+def bare(column: Column) -> Column:
+    """A column as column_text makes it."""
+    validated = column.not_null_state != "NOT VALID"
+    return replace(
+        column,
+        storage=None,
+        compression=None,
+        statistics_target=None,
+        options=(),
+        not_null=column.not_null and validated,
+        not_null_state=column.not_null_state if validated else None,
+        not_null_name=column.not_null_name if validated else None,
+        grants=(),
+        comment=None,
+    )
+
+
+def create_column(item: Column, owner: CatalogObject, ground: Ground) -> Made:
+    """Write ADD COLUMN or ADD ATTRIBUTE."""
+    if isinstance(owner, CompositeType):
+        collation = f" COLLATE {item.collation}" if item.collation else ""
+        sql = f"ALTER TYPE {owner.identity} ADD ATTRIBUTE {quote(item.name)} {item.type}{collation}"
+        return [Statement(sql)], replace(item, comment=None)
+    if not isinstance(owner, Table):
+        return [], item
+    note = None
+    given = (item.default, item.generated, item.identity_generation)
+    if item.not_null and all(each is None for each in given):
+        note = f"Fails where {owner.identity} has rows: nothing says what {quote(item.name)} is in them."
+    keyword = "FOREIGN TABLE" if owner.form == "foreign table" else "TABLE"
+    sql = f"ALTER {keyword} {owner.identity} ADD COLUMN {column_text(item, owner, ground)}"
+    return [Statement(sql, note=note)], bare(item)
 
 
 def alter_column(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from web.schema.ddl.create import setting_head
+from web.schema.ddl.parameters import setting_head
 from web.schema.ddl.statement import Ground, Statement, keyword, not_written, target
 from web.schema.model import (
     CatalogObject,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from web.schema.ddl.access import grant
 from web.schema.ddl.actions import Action, Rank
-from web.schema.ddl.alter import alter, switch
+from web.schema.ddl.alter import alter
 from web.schema.ddl.create import create
+from web.schema.ddl.programs import switch
 from web.schema.ddl.references import (
     NAME_CHAIN,
     all_names_of,

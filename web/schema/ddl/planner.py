@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from web.schema.ddl.access import grant
 from web.schema.ddl.actions import Action, Rank
-from web.schema.ddl.alter import FIXED, alter
+from web.schema.ddl.alter import alter
 from web.schema.ddl.columns import loses_values
 from web.schema.ddl.drop import loses_data
 from web.schema.ddl.freeing import free_names
@@ -26,6 +26,7 @@ from web.schema.ddl.references import (
 from web.schema.ddl.remaking import remake
 from web.schema.ddl.rename import rename, rename_label, rename_schema
 from web.schema.ddl.statement import Ground, Statement, Unwritten
+from web.schema.ddl.tables import FIXED
 from web.schema.ddl.taking import take
 from web.schema.difference import find
 from web.schema.finding import Difference, Finding

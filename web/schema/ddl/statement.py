@@ -45,6 +45,12 @@ class Statement:
     note: str | None = None
 
 
+#: Statements that make an object, and the object as it is after them.
+Made = tuple[list[Statement], CatalogObject]
+#: What an object belongs to.
+Owner = CatalogObject | None
+
+
 class Unwritten(Exception):
     """Clean Start does not write this change; the text says why, as a sentence."""
 
