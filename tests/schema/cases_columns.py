@@ -7,6 +7,13 @@ from tests.schema.case import case
 T = "create table t (id int primary key, a text, b int not null default 0); "
 
 CASES = (
+    case(
+        "array becomes a number",
+        "create table t (a text[], b int[])",
+        "alter table t alter a type smallint using a::text::smallint, alter b type text",
+        "structure column public.t.a: type changed",
+        "structure column public.t.b: type changed",
+    ),
     case("column added", T, "alter table t add c text", "structure column public.t.c: added"),
     case("column dropped", T, "alter table t drop a", "structure column public.t.a: removed"),
     case(

@@ -24,6 +24,13 @@ FUNCTION_PARTS = (
 
 CASES = (
     case(
+        "column of a child of another type becomes the parent's, without the child",
+        "create table t (a int); create table u (b int) inherits (t)",
+        "drop table u; alter table t add b text",
+        "structure column public.t.b: added",
+        "structure table public.u: removed",
+    ),
+    case(
         "partitioned table dropped with the schema and the type of its partitions",
         "create schema s; create schema r; create type s.e as enum ('a'); "
         "create table p (a int, x s.e) partition by range (a); "

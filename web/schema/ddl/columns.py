@@ -283,6 +283,10 @@ def _identity(a: Column, b: Column, owner: Table, head: str, ground: Ground) -> 
 
 def _using(a: Column, b: Column) -> str:
     old, new = _base(b.type), _base(a.type)
+    if a.type.endswith("[]") != b.type.endswith("[]"):
+        # Between an array and what is none there is only the way through text, which every value has.
+        plain = new in _STRINGS and not a.type.endswith("[]")
+        return "" if plain else f" USING {quote(a.name)}::text::{a.type}"
     if old == new or new in _STRINGS or any(old in family and new in family for family in _FAMILIES):
         return ""
     column = quote(a.name)

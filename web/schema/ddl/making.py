@@ -13,6 +13,7 @@ from web.schema.ddl.programs import switch
 from web.schema.ddl.references import (
     NAME_CHAIN,
     all_names_of,
+    columns_beside,
     columns_in,
     held_names,
     name_of,
@@ -88,6 +89,8 @@ def make(
         gives |= held_names({(owner.identity, item.name)})
         # Of columns that may have to be added or altered first.
         needs |= held_names(columns_in(item.generated, owner))
+    elif isinstance(item, Table):
+        gives |= columns_beside(item, ground.expected_tables)
     elif isinstance(item, Constraint) and (match := _REFERENCED.search(item.definition)) is not None:
         # A key of these columns that goes would not, with this standing on it.
         gives |= held_names({(match[1], match[2])})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
@@ -106,6 +106,20 @@ def columns_in(text: str | None, table: Table) -> set[tuple[str, str]]:
 def held_names(parts: Iterable[tuple[str, str]]) -> frozenset[str]:
     """Name columns and keys of tables as no definition writes them."""
     return frozenset(f"{table} {part}" for table, part in parts)
+
+
+def columns_beside(table: Table, tables: Mapping[str, Table]) -> frozenset[str]:
+    """Name the columns that a table has beside those of its parents, as columns of theirs.
+
+    A parent gains a column of such a name after the table is gone, and loses it before the table is made.
+    """
+    if table.partition_bound is not None:
+        return frozenset()
+    found = set()
+    for name in table.parents:
+        known = {each.name for each in tables[name].columns} if name in tables else set()
+        found |= {(name, each.name) for each in table.columns if each.name not in known}
+    return held_names(found)
 
 
 def names_column(text: str, column: str) -> bool:

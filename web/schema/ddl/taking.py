@@ -11,7 +11,14 @@ from web.schema.ddl.dependents import Dependent, Disturbance, disturbed_by
 from web.schema.ddl.drop import drop
 from web.schema.ddl.making import state_of_copy
 from web.schema.ddl.pairs import Pairs
-from web.schema.ddl.references import all_names_of, definition_of, everything_of, held_names, mentioned
+from web.schema.ddl.references import (
+    all_names_of,
+    columns_beside,
+    definition_of,
+    everything_of,
+    held_names,
+    mentioned,
+)
 from web.schema.ddl.statement import Ground
 from web.schema.finding import Finding
 from web.schema.model import CatalogObject, Column, DefaultPrivileges, Extension, Table, Trigger
@@ -44,6 +51,8 @@ def take(found: Finding, ground: Ground, pairs: Pairs, disturbance: Disturbance)
         kept = tuple(each for each in item.constraints if each.form != "foreign key")
         gone = replace(item, constraints=kept)
     own = gone_with(item, found.place.b)
+    if isinstance(item, Table):
+        own |= columns_beside(item, ground.actual_tables)
     below = tuple(_partitions(item, ground, pairs))
     dependent = Dependent(item, found.place.b, definition_of(item))
     # An index that goes is not built anew for a column that is altered first.
