@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from tests.inspection.configured import configuration, environment, project
-from tests.schema.random_changes import change
+from tests.schema.changes_by_hand import change
 from tests.tools.foreign import Foreign, foreign
 from tests.tools.test_foreign import mlflow_tool, optuna_tool
 from web.config import AlembicTool, Project
