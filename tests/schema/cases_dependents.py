@@ -69,6 +69,29 @@ CASES = (
         "structure enum public.e: labels changed",
     ),
     case(
+        "label taken from an enum of inherited columns",
+        "create type e as enum ('a', 'b', 'c'); create table t (x e default 'a', y e, z e default 'a'); "
+        "create table u (w e) inherits (t); alter table u alter x set default 'b', alter y set default 'a', "
+        "alter z drop default; create table p (x e default 'a', k int) partition by list (k); "
+        "create table p1 partition of p (x default 'b') default",
+        "alter table u alter x drop default, alter y drop default; alter table t alter x drop default, "
+        "alter z drop default; alter table p1 alter x drop default; alter table p alter x drop default; "
+        "alter type e rename to old; create type e as enum ('a', 'b'); "
+        "alter table t alter x type e using x::text::e, alter y type e using y::text::e, "
+        "alter z type e using z::text::e; alter table u alter w type e using w::text::e; "
+        "alter table p alter x type e using x::text::e; alter table p alter x set default 'a'; "
+        "alter table p1 alter x set default 'b'; drop type old; "
+        "alter table t alter x set default 'a', alter z set default 'a'; "
+        "alter table u alter x set default 'b', alter y set default 'a', alter z drop default",
+        "structure enum public.e: labels changed",
+    ),
+    case(
+        "label added to an enum that rows are partitioned by",
+        "create type e as enum ('a'); create table p (x e) partition by list (x)",
+        "alter type e add value 'b'",
+        "structure enum public.e: labels changed",
+    ),
+    case(
         "domain of another type in use",
         "create domain d as int constraint k check (value > 0); create table t (id int, x d default 1); "
         "create view v as select x from t",

@@ -27,6 +27,7 @@ ROUNDS = 3
 #: What is not brought back, and what is said of it.
 NOT_WRITTEN = {
     "other partition key": "A partition key cannot be changed: the rows have to be moved to a new table.",
+    "label added to an enum that rows are partitioned by": "Rows are partitioned by a column of this type",
     "attribute order": "PostgreSQL cannot move an attribute of a composite type.",
     "cast added": "Clean Start does not write a cast.",
     "operator added": "Clean Start does not write an operator.",

@@ -11,8 +11,8 @@ from web.schema.ddl.drop import drop
 from web.schema.ddl.making import complete, make, make_parts, names
 from web.schema.ddl.pairs import Pairs
 from web.schema.ddl.references import definition_of, mentioned, name_of, needs_of
-from web.schema.ddl.retype import retype, uses
-from web.schema.ddl.statement import Ground, Statement
+from web.schema.ddl.retype import is_partitioned_by, retype, uses
+from web.schema.ddl.statement import Ground, Statement, Unwritten
 from web.schema.ddl.taking import gone_with
 from web.schema.finding import Finding
 from web.schema.model import Domain, Enum, Index, MaterializedView, Table
@@ -65,6 +65,10 @@ def _swap_type(found: Finding, ground: Ground) -> Iterator[Action]:
     a, b = found.a, found.b
     assert isinstance(a, Enum | Domain)
     assert isinstance(b, Enum | Domain)
+    if is_partitioned_by(ground.actual, b):
+        raise Unwritten(
+            "Rows are partitioned by a column of this type: they have to be moved to a new table."
+        )
     made, there = create(a, None, ground, live=True)
     name = names(a.identity)
     # What stands on the old type goes before (it frees the name), what stands on the new one comes after.
