@@ -131,6 +131,24 @@ async def test_a_lock_that_is_not_had_rolls_back_and_tells(site: Site) -> None:
     assert (await site.observe()).drift.state == "none"
 
 
+async def test_what_the_role_has_set_changes_nothing(site: Site) -> None:
+    await drifted(
+        site,
+        "COMMENT ON TABLE users IS 'by hand'",
+        "ALTER TABLE users ALTER COLUMN email SET DEFAULT 'C:\\new'",
+    )
+    repair = await planned(site)
+    database, role = site.query("SELECT current_database(), current_user")[0]
+    site.query(f'ALTER ROLE "{role}" IN DATABASE "{database}" SET standard_conforming_strings = off')
+    site.query(f'ALTER ROLE "{role}" IN DATABASE "{database}" SET "DateStyle" = \'German\'')
+    # A setting of a role in the database is part of its schema.
+    repair = await planned(site, only="public.*")
+    job = await site.run(REVERT, plan_hash=repair.hash)
+    assert job.state == "succeeded", outcome(job)
+    seen = await site.observe()
+    assert seen.drift.state == "none", seen.drift
+
+
 async def test_nothing_to_revert(site: Site) -> None:
     await site.observe()
     assert (await site.run(MIGRATE)).state == "succeeded"

@@ -29,7 +29,8 @@ from web.postgres.identity import require_writable
 from web.schema.ddl.statement import Statement, transactions
 from web.schema.difference import Difference, difference
 from web.schema.fingerprint import fingerprint
-from web.schema.snapshot import PINS, read_schema
+from web.schema.proof import SESSION
+from web.schema.snapshot import read_schema
 from web.tools.protocol import tool_of
 
 #: So many statements of a transaction are named in its intent, each cut to this length.
@@ -122,9 +123,8 @@ async def _check(work: Work[RevertParameters], connection: Connection) -> Repair
 async def _apply(work: Work[RevertParameters], repair: Repair) -> None:
     patience = f"{work.job.parameters.lock_timeout}s"
     groups = transactions(repair.statements)
-    settings = {name: PINS[name] for name in ("search_path", "standard_conforming_strings")}
     async with (
-        work.target(lock=False, lock_timeout=patience, settings=settings) as session,
+        work.target(lock=False, lock_timeout=patience, settings=SESSION) as session,
         blockers_told(work, [session.info.backend_pid]),
     ):
         for number, group in enumerate(groups):

@@ -5,7 +5,7 @@ How the copy is made is for others; here it is checked first, so that a proof on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,13 @@ from web.schema.model import Schema
 from web.schema.snapshot import PINS, read_schema
 from web.schema.statements import Left, statements
 
+#: What statements are written for, whatever the role or the database has set.
+SESSION: Mapping[str, str] = {
+    **{name: PINS[name] for name in ("search_path", "TimeZone", "DateStyle", "IntervalStyle")},
+    "standard_conforming_strings": "on",
+    "default_tablespace": "",
+    "default_table_access_method": "heap",
+}
 #: A change may bring what only another look shows: rewritten casts, NOT NULL that outlives its key.
 ROUNDS = 3
 
@@ -104,7 +111,8 @@ class StatementRefused(Exception):
 
 async def apply(connection: psycopg.AsyncConnection[Any], statements: Iterable[Statement]) -> None:
     """Run statements on an autocommit connection, each group of `transactions` in one. Raises StatementRefused."""
-    await connection.execute("SELECT set_config('search_path', %s, false)", [PINS["search_path"]])
+    for name, value in SESSION.items():
+        await connection.execute("SELECT set_config(%s, %s, false)", [name, value])
     for group in transactions(statements):
         if len(group) == 1:
             await _run(connection, group[0])
