@@ -182,30 +182,6 @@ CASES = (
         "structure table public.u: parents changed",
     ),
     case(
-        "inheritance begun with a check",
-        "create table t (a int, constraint k check (a > 0)); create table u (a int)",
-        "alter table u add constraint k check (a > 0), inherit t",
-        "structure table public.u: parents changed",
-    ),
-    case(
-        "inheritance ended with a check",
-        "create table t (a int, constraint k check (a > 0)); create table u (b int) inherits (t)",
-        "alter table u no inherit t",
-        "structure table public.u: parents changed",
-    ),
-    case(
-        "check that a child had before its parent",
-        "create table t (a int, constraint k check (a > 0)); "
-        "create table u (a int, constraint k check (a > 0)); alter table u inherit t",
-        "drop table u; create table u () inherits (t)",
-    ),
-    case(
-        "check of a child",
-        "create table t (a int, constraint k check (a > 0)); create table u (b int) inherits (t)",
-        "alter table u add constraint l check (b > 0)",
-        "structure constraint public.u.l: added",
-    ),
-    case(
         "typed table",
         "create type c as (a int); create table t (a int)",
         "alter table t of c",

@@ -170,10 +170,11 @@ def _bound_of_parent(found: Finding, facts: _Facts) -> bool:
         or found.difference.attribute is not None
     ):
         return False
-    item = found.b if found.b is not None else found.a
     if (before.partition_bound is None) == (after.partition_bound is None):
-        return isinstance(item, Constraint) and _check_of_parent(item, found, facts)
-    attached, tables = (before, facts.tables_a) if before.partition_bound else (after, facts.tables_b)
+        return False
+    attached = before if before.partition_bound else after
+    tables = facts.tables_a if before.partition_bound else facts.tables_b
+    item = found.b if found.b is not None else found.a
     given = [part for name in attached.parents if (parent := tables.get(name)) for part in _parts(parent)]
     match item:
         case Constraint():
@@ -184,26 +185,6 @@ def _bound_of_parent(found: Finding, facts: _Facts) -> bool:
             return any(isinstance(part, Trigger) and part.name == item.name for part in given)
         case _:
             return False
-
-
-def _check_of_parent(item: Constraint, found: Finding, facts: _Facts) -> bool:
-    """A check of a parent that comes or goes, which the child shows as its own without that parent."""
-    before, after = found.place.a, found.place.b
-    assert isinstance(before, Table)
-    assert isinstance(after, Table)
-    with_, others, tables = (
-        (after, before.parents, facts.tables_b)
-        if found.b is None
-        else (before, after.parents, facts.tables_a)
-    )
-    if item.form != "check" or (found.place.identity, "parents") not in facts.changed:
-        return False
-    parents = [tables[name] for name in with_.parents if name not in others and name in tables]
-    return any(
-        (each.name, each.definition) == (item.name, item.definition)
-        for parent in parents
-        for each in parent.constraints
-    )
 
 
 def _parts(table: Table) -> Iterable[Constraint | Index | Trigger]:

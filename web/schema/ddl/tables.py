@@ -18,7 +18,7 @@ from web.schema.ddl.statement import (
     option_changes,
     settings,
 )
-from web.schema.model import Column, Constraint, Table
+from web.schema.model import Column, Table
 from web.schema.names import quote
 
 
@@ -68,16 +68,6 @@ def create_table(item: Table, ground: Ground) -> Made:
         owner=ground.role,
     )
     return [Statement(sql)], made
-
-
-def _checks(name: str, ground: Ground) -> Iterator[Constraint]:
-    """Give the checks that a table hands down, those of its own parents first."""
-    table = ground.expected_tables.get(name)
-    if table is None:
-        return
-    for parent in table.parents:
-        yield from _checks(parent, ground)
-    yield from (each for each in table.constraints if each.form == "check" and not each.no_inherit)
 
 
 def _has_server(name: str, ground: Ground) -> bool:
@@ -141,7 +131,7 @@ def alter_table(a: Table, b: Table, what: set[str], ground: Ground) -> Iterator[
             raise Unwritten("PostgreSQL changes a table's access method since version 15.")
         yield Statement(f"{head} SET ACCESS METHOD {quote(a.access_method or 'heap')}")
     if what & {"parents", "partition_bound"}:
-        yield from _parents(a, b, head, ground)
+        yield from _parents(a, b, head)
     if "of_type" in what:
         yield Statement(f"{head} OF {a.of_type}" if a.of_type else f"{head} NOT OF")
     if "options" in what:
@@ -167,7 +157,7 @@ def alter_table(a: Table, b: Table, what: set[str], ground: Ground) -> Iterator[
         )
 
 
-def _parents(a: Table, b: Table, head: str, ground: Ground) -> Iterator[Statement]:
+def _parents(a: Table, b: Table, head: str) -> Iterator[Statement]:
     if b.partition_bound is not None:
         yield Statement(f"ALTER TABLE {b.parents[0]} DETACH PARTITION {a.identity}")
     else:
@@ -180,12 +170,5 @@ def _parents(a: Table, b: Table, head: str, ground: Ground) -> Iterator[Statemen
     kept = [name for name in b.parents if name in a.parents] if b.partition_bound is None else []
     if kept and list(a.parents[: len(kept)]) != kept:
         raise Unwritten("PostgreSQL cannot change the order of a table's parents.")
-    known = {each.name for each in (*a.constraints, *b.constraints)}
     for name in a.parents[len(kept) :]:
-        # A child has to have the checks of its parent before.
-        for check in _checks(name, ground):
-            if check.name not in known:
-                text = constraint_text(check, validated=check.validated)
-                yield Statement(f"{head} ADD CONSTRAINT {quote(check.name)} {text}")
-                known.add(check.name)
         yield Statement(f"{head} INHERIT {name}")

@@ -1,6 +1,5 @@
--- Constraints of tables and domains, each with the index that backs it. Left out: what a partition or child has from
--- its parent, even where it had it before too, and constraint triggers (they are triggers). Not-null constraints come
--- with the number of their column.
+-- Constraints of tables and domains, each with the index that backs it. Left out: what a partition or child has only
+-- from its parent, and constraint triggers (they are triggers). Not-null constraints come with the number of their column.
 -- Privilege: none beyond reading pg_catalog. Oldest server: 14.
 select con.oid,
        con.conrelid,
@@ -31,6 +30,6 @@ select con.oid,
  where con.contype <> 't'
    and (con.conrelid = any (%(relations)s::oid[]) or con.contypid = any (%(types)s::oid[]))  -- partial
    and con.conparentid = 0
-   and (con.coninhcount = 0 or (con.conislocal and con.contype = 'n'))
+   and (con.conislocal or con.coninhcount = 0)
    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
  order by con.conrelid, con.contypid, con.conname
