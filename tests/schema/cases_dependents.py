@@ -24,6 +24,14 @@ FUNCTION_PARTS = (
 
 CASES = (
     case(
+        "name of a table that goes is given to a type",
+        "create type e as enum ('a'); create table t (a int)",
+        "drop table t; alter type e rename to t; create table u (b t)",
+        "structure enum public.t: renamed from public.e",
+        "structure table public.t: removed",
+        "structure table public.u: added",
+    ),
+    case(
         "column of a child of another type becomes the parent's, without the child",
         "create table t (a int); create table u (b int) inherits (t)",
         "drop table u; alter table t add b text",

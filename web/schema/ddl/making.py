@@ -90,7 +90,7 @@ def make(
         # Of columns that may have to be added or altered first.
         needs |= held_names(columns_in(item.generated, owner))
     elif isinstance(item, Table):
-        gives |= columns_beside(item, ground.expected_tables)
+        gives |= columns_beside(item, ground.expected_tables, ground.actual_tables)
     elif isinstance(item, Constraint) and (match := _REFERENCED.search(item.definition)) is not None:
         # A key of these columns that goes would not, with this standing on it.
         gives |= held_names({(match[1], match[2])})

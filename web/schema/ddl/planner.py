@@ -150,7 +150,9 @@ class Planner:
         # Into another schema, which may have to be made first.
         schema = getattr(a, "schema", None)
         needs = names(quote(schema)) if schema and schema != getattr(b, "schema", None) else frozenset()
-        yield Action(Rank.RENAME, (made,), difference, needs=needs)
+        # The name may be that of something which has to go first.
+        gives = names(name_of(a, found.place.a)) if difference.attribute == "name" else frozenset()
+        yield Action(Rank.RENAME, (made,), difference, gives=gives, needs=needs)
 
     def _alter_all(self, changes: Mapping[tuple[int, int], list[Finding]], pairs: Pairs) -> list[Finding]:
         """Alter what can be altered; give what has to be made again."""

@@ -108,8 +108,8 @@ def held_names(parts: Iterable[tuple[str, str]]) -> frozenset[str]:
     return frozenset(f"{table} {part}" for table, part in parts)
 
 
-def columns_beside(table: Table, tables: Mapping[str, Table]) -> frozenset[str]:
-    """Name the columns that a table has beside those of its parents, as columns of theirs.
+def columns_beside(table: Table, tables: Mapping[str, Table], others: Mapping[str, Table]) -> frozenset[str]:
+    """Name columns that a table has beside its parents' and that are of another type there on the other side.
 
     A parent gains a column of such a name after the table is gone, and loses it before the table is made.
     """
@@ -118,7 +118,12 @@ def columns_beside(table: Table, tables: Mapping[str, Table]) -> frozenset[str]:
     found = set()
     for name in table.parents:
         known = {each.name for each in tables[name].columns} if name in tables else set()
-        found |= {(name, each.name) for each in table.columns if each.name not in known}
+        types = {each.name: each.type for each in others[name].columns} if name in others else {}
+        found |= {
+            (name, each.name)
+            for each in table.columns
+            if each.name not in known and types.get(each.name, each.type) != each.type
+        }
     return held_names(found)
 
 

@@ -52,7 +52,7 @@ def take(found: Finding, ground: Ground, pairs: Pairs, disturbance: Disturbance)
         gone = replace(item, constraints=kept)
     own = gone_with(item, found.place.b)
     if isinstance(item, Table):
-        own |= columns_beside(item, ground.actual_tables)
+        own |= columns_beside(item, ground.actual_tables, ground.expected_tables)
     below = tuple(_partitions(item, ground, pairs))
     dependent = Dependent(item, found.place.b, definition_of(item))
     # An index that goes is not built anew for a column that is altered first.
