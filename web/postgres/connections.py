@@ -103,9 +103,10 @@ async def open_connection(
 
 
 async def _apply(connection: Connection, settings: Mapping[str, str]) -> None:
-    if settings:
-        calls = [sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in settings.items()]
-        await connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)))
+    # Times are read as ISO writes them, whatever the role has set; the order of day and month stays the role's.
+    settings = {"DateStyle": "ISO", **settings}
+    calls = [sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in settings.items()]
+    await connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)))
     if connection.info.server_version >= 140000:
         # Servers on systems without POLLRDHUP accept only 0.
         with suppress(psycopg.errors.InvalidParameterValue):

@@ -89,11 +89,19 @@ def make(
         gives |= held_names({(owner.identity, item.name)})
         # Of columns that may have to be added or altered first.
         needs |= held_names(columns_in(item.generated, owner))
+    elif isinstance(item, View | MaterializedView):
+        # What stands on a column comes after that has the type that it shall have.
+        tables = [table for each in needs if (table := ground.expected_tables.get(each)) is not None]
+        needs |= held_names(part for table in tables for part in columns_in(item.definition, table))
     elif isinstance(item, Table):
         gives |= columns_beside(item, ground.expected_tables, ground.actual_tables)
+    elif isinstance(item, Index) and isinstance(owner, Table):
+        needs |= held_names(columns_in(item.definition, owner))
     elif isinstance(item, Constraint) and (match := _REFERENCED.search(item.definition)) is not None:
         # A key of these columns that goes would not, with this standing on it.
         gives |= held_names({(match[1], match[2])})
+    if isinstance(item, Constraint) and isinstance(owner, Table):
+        needs |= held_names(columns_in(item.definition, owner)) - gives
     if made:
         yield Action(rank_of(item), tuple(made), difference, gives=gives, needs=needs)
     yield from complete(item, there, owner, ground, difference, needs | name)

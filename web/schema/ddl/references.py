@@ -109,7 +109,8 @@ def held_names(parts: Iterable[tuple[str, str]]) -> frozenset[str]:
 
 
 def columns_beside(table: Table, tables: Mapping[str, Table], others: Mapping[str, Table]) -> frozenset[str]:
-    """Name columns that a table has beside its parents' and that are of another type there on the other side.
+    """Name columns that a table has beside its parents' and that are of another type there on the other side, and
+    those that its parents cannot have beside a child.
 
     A parent gains a column of such a name after the table is gone, and loses it before the table is made.
     """
@@ -118,7 +119,10 @@ def columns_beside(table: Table, tables: Mapping[str, Table], others: Mapping[st
     found = set()
     for name in table.parents:
         known = {each.name for each in tables[name].columns} if name in tables else set()
-        types = {each.name: each.type for each in others[name].columns} if name in others else {}
+        there = others[name].columns if name in others else ()
+        types = {each.name: each.type for each in there}
+        # An identity is for a table without children.
+        found |= {(name, each.name) for each in there if each.identity_generation and each.name not in known}
         found |= {
             (name, each.name)
             for each in table.columns
