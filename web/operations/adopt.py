@@ -5,17 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from web.config import Environment
-from web.errors import Conflict, OperationFailed, SeveralHeads, SourceInvalid, TargetUnavailable
+from web.errors import Conflict, OperationFailed, SeveralHeads, SourceInvalid
 from web.inspection.adoption import Adoption, Live, adopt, store_adoption
 from web.inspection.drift import load_schema
 from web.inspection.history import refresh_history
 from web.inspection.ignoring import active_rules
 from web.inspection.look import read_roles
 from web.inspection.observation import Observation
-from web.inspection.observe import observe
 from web.jobs.events import announce_change
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
+from web.operations.looking import look_at_drift
 from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
 from web.tools.history import History
@@ -46,22 +46,9 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
     """Look, write, prove, store. What was not proven ends the job as failed, with its file stored."""
     job = work.job
     async with work.progress.step("look"):
-        seen = await observe(
-            work.store,
-            job.project,
-            job.environment,
-            work.resources.scratch,
-            full=True,
-            application_name=work.application_name,
-        )
-        if not seen.reachable:
-            raise TargetUnavailable(seen.error["message"] if seen.error else "The database was not reached.")
+        seen = await look_at_drift(work)
         if seen.drift.state == "none":
             return Outcome("Nothing to adopt", f"{job.environment.label}: {seen.drift.words}.")
-        if seen.drift.state != "drifted":
-            raise Conflict(
-                seen.drift.reason or seen.drift.words, hint="An adoption starts from known differences."
-            )
         history = await _history(work, seen)
     async with work.progress.step("write"):
         adoption = await _adopt(work, seen, history)
@@ -81,7 +68,7 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
     count = len(adoption.adopted)
     return Outcome(
         f"Migration {adoption.revision} written",
-        f"It makes {count} differences official: the old head plus it gives exactly the schema of "
+        f"It makes {'1 difference' if count == 1 else f'{count} differences'} official: the old head plus it gives exactly the schema of "
         f"{job.environment.label}, as a scratch database showed.",
         f"Put it into the source as `{adoption.path}`; then stamp {job.environment.label}, where it is so already, and "
         "apply it everywhere else.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from contextlib import suppress
 from typing import Any
 
 from pydantic import Field
@@ -24,10 +23,10 @@ from web.inspection.expected import excluded_tables
 from web.inspection.gate import enforced, migration_gate, read_rehearsal
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
-from web.inspection.observe import observe
 from web.inspection.verdict import Observed, verdict
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
+from web.operations.looking import look_afterwards
 from web.operations.parameters import Parameters
 from web.operations.upgrading import LockPatience, invalid_indexes, read_trace, run_prelude, upgrade
 from web.postgres.connections import Connection
@@ -85,11 +84,11 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
             try:
                 result = await upgrade(work, "commit", patience)
             except CleanStartError:
-                await _look(work)
+                await look_afterwards(work)
                 raise
             await work.receive(intent, {"rows": list(result.heads)})
     async with work.progress.step("observe"):
-        seen = await _look(work)
+        seen = await look_afterwards(work)
     count = len(result.revisions)
     return Outcome(
         f"{count} migrations applied" if count != 1 else "1 migration applied",
@@ -169,23 +168,6 @@ async def _require_plan(work: Work[MigrateParameters], history: History, applied
     files = {step.revision: step.digest for step in history.pending(applied)}
     if row is None or set(row.from_revisions) != set(applied) or row.content["files"] != files:
         raise TargetChanged("What would run now is not the plan that you saw.", hint="Rehearse it again.")
-
-
-async def _look(work: Work[MigrateParameters]) -> str:
-    """Observe the target after the act; that this fails changes nothing about the act."""
-    with suppress(CleanStartError):
-        seen = await observe(
-            work.store,
-            work.job.project,
-            work.job.environment,
-            work.resources.scratch,
-            full=True,
-            application_name=work.application_name,
-        )
-        return (
-            f"{seen.drift.words} to the migrations." if seen.reachable else "It was not reached afterwards."
-        )
-    return ""
 
 
 async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pydantic import Field
 
 from web.config import Environment
-from web.errors import Conflict, Invalid, OperationFailed, TargetUnavailable
+from web.errors import Conflict, Invalid, OperationFailed
 from web.inspection.comparison import NotProven, why_not_proven
 from web.inspection.drift import as_on, load_schema, read_drift
 from web.inspection.expected import excluded_tables
 from web.inspection.ignoring import active_rules, expression, sort_out
 from web.inspection.look import read_roles
 from web.inspection.observation import Observation
-from web.inspection.observe import observe
 from web.inspection.repair import Place, prove_on_copy, store_repair
 from web.jobs.events import announce_change
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
+from web.operations.looking import look_at_drift
 from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
 from web.schema.difference import Difference
@@ -45,22 +45,9 @@ async def run(work: Work[PlanRevertParameters]) -> Outcome:
     """Look, prove, store. What was not proven ends the job as failed, with its statements stored."""
     job = work.job
     async with work.progress.step("look"):
-        seen = await observe(
-            work.store,
-            job.project,
-            job.environment,
-            work.resources.scratch,
-            full=True,
-            application_name=work.application_name,
-        )
-        if not seen.reachable:
-            raise TargetUnavailable(seen.error["message"] if seen.error else "The database was not reached.")
+        seen = await look_at_drift(work)
         if seen.drift.state == "none":
             return Outcome("Nothing to revert", f"{job.environment.label}: {seen.drift.words}.")
-        if seen.drift.state != "drifted":
-            raise Conflict(
-                seen.drift.reason or seen.drift.words, hint="A revert starts from known differences."
-            )
     async with work.progress.step("prove"):
         expected, actual, kept = await _sides(work, seen)
         proof = await _prove(work, expected, actual)
@@ -82,8 +69,14 @@ async def run(work: Work[PlanRevertParameters]) -> Outcome:
         stands = "What is left alone may stand on what is reverted: revert both, or neither."
         raise NotProven(proof, hint=stands if kept else None)
     number, left = len(proof.statements), len(proof.left)
-    remains = f" {left} differences stay: {proof.left[0].reason}" if left else ""
-    ignored = f" {len(kept)} that are ignored or were not asked for are left alone." if kept else ""
+    stay = "1 difference stays" if left == 1 else f"{left} differences stay"
+    remains = f" {stay}: {proof.left[0].reason}" if left else ""
+    alone = (
+        "1 that is ignored or was not asked for is"
+        if len(kept) == 1
+        else (f"{len(kept)} that are ignored or were not asked for are")
+    )
+    ignored = f" {alone} left alone." if kept else ""
     return Outcome(
         f"{number} statements proven" if number > 1 else "1 statement proven" if number else "Nothing to run",
         f"They ran on a scratch copy of {job.environment.label} and left no other difference. "

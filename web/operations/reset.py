@@ -6,7 +6,6 @@ Everything that allows it is checked again right before the first drop, in the s
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,12 +18,12 @@ from web.errors import CleanStartError, OperationNotAllowed, SeveralHeads, Sourc
 from web.inspection.gate import reset_gate
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
-from web.inspection.observe import observe
 from web.jobs.failpoints import failpoint
 from web.jobs.kind import JobKind, Json, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
 from web.operations.emptying import Contents, drop, read_contents, still_there
+from web.operations.looking import look_afterwards
 from web.operations.migrate import require_seen
 from web.operations.parameters import Parameters
 from web.operations.script import read_script, run_script
@@ -101,10 +100,10 @@ async def run(work: Work[ResetParameters]) -> Outcome:
             else:
                 await progress.skip("seed", "There is no seed." if policy.seed is None else "Not asked for.")
         except CleanStartError:
-            await _look(work)
+            await look_afterwards(work)
             raise
     async with progress.step("observe"):
-        seen = await _look(work)
+        seen = await look_afterwards(work)
     remains = f" The script left rows in {len(left)} tables: {', '.join(left[:10])}." if left else ""
     return Outcome(
         "Reset",
@@ -240,23 +239,6 @@ async def _tell_left(work: Work[ResetParameters], left: list[str]) -> None:
             level="warning",
             data={"left_behind": left},
         )
-
-
-async def _look(work: Work[ResetParameters]) -> str:
-    """Observe the target after the act; that this fails changes nothing about the act."""
-    with suppress(CleanStartError):
-        seen = await observe(
-            work.store,
-            work.job.project,
-            work.job.environment,
-            work.resources.scratch,
-            full=True,
-            application_name=work.application_name,
-        )
-        return (
-            f"{seen.drift.words} to the migrations." if seen.reachable else "It was not reached afterwards."
-        )
-    return ""
 
 
 async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:

@@ -7,7 +7,6 @@ repair was made for.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import psycopg
 from pydantic import Field
@@ -18,11 +17,11 @@ from web.inspection.drift import as_on, load_schema
 from web.inspection.expected import excluded_tables
 from web.inspection.gate import repair_gate
 from web.inspection.observation import record_of
-from web.inspection.observe import observe
 from web.inspection.repair import Repair, repair_of
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
+from web.operations.looking import look_afterwards
 from web.operations.parameters import Parameters
 from web.postgres.connections import Connection, describe_error
 from web.postgres.identity import require_writable
@@ -77,10 +76,10 @@ async def run(work: Work[RevertParameters]) -> Outcome:
             try:
                 await _apply(work, repair)
             except CleanStartError:
-                await _look(work)
+                await look_afterwards(work)
                 raise
     async with work.progress.step("observe"):
-        seen = await _look(work)
+        seen = await look_afterwards(work)
     count = len(repair.statements)
     return Outcome(
         "Reverted",
@@ -173,23 +172,6 @@ async def _run(
             level="warning",
         )
         await asyncio.sleep(pause)
-
-
-async def _look(work: Work[RevertParameters]) -> str:
-    """Observe the target after the act; that this fails changes nothing about the act."""
-    with suppress(CleanStartError):
-        seen = await observe(
-            work.store,
-            work.job.project,
-            work.job.environment,
-            work.resources.scratch,
-            full=True,
-            application_name=work.application_name,
-        )
-        return (
-            f"{seen.drift.words} to the migrations." if seen.reachable else "It was not reached afterwards."
-        )
-    return ""
 
 
 async def reconcile(evidence: Evidence[RevertParameters]) -> Reconciled:

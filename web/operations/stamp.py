@@ -14,9 +14,9 @@ from web.inspection.expected import excluded_tables, expected_schema
 from web.inspection.history import refresh_history
 from web.inspection.ignoring import active_rules, sort_out
 from web.inspection.look import read_roles
-from web.inspection.observe import observe
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
+from web.operations.looking import look_afterwards
 from web.operations.migrate import require_seen
 from web.operations.parameters import Parameters
 from web.postgres.connections import Connection
@@ -69,18 +69,11 @@ async def run(work: Work[StampParameters]) -> Outcome:
             )
             await work.receive(intent, {"rows": [wanted]})
     async with work.progress.step("observe"):
-        seen = await observe(
-            work.store,
-            job.project,
-            job.environment,
-            work.resources.scratch,
-            full=True,
-            application_name=work.application_name,
-        )
+        seen = await look_afterwards(work)
     return Outcome(
         "Stamped",
         f"{job.environment.label} is recorded at {wanted}, before at {', '.join(before) or 'no revision'}. "
-        f"{seen.drift.words} to the migrations.",
+        f"{seen}",
         data={"before": list(before), "after": [wanted]},
     )
 

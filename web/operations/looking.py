@@ -1,0 +1,46 @@
+"""Looks that operations take themselves: at the drift that an act starts from, and at what an act has left."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from web.errors import CleanStartError, Conflict, TargetUnavailable
+from web.inspection.observation import Observation
+from web.inspection.observe import observe
+from web.jobs.work import Work
+
+
+async def look(work: Work[Any]) -> Observation:
+    """Observe the job's environment anew, its whole schema."""
+    return await observe(
+        work.store,
+        work.job.project,
+        work.job.environment,
+        work.resources.scratch,
+        full=True,
+        application_name=work.application_name,
+    )
+
+
+async def look_afterwards(work: Work[Any]) -> str:
+    """Look at what an act has left, and say how it stands; that this fails changes nothing about the act."""
+    with suppress(CleanStartError):
+        seen = await look(work)
+        return (
+            f"{seen.drift.words} to the migrations." if seen.reachable else "It was not reached afterwards."
+        )
+    return ""
+
+
+async def look_at_drift(work: Work[Any]) -> Observation:
+    """Look, and be sure of the answer: there is drift, or there is none.
+
+    Raises TargetUnavailable, and Conflict where it cannot be told.
+    """
+    seen = await look(work)
+    if not seen.reachable:
+        raise TargetUnavailable(seen.error["message"] if seen.error else "The database was not reached.")
+    if seen.drift.state not in ("none", "drifted"):
+        raise Conflict(seen.drift.reason or seen.drift.words, hint="This starts from known differences.")
+    return seen
