@@ -66,10 +66,11 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
         )
         raise AdoptionNotProven(said)
     count = len(adoption.adopted)
+    what = "1 difference" if count == 1 else f"{count} differences"
     return Outcome(
         f"Migration {adoption.revision} written",
-        f"It makes {'1 difference' if count == 1 else f'{count} differences'} official: the old head plus it gives exactly the schema of "
-        f"{job.environment.label}, as a scratch database showed.",
+        f"It makes {what} official: the old head plus it gives exactly the schema of {job.environment.label}, as a "
+        "scratch database showed.",
         f"Put it into the source as `{adoption.path}`; then stamp {job.environment.label}, where it is so already, and "
         "apply it everywhere else.",
         data={"revision": adoption.revision, "path": adoption.path, "differences": count},
