@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_revert import drifted
@@ -10,6 +11,7 @@ from web.errors import Invalid, NotFound
 from web.inspection.comparisons import Compared, read_comparison, require_kept, sources_of
 from web.operations.backup import BACKUP
 from web.operations.compare import COMPARE
+from web.store.tables import EnvironmentRow
 
 
 async def kept(site: Site, a: str, b: str) -> Compared:
@@ -50,6 +52,17 @@ async def test_what_could_not_be_compared_is_kept_as_that(site: Site) -> None:
     found = await kept(site, "clinic@head", "clinic/dev")
     assert found.error is not None
     assert found.differences == ()
+
+
+async def test_another_database_behind_the_url_is_no_difference(site: Site) -> None:
+    await site.observe()
+    async with site.store.begin() as store:
+        await store.execute(update(EnvironmentRow).values(database_oid=1))
+    job = await site.run(COMPARE)
+    assert job.state == "failed"
+    found = await kept(site, "clinic@head", "clinic/dev")
+    assert found.error is not None
+    assert found.error["title"] == "This is not the database it was"
 
 
 @pytest.mark.parametrize(

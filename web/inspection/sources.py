@@ -27,7 +27,7 @@ from web.inspection.expected import excluded_tables, expected_schema
 from web.inspection.look import read_roles
 from web.inspection.modelled import modelled_schema
 from web.postgres.connections import connect
-from web.postgres.identity import read_identity
+from web.postgres.identity import TargetIdentity, read_identity, require_identity
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.schema.model import Schema
@@ -179,11 +179,27 @@ class Reader:
             lock_timeout="10s",
             statement_timeout="120s",
         ) as connection:
+            if (pinned := await self._pinned(source)) is not None:
+                # The URL may lead elsewhere by now, and that is no difference.
+                await require_identity(connection, pinned)
             target = await read_identity(connection)
             async with second_connection(connection, url, application_name="cleanstart/diff") as second:
                 schema = await read_schema_beside(connection, second, exclude)
             roles = tuple(await read_roles(connection))
         return Sourced(source, schema, target.user, target.database, roles, url)
+
+    async def _pinned(self, source: Source) -> TargetIdentity | None:
+        """The identity that is pinned for an environment; None where that is not known."""
+        if source.kind != "live" or self._store is None:
+            return None
+        query = select(EnvironmentRow.system_identifier, EnvironmentRow.database_oid).where(
+            EnvironmentRow.project == source.project, EnvironmentRow.name == source.name
+        )
+        async with self._store.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None or row.system_identifier is None or row.database_oid is None:
+            return None
+        return TargetIdentity(row.system_identifier, row.database_oid)
 
     async def _replayed(self, source: Source, beside: Sourced | None) -> Sourced:
         project = self._project(source.project or "")
