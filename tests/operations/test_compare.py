@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_revert import drifted
@@ -11,7 +11,8 @@ from web.errors import Invalid, NotFound
 from web.inspection.comparisons import Compared, read_comparison, require_kept, sources_of
 from web.operations.backup import BACKUP
 from web.operations.compare import COMPARE
-from web.store.tables import EnvironmentRow
+from web.operations.migrate import MIGRATE
+from web.store.tables import EnvironmentRow, JobSchemaRow
 
 
 async def kept(site: Site, a: str, b: str) -> Compared:
@@ -63,6 +64,21 @@ async def test_another_database_behind_the_url_is_no_difference(site: Site) -> N
     found = await kept(site, "clinic@head", "clinic/dev")
     assert found.error is not None
     assert found.error["title"] == "This is not the database it was"
+
+
+async def test_what_a_job_saw_may_be_compared(site: Site) -> None:
+    await site.observe()
+    assert (await site.run(MIGRATE)).state == "succeeded"
+    async with site.store.connect() as store:
+        before, after = (
+            await store.execute(select(JobSchemaRow.before_fingerprint, JobSchemaRow.after_fingerprint))
+        ).one()
+        assert before is not None
+        assert after is not None
+        project = site.configuration.project("clinic")
+        await require_kept(
+            store, project, *sources_of(project, f"snapshot:{before}", f"snapshot:{after[:12]}")
+        )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +19,15 @@ from web.inspection.drift import read_differences, store_schema
 from web.inspection.history import describe
 from web.inspection.sources import Source, parse_source
 from web.schema.difference import Difference
-from web.store.tables import BackupRow, ComparisonRow, DriftRow, EnvironmentRow, ObservationRow
+from web.store.tables import (
+    BackupRow,
+    ComparisonRow,
+    DriftRow,
+    EnvironmentRow,
+    JobRow,
+    JobSchemaRow,
+    ObservationRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +87,27 @@ async def require_kept(connection: AsyncConnection, project: Project, *sources: 
     """Refuse backups and snapshots of other projects: who sees one project does not see the others. Raises NotFound."""
     for source in sources:
         if source.kind == "backup":
-            kept = exists().where(
+            kept: ColumnElement[bool] = exists().where(
                 BackupRow.id == UUID(source.name), BackupRow.environment_id == EnvironmentRow.id
             )
         elif source.kind == "snapshot":
             begins = source.name
-            kept = exists().where(
+            seen = exists().where(
                 ObservationRow.environment_id == EnvironmentRow.id,
                 or_(
                     ObservationRow.fingerprint.startswith(begins, autoescape=True),
                     ObservationRow.expected_fingerprint.startswith(begins, autoescape=True),
                 ),
             )
+            by_job = exists().where(
+                JobRow.environment_id == EnvironmentRow.id,
+                JobSchemaRow.job_id == JobRow.id,
+                or_(
+                    JobSchemaRow.before_fingerprint.startswith(begins, autoescape=True),
+                    JobSchemaRow.after_fingerprint.startswith(begins, autoescape=True),
+                ),
+            )
+            kept = or_(seen, by_job)
         else:
             continue
         query = select(EnvironmentRow.id).where(EnvironmentRow.project == project.name, kept).limit(1)

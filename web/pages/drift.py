@@ -55,16 +55,15 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
             corners=_corners(seen),
         )
     if found.state == "none":
-        exactly = (
-            f"apart from {words.plural(found.ignored, 'difference')} that somebody answers for, "
+        but = (
+            f", apart from {words.plural(found.ignored, 'difference')} that somebody answers for"
             if found.ignored
             else ""
         )
         return Drift(
             "same",
             Mark("ok", found.words),
-            f"{observation.database} has exactly the schema that the migrations up to {at} give"
-            f"{', ' + exactly.rstrip(', ') if exactly else ''}.",
+            f"{observation.database} has exactly the schema that the migrations up to {at} give{but}.",
             compared_at=observation.observed_at,
             compare=compare,
             ignored=await _ignored(store, environment, found),
