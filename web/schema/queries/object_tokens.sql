@@ -14,8 +14,9 @@ with relation as materialized (
          hash_record_extended(row(c.oid, c.relname, c.relnamespace, c.relowner, c.relam, c.relkind, c.relpersistence,
                                   c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relispartition,
                                   c.reloftype, c.reltablespace, c.relacl::text, c.reloptions::text,
-                                  c.relpartbound::text), 1) as content
+                                  c.relpartbound::text, toast.reloptions::text), 1) as content
     from pg_class c
+    left join pg_class toast on toast.oid = c.reltoastrelid and toast.reloptions is not null
    where c.oid >= 16384
      and c.relnamespace <> 'pg_toast'::regnamespace
      -- Temporary relations, and what VACUUM FULL and REFRESH build on the way.
