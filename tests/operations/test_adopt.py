@@ -76,6 +76,32 @@ async def test_drift_becomes_a_migration_in_the_projects_style(site: Site, templ
     assert (await site.run(STAMP)).outcome["title"] == "Nothing to stamp"  # type: ignore[index]
 
 
+#: What would like to be SQL, Python, a parameter of the driver's or of the template.
+HOSTILE = '"a""b; DROP TABLE x; --\'%s{}:x \\ ${y} \n\U0001f642"'
+
+
+async def test_whatever_things_are_called(site: Site) -> None:
+    (site.folder / "migrations" / "script.py.mako").write_text(TEMPLATE)
+    await drifted(
+        site,
+        f"CREATE TABLE {HOSTILE} ({HOSTILE} text DEFAULT ':x %s')",
+        "CREATE INDEX ON users (email) WHERE email <> ':a%'",
+    )
+    written = await adopted(site)
+    assert written.proven
+    assert written.no_downgrade is None
+
+
+async def test_a_project_without_migrations_is_told_so(site: Site) -> None:
+    for file in (site.folder / "migrations" / "versions").glob("*.py"):
+        file.unlink()
+    site.query("CREATE TABLE by_hand (id int PRIMARY KEY)")
+    await site.observe()
+    job = await site.run(ADOPT)
+    assert job.state == "failed"
+    assert "no migrations in" in outcome(job)["account"]
+
+
 async def test_what_is_ignored_stays_out_of_it(site: Site) -> None:
     await drifted(site)
     await add(site, rule(pattern="public.by_email"))

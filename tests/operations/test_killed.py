@@ -28,6 +28,7 @@ from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
 from web.operations.reset import RESET
 from web.operations.revert import REVERT
+from web.operations.stamp import STAMP
 from web.postgres.embedded import EmbeddedServer
 from web.store.tables import BackupRow
 
@@ -239,6 +240,26 @@ async def test_revert(yard: Yard, failpoint: str, state: str, left: int) -> None
         again = await site.run(REVERT, plan_hash=(await planned(site)).hash)
         assert again.state == "succeeded", outcome(again)
     assert (await site.observe()).drift.state == "none"
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "state"),
+    [
+        ("before-intent:stamp", "not done"),
+        ("after-intent:stamp", "not done"),
+        ("before-receipt:stamp", "succeeded"),
+    ],
+)
+async def test_stamp(yard: Yard, failpoint: str, state: str) -> None:
+    await yard.site.observe()
+    assert (await yard.site.run(MIGRATE)).state == "succeeded"
+    # The schema is what head gives, and the version table says something else.
+    yard.site.query("UPDATE alembic_version SET version_num = 'b'")
+    job = await yard.killed(STAMP, failpoint)
+    assert job.state == state, outcome(job)
+    assert yard.site.revisions == (["c"] if state == "succeeded" else ["b"])
+    assert (await yard.site.run(STAMP)).state == "succeeded"
+    assert yard.site.revisions == ["c"]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import psycopg
+import pytest
 from sqlalchemy import insert
 
 from tests.operations.conftest import Site, outcome
+from web.errors import JobAlreadyRunning
 from web.inspection.gate import repair_gate
 from web.inspection.observation import record_of
 from web.inspection.repair import Repair, read_repair
@@ -83,6 +85,19 @@ async def test_only_what_was_seen_runs(site: Site) -> None:
     assert changed.state == "failed"
     assert "not the one that the repair was made for" in outcome(changed)["account"]
     assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(1,)]
+
+
+async def test_two_clicks_revert_once(site: Site) -> None:
+    await drifted(site, "CREATE INDEX by_email ON users (email)")
+    repair = await planned(site)
+    first = await site.start(REVERT, plan_hash=repair.hash)
+    with pytest.raises(JobAlreadyRunning):
+        await site.start(REVERT, plan_hash=repair.hash)
+    await site.execution(first).run()
+    assert (await site.job(first)).state == "succeeded"
+    again = await site.run(REVERT, plan_hash=repair.hash)
+    assert again.state == "failed"
+    assert "not the one that the repair was made for" in outcome(again)["account"]
 
 
 async def test_what_is_ignored_is_left_alone(site: Site) -> None:
