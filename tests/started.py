@@ -46,6 +46,10 @@ class Started:
         self.descendants.update(found)
         return found
 
+    def children(self) -> list[psutil.Process]:
+        """What it started itself and still lives; those below come and go by the second."""
+        return [each for each in psutil.Process(self.process.pid).children() if alive(each)]
+
     def child(self, command: str) -> psutil.Process:
         """The process that it keeps running under this command, once there is one."""
         return until(

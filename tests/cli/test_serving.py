@@ -23,6 +23,7 @@ from tests.started import (
     answering,
     answers,
     clean_environment,
+    cmdline,
     start,
     until,
 )
@@ -193,7 +194,7 @@ def test_a_killed_postgresql_is_started_again(demo: tuple[Started, SignIn], fold
     started, sign_in = demo
     # Not a scratch server: those are the worker's.
     (killed,) = [
-        each for each in started.look() if each.name() == "postgres" and each.ppid() == started.process.pid
+        each for each in started.children() if Path(next(iter(cmdline(each)), "")).name == "postgres"
     ]
     killed.kill()
     until(lambda: "it is started again" in started.said, "nobody noticed", lambda: started.said)
