@@ -7,8 +7,7 @@
 with relation as materialized (
   select c.oid,
          c.relkind,
-         case when c.relkind in ('i', 'I')
-              then (select i.indrelid::bigint from pg_index i where i.indexrelid = c.oid)
+         case when c.relkind in ('i', 'I') then i.indrelid::bigint
               when c.relkind = 'c' then c.reltype::bigint + 4294967296
               else c.oid::bigint end as place,
          hash_record_extended(row(c.oid, c.relname, c.relnamespace, c.relowner, c.relam, c.relkind, c.relpersistence,
@@ -17,10 +16,13 @@ with relation as materialized (
                                   c.relpartbound::text, toast.reloptions::text), 1) as content
     from pg_class c
     left join pg_class toast on toast.oid = c.reltoastrelid and toast.reloptions is not null
+    left join pg_index i on i.indexrelid = c.oid
    where c.oid >= 16384
      and c.relnamespace <> 'pg_toast'::regnamespace
      -- Temporary relations, and what VACUUM FULL and REFRESH build on the way.
-     and c.relpersistence <> 't' and c.relname !~ '^pg_temp_\d+$'
+     and c.relpersistence <> 't'
+     -- Cheaper than the regular expression alone, which few names then meet.
+     and (c.relname not like 'pg!_temp!_%' escape '!' or c.relname !~ '^pg_temp_[0-9]+$')
 ),
 type as materialized (
   select t.oid,
@@ -30,40 +32,49 @@ type as materialized (
    where t.oid >= 16384
      and t.typtype <> 'm' and t.typcategory <> 'A'
      and (t.typtype <> 'c' or exists (select from relation r where r.oid = t.typrelid and r.relkind = 'c'))
-     and t.typname !~ '^pg_temp_\d+$'
+     and t.typname !~ '^pg_temp_[0-9]+$'
      and t.typnamespace not in (select n.oid from pg_namespace n where n.nspname ~ '^pg_temp_')
 ),
-held as materialized (
-  select 'pg_constraint'::regclass as catalog, c.oid,
-         case when c.contypid <> 0 then c.contypid::bigint + 4294967296 else r.place end as place,
+held as (
+  select case when c.contypid <> 0 then c.contypid::bigint + 4294967296 else r.place end as place,
          hash_record_extended(row(c.xmin, c.ctid), 3) as content
     from pg_constraint c left join relation r on r.oid = c.conrelid
    where c.oid >= 16384 and (c.contypid <> 0 or r.oid is not null)
   union all
-  select 'pg_trigger'::regclass, t.oid, r.place, hash_record_extended(row(t.xmin, t.ctid), 4)
+  select r.place, hash_record_extended(row(t.xmin, t.ctid), 4)
     from pg_trigger t join relation r on r.oid = t.tgrelid
   union all
-  select 'pg_rewrite'::regclass, w.oid, r.place, hash_record_extended(row(w.xmin, w.ctid), 5)
+  select r.place, hash_record_extended(row(w.xmin, w.ctid), 5)
     from pg_rewrite w join relation r on r.oid = w.ev_class
   union all
-  select 'pg_policy'::regclass, p.oid, r.place, hash_record_extended(row(p.xmin, p.ctid), 6)
+  select r.place, hash_record_extended(row(p.xmin, p.ctid), 6)
     from pg_policy p join relation r on r.oid = p.polrelid
   union all
-  select 'pg_statistic_ext'::regclass, s.oid, r.place, hash_record_extended(row(s.xmin, s.ctid), 7)
+  select r.place, hash_record_extended(row(s.xmin, s.ctid), 7)
     from pg_statistic_ext s join relation r on r.oid = s.stxrelid
 ),
 comment as materialized (
-  select d.classoid,
-         case d.classoid when 'pg_class'::regclass then r.place
-                         when 'pg_type'::regclass then d.objoid::bigint + 4294967296
-                         when 'pg_proc'::regclass then d.objoid::bigint + 8589934592
-                         else h.place end as place,
-         hash_record_extended(row(d.xmin, d.ctid), 8) as content
-    from pg_description d
-    left join relation r on r.oid = d.objoid and d.classoid = 'pg_class'::regclass
-    left join held h on h.oid = d.objoid and h.catalog = d.classoid
-   where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass)
-     and d.classoid <> 'pg_largeobject'::regclass
+  select d.classoid, coalesce(d.place, r.place) as place, d.content
+    from (select classoid,
+                 case classoid
+                   when 'pg_type'::regclass then objoid::bigint + 4294967296
+                   when 'pg_proc'::regclass then objoid::bigint + 8589934592
+                   when 'pg_constraint'::regclass then
+                     (select contypid::bigint + 4294967296 from pg_constraint where oid = objoid and contypid <> 0)
+                 end as place,
+                 case classoid
+                   when 'pg_class'::regclass then objoid
+                   when 'pg_constraint'::regclass then (select conrelid from pg_constraint where oid = objoid)
+                   when 'pg_trigger'::regclass then (select tgrelid from pg_trigger where oid = objoid)
+                   when 'pg_rewrite'::regclass then (select ev_class from pg_rewrite where oid = objoid)
+                   when 'pg_policy'::regclass then (select polrelid from pg_policy where oid = objoid)
+                   when 'pg_statistic_ext'::regclass then (select stxrelid from pg_statistic_ext where oid = objoid)
+                 end as relation,
+                 hash_record_extended(row(xmin, ctid), 8) as content
+            from pg_description
+           where (objoid >= 16384 or classoid = 'pg_namespace'::regclass)
+             and classoid <> 'pg_largeobject'::regclass) d
+    left join relation r on r.oid = d.relation
 ),
 part as (
   select place, content from relation
@@ -73,13 +84,14 @@ part as (
   union all
   select r.place, hash_record_extended(row(a.xmin, a.ctid), 9)
     from pg_attribute a join relation r on r.oid = a.attrelid
-   where a.attnum > 0 and (r.relkind not in ('i', 'I') or a.attstattarget >= 0)
+   where a.attnum > 0 and a.attrelid >= 16384 and (r.relkind not in ('i', 'I') or a.attstattarget >= 0)
   union all
   select r.place, hash_record_extended(row(d.xmin, d.ctid), 10)
     from pg_attrdef d join relation r on r.oid = d.adrelid
   union all
   select r.place, hash_record_extended(row(i.xmin, i.ctid), 11)
     from pg_index i join relation r on r.oid = i.indrelid
+   where i.indexrelid >= 16384
   union all
   select r.place, hash_record_extended(row(h.xmin, h.ctid), 12)
     from pg_inherits h join relation r on r.oid = h.inhrelid
