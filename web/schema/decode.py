@@ -184,10 +184,9 @@ class _Parts:
 def _canonical(rows: list[Row], columns: Collection[int]) -> list[Row]:
     """The rows with one text for what is deparsed in two ways; most are given back as they are."""
     for column in columns:
-        for number, row in enumerate(rows):
-            text = row[column]
-            if text is not None and "])::" in text:
-                rows[number] = (*row[:column], canonical(text), *row[column + 1 :])
+        for number in [number for number, row in enumerate(rows) if row[column] and "])::" in row[column]]:
+            row = rows[number]
+            rows[number] = (*row[:column], canonical(row[column]), *row[column + 1 :])
     return rows
 
 
@@ -273,16 +272,17 @@ def _constraint(row: Row, comments: Comments) -> Constraint | None:
     options, tablespace, clustered, enabled, _ = row[10:]
     if form not in CONSTRAINT_FORMS:
         return None
-    # pg_get_constraintdef writes these at the end, in this order; each is an attribute of its own here.
-    for suffix, there in (
-        (" NOT VALID", not validated),
-        (" NOT ENFORCED", not enforced),
-        (" INITIALLY DEFERRED", deferrable == "DEFERRABLE INITIALLY DEFERRED"),
-        (" DEFERRABLE", deferrable is not None),
-        (" NO INHERIT", no_inherit),
-    ):
-        if there:
-            definition = definition.removesuffix(suffix)
+    if not (validated and enforced) or deferrable is not None or no_inherit:
+        # pg_get_constraintdef writes these at the end, in this order; each is an attribute of its own here.
+        for suffix, there in (
+            (" NOT VALID", not validated),
+            (" NOT ENFORCED", not enforced),
+            (" INITIALLY DEFERRED", deferrable == "DEFERRABLE INITIALLY DEFERRED"),
+            (" DEFERRABLE", deferrable is not None),
+            (" NO INHERIT", no_inherit),
+        ):
+            if there:
+                definition = definition.removesuffix(suffix)
     return Constraint(
         name,
         CONSTRAINT_FORMS[form],

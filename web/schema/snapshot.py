@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from web.errors import TargetUnavailable
+from web.schema.collecting import collecting_later
 from web.schema.decode import decode
 from web.schema.model import Schema
 
@@ -185,7 +186,9 @@ async def read_rows(
             await cursor.execute(query(name, major, partial=parameters is not None), parameters)
         except psycopg.errors.InsufficientPrivilege as refused:
             raise Unreadable(name) from refused
-        rows[name] = await cursor.fetchall()
+        with collecting_later():
+            # They have been received already: nothing else runs meanwhile.
+            rows[name] = await cursor.fetchall()
         if _overtaken(name, rows[name]):
             raise _Overtaken
     return rows
