@@ -17,7 +17,7 @@ QUESTIONS = [
     (["history", "clinic"], {"project", "history", "error"}),
     (["migrations", "clinic/synced"], {"verdict", "migrations"}),
     (["drift", "clinic/synced"], {"state", "differences", "observed_at"}),
-    (["timeline", "clinic/synced"], {"entries", "older", "count"}),
+    (["timeline", "clinic/synced"], {"entries", "older"}),
     (["backups", "clinic/synced"], {"backups", "environment"}),
     (["builds", "clinic"], {"builds"}),
     (["jobs"], {"jobs"}),

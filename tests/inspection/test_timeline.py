@@ -207,7 +207,7 @@ async def fill(store: AsyncEngine, count: int) -> Record:
         return (await read_records(connection))["clinic", "dev"]
 
 
-@pytest.mark.parametrize("count", [3, 500])
+@pytest.mark.parametrize("count", [3, 2000])
 async def test_a_long_timeline_takes_no_more_queries(store: AsyncEngine, count: int) -> None:
     record = await fill(store, count)
     asked: list[str] = []
@@ -215,7 +215,6 @@ async def test_a_long_timeline_takes_no_more_queries(store: AsyncEngine, count: 
     async with store.connect() as connection:
         first = await read_timeline(store, connection, record)
         assert len(asked) == 3
-        assert first.count == count + 1
         assert {each.cause for each in first.entries} <= {"nobody", "first seen"}
         assert all(each.change is not None for each in first.entries if each.before)
         keys, older = [each.key for each in first.entries], first.older
@@ -224,3 +223,31 @@ async def test_a_long_timeline_takes_no_more_queries(store: AsyncEngine, count: 
             keys, older = [*keys, *(each.key for each in page.entries)], page.older
     assert len(keys) == len(set(keys)) == count + 1
     assert keys == sorted(keys, reverse=True)
+
+
+async def test_what_happened_before_hundreds_of_jobs_that_changed_nothing_is_found(
+    store: AsyncEngine,
+) -> None:
+    record = await fill(store, 3)
+    async with store.begin() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO job (kind, environment_id, parameters, mutating, state, requested_by, started_at,"
+            " finished_at) SELECT 'backup', 1, '{}', true, 'succeeded', 'ana', now() + n * interval '1 minute',"
+            " now() + n * interval '1 minute' FROM generate_series(1, 900) n"
+        )
+        await connection.exec_driver_sql(
+            "INSERT INTO job_schema (job_id, before_at, before_fingerprint, after_at, after_fingerprint)"
+            " SELECT id, started_at, 'f3', finished_at, 'f3' FROM job WHERE started_at > now()"
+        )
+    async with store.connect() as connection:
+        told = await read_timeline(store, connection, record)
+    assert [each.after.fingerprint for each in told.entries] == ["f3", "f2", "f1", "f0"]
+    assert [each.cause for each in told.entries] == ["nobody", "nobody", "nobody", "first seen"]
+    assert told.older is None
+
+
+async def test_a_key_beyond_all_times_is_the_beginning(store: AsyncEngine) -> None:
+    record = await fill(store, 3)
+    async with store.connect() as connection:
+        assert len((await read_timeline(store, connection, record, before=2**62)).entries) == 4
+        assert (await read_timeline(store, connection, record, before=1)).entries == ()

@@ -201,7 +201,6 @@ async def show_timeline(
     )
     return {
         "environment": environment.label,
-        "count": told.count,
         "older": told.older,
         "entries": [each.to_json() for each in told.entries],
     }

@@ -24,10 +24,13 @@ from web.store.tables import EnvironmentRow, JobRow, JobSchemaRow, JobTargetRow,
 
 Cause = Literal["first seen", "job", "nobody", "not known", "pinned"]
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: A look takes time: what it has read may be younger by so much than the moment it is known by.
 LOOK_TAKES: Final = timedelta(seconds=10)
 #: Pairs that one reading compares; what is left comes with the next one.
 COMPARED_AT_ONCE: Final = 5
+#: Looks and jobs that are read at first; most histories have an entry for one in few of them.
+ROWS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,6 @@ class Timeline:
     entries: tuple[Entry, ...]
     #: Where the next page begins; None: this is the last one.
     older: int | None = None
-    #: How many entries there are in all.
-    count: int = 0
 
 
 async def read_timeline(
@@ -137,12 +138,12 @@ async def read_timeline(
 ) -> Timeline:
     """A page of an environment's timeline with the `first` differences of each entry (None: all).
 
-    Three queries, whatever the number of entries; a few more where something was not compared yet.
+    Three queries, whatever the number of entries; a few more where something was not compared yet, and where hundreds
+    of jobs in a row changed nothing.
     """
     if record is None:
         return Timeline(())
-    entries = await _entries(connection, record)
-    older = [entry for entry in entries if before is None or entry.key < before]
+    older = await _older(connection, record, before, limit)
     shown = older[:limit]
     pairs = {entry.pair for entry in shown if entry.pair}
     changes = await read_changes(connection, pairs, first=first)
@@ -152,27 +153,53 @@ async def read_timeline(
     return Timeline(
         tuple(replace(entry, change=changes.get(entry.pair) if entry.pair else None) for entry in shown),
         shown[-1].key if len(older) > limit else None,
-        len(entries),
     )
 
 
-async def _entries(connection: AsyncConnection, record: Record) -> list[Entry]:
-    looks = await _read_looks(connection, record.environment_id)
-    jobs = await _read_jobs(connection, record)
-    return list(reversed(tell(looks, jobs, datetime.now(UTC))))
+async def _older(connection: AsyncConnection, record: Record, before: int | None, limit: int) -> list[Entry]:
+    """Entries below that key, newest first: more than the limit, or all."""
+    upper = None if before is None else _moment(before)
+    rows = max(ROWS, 4 * limit)
+    while True:
+        looks = await _read_looks(connection, record.environment_id, upper, rows)
+        jobs = await _read_jobs(connection, record, upper, rows)
+        entries = tell(looks, jobs, datetime.now(UTC))
+        # What lies before the oldest of what was cut off is not known here.
+        cuts = [look[0] for look in looks[:1] if len(looks) == rows]
+        cuts += [job.began for job in jobs[:1] if len(jobs) == rows]
+        if cuts:
+            known = max(cuts)
+            entries = [entry for entry in entries if entry.before is not None and entry.before.at >= known]
+        found = [entry for entry in reversed(entries) if before is None or entry.key < before]
+        if not cuts or len(found) > limit:
+            return found
+        rows *= 4
+
+
+def _moment(key: int) -> datetime | None:
+    try:
+        return EPOCH + timedelta(microseconds=key)
+    except OverflowError:  # after all times
+        return None
 
 
 async def _read_looks(
-    connection: AsyncConnection, environment_id: int
+    connection: AsyncConnection, environment_id: int, upper: datetime | None, rows: int
 ) -> Sequence[tuple[datetime, datetime, str, tuple[str, ...] | None]]:
-    """Looks that reached the database: when they saw it first and last, what, and at which revisions."""
+    """The last looks that reached the database: when they saw it first and last, what, and at which revisions."""
     row = ObservationRow
     query = (
         select(row.first_observed_at, row.last_observed_at, row.fingerprint, row.revisions, row.version_table)
-        .where(row.environment_id == environment_id, row.reachable, row.fingerprint.is_not(None))
-        .order_by(row.id)
+        .where(
+            row.environment_id == environment_id,
+            row.reachable,
+            row.fingerprint.is_not(None),
+            *([row.first_observed_at < upper] if upper else []),
+        )
+        .order_by(row.id.desc())
+        .limit(rows)
     )
-    return [
+    found = [
         (
             each.first_observed_at,
             each.last_observed_at,
@@ -181,10 +208,16 @@ async def _read_looks(
         )
         for each in await connection.execute(query)
     ]
+    return found[::-1]
 
 
-async def _read_jobs(connection: AsyncConnection, record: Record) -> Sequence[Ran]:
-    """Mutating jobs that touched this database, through whichever environment, and those that pinned it."""
+async def _read_jobs(
+    connection: AsyncConnection, record: Record, upper: datetime | None, rows: int
+) -> Sequence[Ran]:
+    """The last mutating jobs that touched this database, through whichever environment, and those that pinned it.
+
+    On one target they run one at a time, so those that are left out had ended before.
+    """
     mine = JobRow.environment_id == record.environment_id
     touched = JobRow.mutating & mine
     if record.identity is not None:
@@ -208,11 +241,14 @@ async def _read_jobs(connection: AsyncConnection, record: Record) -> Sequence[Ra
         .outerjoin(JobSchemaRow, JobSchemaRow.job_id == JobRow.id)
         .where(
             JobRow.started_at.is_not(None),
+            # One that began right after a look may have been seen by it.
+            *([JobRow.started_at < upper + LOOK_TAKES] if upper else []),
             or_(touched, mine & (JobRow.kind == "pin") & (JobRow.state == "succeeded")),
         )
-        .order_by(JobRow.started_at)
+        .order_by(JobRow.started_at.desc())
+        .limit(rows)
     )
-    return [
+    found = [
         Ran(
             row.id,
             row.kind,
@@ -227,6 +263,7 @@ async def _read_jobs(connection: AsyncConnection, record: Record) -> Sequence[Ra
         )
         for row in await connection.execute(query)
     ]
+    return found[::-1]
 
 
 def tell(
@@ -289,8 +326,7 @@ def _between(
     before: Point, after: Point, pins: Sequence[Ran], unseen: Sequence[Ran], now: datetime
 ) -> Entry | None:
     if here := [job for job in pins if before.at <= job.began < after.at]:
-        pin = here[-1]
-        return Entry("pinned", pin.ended or after.at, None, (pin,), before, after)
+        return Entry("pinned", after.at, None, (here[-1],), before, after)
     same_revisions = None in (before.revisions, after.revisions) or before.revisions == after.revisions
     if before.fingerprint == after.fingerprint and same_revisions:
         return None

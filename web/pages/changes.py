@@ -64,11 +64,10 @@ def timeline(told: Told, kinds: Kinds, path: str, label: str, *, paged: bool) ->
     return Timeline(
         tuple(_entry(each, kinds, label) for each in told.entries),
         Pages(
-            f"{len(told.entries)} of {words.plural(told.count, 'entry', 'entries')}",
+            words.plural(len(told.entries), "entry", "entries"),
             newer=path if paged else None,
             older=f"{path}?before={told.older}" if told.older is not None else None,
         ),
-        told.count,
     )
 
 

@@ -192,7 +192,6 @@ class Timeline:
 
     entries: tuple[TimelineEntry, ...]
     pages: Pages
-    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
