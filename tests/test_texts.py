@@ -13,7 +13,7 @@ import web
 
 #: What a text may only say (first) where it also says how (second; None: not at all).
 WORDS = {
-    "a stamp": (r"\bstamp (the database|it|its)\b", r"`alembic stamp`"),
+    "a stamp": (r"\bstamp (the database|it|its)\b", r"`cleanstart stamp`"),
     "a restore": (r"\brestore the\b.*\bbackup\b", r"\bpg_restore\b"),
     "a page of activity": (r"\bunder Activity\b", None),
     "a consent": (r"\b[Aa]pprove the\b", None),

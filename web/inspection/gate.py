@@ -265,8 +265,8 @@ def _migration_conditions(
         ),
         bool(verdict.unknown or verdict.beyond),
         ", ".join(verdict.unknown or verdict.beyond or verdict.revisions),
-        "Take a build that has this revision, or stamp the database at one that is known, with the project's own "
-        "`alembic stamp`.",
+        "Take a build that has this revision, or stamp the database at one that is known, with "
+        "`cleanstart stamp`.",
     )
     yield judge(
         "unchanged",

@@ -263,8 +263,8 @@ def _way(invalid: Collection[str]) -> str:
     drop = f"Drop {', '.join(invalid)}, " if invalid else ""
     return (
         f"{drop}{'see' if drop else 'See'} whether the migration can go on from there: if it can, apply it again; "
-        "else undo by hand what is committed of it, or finish it by hand and stamp its revision, with the "
-        "project's own `alembic stamp`."
+        "else undo by hand what is committed of it, or finish it by hand and stamp its revision, with "
+        "`cleanstart stamp`."
     )
 
 

@@ -222,7 +222,7 @@ def _refusals(seen: View) -> list[ErrorView]:
                 f"{', '.join(seen.verdict.unknown)} stands in the version table of {seen.environment.label}, "
                 "but no migration of the project has this id. Nothing is guessed.",
                 "Register the build that has it, bring the file back, or stamp the database at a known revision, with "
-                "the project's own `alembic stamp`.",
+                "`cleanstart stamp`.",
             )
         )
     return found

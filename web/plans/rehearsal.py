@@ -86,8 +86,8 @@ async def rehearse(
     if unknown := history.unknown(applied):
         raise Conflict(
             f"The database has {', '.join(unknown)}, which no migration of the project has.",
-            hint="Take a source that has these revisions, or stamp the database at one that is known, with the "
-            "project's own `alembic stamp`.",
+            hint="Take a source that has these revisions, or stamp the database at one that is known, with "
+            "`cleanstart stamp`.",
         )
     schema = await read_schema(connection)
     pending = history.pending(applied)
