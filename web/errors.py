@@ -303,7 +303,9 @@ class TransactionPooled(Conflict):
     """The URL leads through a pooler that changes the server session between transactions."""
 
     title = "The URL leads through a transaction pooler"
-    hint = "Give the environment a URL that leads directly to PostgreSQL."
+    hint = (
+        "Use a URL that leads directly to PostgreSQL, or to a pool in session mode with two sessions or more."
+    )
 
 
 class TimeLimitExceeded(OperationFailed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from web.errors import Conflict
-from web.postgres.advisory import detect_pooling, lock_holder, target_lock
+from web.postgres.advisory import lock_holder, target_lock
 from web.postgres.connections import connect
 
 
@@ -15,7 +15,7 @@ async def test_the_second_is_refused_and_told_who_holds_it(database: str, isolat
         connect(database, application_name="cleanstart/12/1") as first,
         connect(database, autocommit=isolation == "autocommit") as second,
     ):
-        async with target_lock(first, database):
+        async with target_lock(first):
             with pytest.raises(
                 Conflict, match=rf"cleanstart/12/1 \(process {first.info.backend_pid}, user postgres"
             ):
@@ -52,8 +52,3 @@ async def test_an_error_inside_gives_the_lock_back(database: str) -> None:
             async with target_lock(connection):
                 raise ZeroDivisionError
         assert await lock_holder(connection) is None
-
-
-async def test_a_direct_connection_is_direct(database: str) -> None:
-    async with connect(database) as connection:
-        assert await detect_pooling(connection, database) == "none"

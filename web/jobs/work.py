@@ -68,6 +68,7 @@ class Work(Generic[P]):
             Conflict: somebody else holds the target's lock.
             FencedOff: this attempt was replaced.
             TargetUnavailable: no connection.
+            TransactionPooled: the session would not be ours alone.
         """
         async with connect(
             self.url,
@@ -83,7 +84,7 @@ class Work(Generic[P]):
             if not lock:
                 yield connection
                 return
-            async with target_lock(connection, self.url):
+            async with target_lock(connection):
                 # A worker that was frozen before this point gets the lock after it was replaced.
                 await self.require_current()
                 yield connection

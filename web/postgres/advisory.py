@@ -1,23 +1,20 @@
 """One operation at a time on a target: a session advisory lock, held on a connection of its own.
 
-The lock is only worth something where the session is ours alone, so a transaction pooler is refused first.
+The lock is only worth something where the session is ours alone: `connect` refuses transaction poolers.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Literal
 
 import psycopg
 
-from web.errors import Conflict, TransactionPooled
-from web.postgres.connections import Connection, connect
+from web.errors import Conflict
+from web.postgres.connections import Connection
 
 #: The two keys of the lock: "clen", "star". Advisory locks are per database, so the target is not in them.
 LOCK_KEYS = (0x636C656E, 0x73746172)
-
-Pooling = Literal["none", "session", "transaction"]
 
 # One row per session that holds the lock in this database. Any role may read it, but may see less of others.
 _HOLDERS = """
@@ -31,15 +28,12 @@ SELECT l.pid, a.application_name, a.usename::text, a.backend_start
 
 
 @asynccontextmanager
-async def target_lock(connection: Connection, url: str | None = None) -> AsyncIterator[None]:
+async def target_lock(connection: Connection) -> AsyncIterator[None]:
     """Hold the lock on this connection's database for the length of a block, without waiting for it.
 
     Use an autocommit connection that does nothing else that waits: a lock held in a transaction hangs CREATE
-    INDEX CONCURRENTLY. With the URL, a transaction pooler on the way is detected and refused. Raises Conflict
-    naming the holder, TransactionPooled.
+    INDEX CONCURRENTLY. Raises Conflict naming the holder.
     """
-    if url is not None:
-        await require_direct(connection, url)
     taken = await (
         await connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s, %s)", LOCK_KEYS)
     ).fetchone()
@@ -65,36 +59,3 @@ async def lock_holder(connection: Connection) -> str | None:
     who = [f"user {user}"] if user else []
     when = [f"since {since:%Y-%m-%d %H:%M:%S %Z}"] if since else []
     return f"{application or 'a session'} ({', '.join([f'process {pid}', *who, *when])})"
-
-
-async def detect_pooling(connection: Connection, url: str) -> Pooling:
-    """Find out whether a pooler is on the way, and whether it keeps one server session per client.
-
-    A pooler makes up the process id that it gives at sign-in, so that one differs from the server's own. It
-    pools by transaction when a second client is given the very server session that the first, still
-    connected, has just used. Where that cannot be seen (other clients in between) three tries must all have
-    shown separate sessions.
-    """
-    if await _server_pid(connection) == connection.info.backend_pid:
-        return "none"
-    for _ in range(3):
-        async with connect(url, application_name="cleanstart/pooling") as second:
-            # The pooler hands out the session that was used last.
-            before = await _server_pid(connection)
-            if await _server_pid(second) == before or await _server_pid(connection) != before:
-                return "transaction"
-    return "session"
-
-
-async def require_direct(connection: Connection, url: str) -> None:
-    """Refuse a connection whose server session is not ours alone. Raises TransactionPooled."""
-    if await detect_pooling(connection, url) == "transaction":
-        raise TransactionPooled(
-            "The URL leads through a pooler in transaction mode, where session locks leak to others."
-        )
-
-
-async def _server_pid(connection: Connection) -> int:
-    row = await (await connection.execute("SELECT pg_catalog.pg_backend_pid()")).fetchone()
-    assert row is not None
-    return int(row[0])

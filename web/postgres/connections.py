@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from web.postgres.driver_errors import describe_error
+from web.postgres.pooling import require_session
 from web.postgres.urls import (
     conninfo,
     database_name,
@@ -56,9 +57,10 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Connect for the length of a block; at its end an open transaction is rolled back.
 
-    Settings are set by statements after the connect, because poolers refuse them as start-up options. Nothing
-    is prepared on the server (DDL would invalidate it). Every psycopg error that leaves the block is
-    translated by `describe_error`, so catch psycopg's own inside the block.
+    Settings are set by statements after the connect, because poolers refuse them as start-up options; a pooler in
+    transaction mode is refused before, with TransactionPooled, for they would be its next client's. Nothing is
+    prepared on the server (DDL would invalidate it). Every psycopg error that leaves the block is translated by
+    `describe_error`, so catch psycopg's own inside the block.
     """
     try:
         connection = await open_connection(
@@ -84,32 +86,49 @@ async def connect(
 async def open_connection(
     url: str, *, application_name: str, connect_timeout: int = 5, settings: Mapping[str, str] | None = None
 ) -> Connection:
-    """Open an autocommit connection that the caller closes; errors are psycopg's own."""
-    options: dict[str, str | int] = {"connect_timeout": connect_timeout, **parameters(url)}
-    options["application_name"] = application_name
-    options["client_encoding"] = "UTF8"
-    connection = await psycopg.AsyncConnection.connect(
-        "",
-        autocommit=True,
-        prepare_threshold=None,
-        **options,  # type: ignore[arg-type]  # psycopg types its named parameters only
-    )
+    """Open an autocommit connection that the caller closes; errors are psycopg's own, and TransactionPooled."""
+
+    async def sign_in() -> Connection:
+        options: dict[str, str | int] = {"connect_timeout": connect_timeout, **parameters(url)}
+        options["application_name"] = application_name
+        options["client_encoding"] = "UTF8"
+        return await psycopg.AsyncConnection.connect(
+            "",
+            autocommit=True,
+            prepare_threshold=None,
+            **options,  # type: ignore[arg-type]  # psycopg types its named parameters only
+        )
+
+    connection = await sign_in()
     try:
-        await _apply(connection, settings or {})
+        # Times are read as ISO writes them, whatever the role has set; the order of day and month stays the role's.
+        settings = {"DateStyle": "ISO", **(settings or {})}
+        if not await _apply(connection, settings, only_process=connection.info.backend_pid):
+            await require_session(connection, sign_in, within=connect_timeout)
+            await _apply(connection, settings)
+        if connection.info.server_version >= 140000:
+            # Servers on systems without POLLRDHUP accept only 0.
+            with suppress(psycopg.errors.InvalidParameterValue):
+                await connection.execute(
+                    sql.SQL("SET client_connection_check_interval = {}").format(CLIENT_CHECK_INTERVAL)
+                )
     except BaseException:
         await connection.close()
         raise
     return connection
 
 
-async def _apply(connection: Connection, settings: Mapping[str, str]) -> None:
-    # Times are read as ISO writes them, whatever the role has set; the order of day and month stays the role's.
-    settings = {"DateStyle": "ISO", **settings}
-    calls = [sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in settings.items()]
-    await connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)))
-    if connection.info.server_version >= 140000:
-        # Servers on systems without POLLRDHUP accept only 0.
-        with suppress(psycopg.errors.InvalidParameterValue):
-            await connection.execute(
-                sql.SQL("SET client_connection_check_interval = {}").format(CLIENT_CHECK_INTERVAL)
-            )
+async def _apply(
+    connection: Connection, settings: Mapping[str, str], *, only_process: int | None = None
+) -> bool:
+    """Set them, if this process serves the connection; another one does where a pooler is on the way."""
+    calls = [
+        sql.SQL("pg_catalog.set_config({}, {}, false)").format(name, value)
+        for name, value in settings.items()
+    ]
+    condition = (
+        sql.SQL("pg_catalog.pg_backend_pid() = {}").format(only_process) if only_process else sql.SQL("true")
+    )
+    query = sql.SQL("SELECT CASE WHEN {} THEN ARRAY[{}] END IS NOT NULL")
+    row = await (await connection.execute(query.format(condition, sql.SQL(", ").join(calls)))).fetchone()
+    return row is not None and row[0] is True
