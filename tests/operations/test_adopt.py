@@ -109,6 +109,12 @@ async def test_what_is_ignored_stays_out_of_it(site: Site) -> None:
     assert written.proven
     assert "by_email" not in written.text
     assert len(written.adopted) == 3
+    # It is named: the old head plus the file does not give it.
+    assert [each.object for each in written.ignored] == ["public.by_email"]
+    assert written.to_json()["ignored"] == [each.to_json() for each in written.ignored]
+    (site.folder / written.path).unlink(missing_ok=True)
+    again = outcome(await site.run(ADOPT))
+    assert "but for 1 that is left out of it" in again["account"]
 
 
 async def test_a_database_behind_its_head_is_not_adopted(site: Site) -> None:

@@ -55,7 +55,7 @@ async def test_what_keeps_data_is_reverted_and_the_rest_is_left(site: Site) -> N
 
     job = await site.run(REVERT, plan_hash=repair.hash)
     assert job.state == "succeeded", outcome(job)
-    assert outcome(job)["account"].endswith("1 difference to the migrations.")
+    assert outcome(job)["account"].endswith("Drift afterwards: 1 difference.")
     assert site.query("SELECT count(note), count(*) FROM users") == [(100, 100)]
     assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(0,)]
 
@@ -119,7 +119,7 @@ async def test_what_is_ignored_is_left_alone(site: Site) -> None:
     assert [each.object for each in repair.kept] == ["public.by_email"]
     job = await site.run(REVERT, plan_hash=repair.hash)
     assert job.state == "succeeded", outcome(job)
-    assert outcome(job)["account"].endswith("1 difference, 1 ignored to the migrations.")
+    assert outcome(job)["account"].endswith("Drift afterwards: 1 difference, 1 ignored.")
     assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(1,)]
 
 

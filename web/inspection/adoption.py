@@ -50,6 +50,8 @@ class Adoption:
     adopted: tuple[Difference, ...]
     #: What Clean Start has no statement for, with the reasons.
     left: tuple[tuple[Difference, str], ...] = ()
+    #: What ignore rules keep out of it.
+    ignored: tuple[Difference, ...] = ()
     #: What differs from the live schema after the old head plus it, and should not; empty: proven.
     remaining: tuple[Difference, ...] = ()
     #: Why it could not be run.
@@ -61,7 +63,7 @@ class Adoption:
 
     @property
     def proven(self) -> bool:
-        """Whether the old head plus it gives exactly the live schema, but for what is named as left."""
+        """Whether the old head plus it gives exactly the live schema, but for what is named as left or ignored."""
         return self.refusal is None and not self.remaining
 
     def to_json(self) -> dict[str, object]:
@@ -76,6 +78,7 @@ class Adoption:
             "loses": self.loses,
             "adopted": [each.to_json() for each in self.adopted],
             "left": [{**each.to_json(), "reason": reason} for each, reason in self.left],
+            "ignored": [each.to_json() for each in self.ignored],
             "remaining": [each.to_json() for each in self.remaining],
             "text": self.text,
         }
@@ -126,7 +129,7 @@ async def adopt(
             adoption = await _write(scratch, copy, history, message, ways, wanted, given, live, calls=calls)
         if adoption.proven and adoption.no_downgrade == ways.no_way_back:
             break
-    return replace(adoption, adopted=found.differences)
+    return replace(adoption, adopted=found.differences, ignored=tuple(each for each, _ in found.ignored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +317,7 @@ async def store_adoption(
                 },
                 "adopted": [asdict(each) for each in adoption.adopted],
                 "left": [[asdict(each), reason] for each, reason in adoption.left],
+                "ignored": [asdict(each) for each in adoption.ignored],
                 "remaining": [asdict(each) for each in adoption.remaining],
             },
         )
@@ -330,7 +334,8 @@ async def adoption_of(connection: AsyncConnection, job_id: int) -> tuple[Adoptio
     if row is None:
         return None
     content = dict(row.content)
-    for name in ("adopted", "remaining"):
-        content[name] = tuple(Difference(**each) for each in content[name])
+    # Those of before rules were named have no `ignored`.
+    for name in ("adopted", "ignored", "remaining"):
+        content[name] = tuple(Difference(**each) for each in content.get(name, ()))
     content["left"] = tuple((Difference(**each), reason) for each, reason in content["left"])
     return Adoption(**content), row.made_at

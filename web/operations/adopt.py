@@ -65,12 +65,13 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
             f"{adoption.remaining[0].kind} {adoption.remaining[0].object}."
         )
         raise AdoptionNotProven(said)
-    count = len(adoption.adopted)
+    count, out = len(adoption.adopted), len(adoption.left) + len(adoption.ignored)
     what = "1 difference" if count == 1 else f"{count} differences"
+    but = "" if not out else f", but for {out} that {'is' if out == 1 else 'are'} left out of it"
     return Outcome(
         f"Migration {adoption.revision} written",
-        f"It makes {what} official: the old head plus it gives exactly the schema of {job.environment.label}, as a "
-        "scratch database showed.",
+        f"It makes {what} official: the old head plus it gives exactly the schema of {job.environment.label}{but}, "
+        "as a scratch database showed.",
         f"Put it into the source as `{adoption.path}`; then stamp {job.environment.label}, where it is so already, and "
         "apply it everywhere else.",
         data={"revision": adoption.revision, "path": adoption.path, "differences": count},

@@ -27,10 +27,14 @@ async def look_afterwards(work: Work[Any]) -> str:
     """Look at what an act has left, and say how it stands; that this fails changes nothing about the act."""
     with suppress(CleanStartError):
         seen = await look(work)
-        return (
-            f"{seen.drift.words} to the migrations." if seen.reachable else "It was not reached afterwards."
-        )
+        if not seen.reachable:
+            return "It was not reached afterwards."
+        return f"Drift afterwards: {_lowered(seen.drift.words)}."
     return ""
+
+
+def _lowered(words: str) -> str:
+    return words[0].lower() + words[1:]
 
 
 async def look_at_drift(work: Work[Any]) -> Observation:

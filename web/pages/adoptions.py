@@ -55,7 +55,10 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
                 ("In the migrations so far", f"In {environment.label}, and official with this"),
             ),
         ),
-        left=tuple(f"{each.kind} {each.object}: {reason}" for each, reason in adoption.left),
+        left=(
+            *(f"{each.kind} {each.object}: {reason}" for each, reason in adoption.left),
+            *(f"{each.kind} {each.object}: An ignore rule covers it." for each in adoption.ignored),
+        ),
         no_downgrade=adoption.no_downgrade,
         loses=adoption.loses,
         stamp=stamp if there and adoption.revision not in seen.verdict.revisions else None,
@@ -98,7 +101,7 @@ async def _adoption(store: AsyncConnection, job: JobRecord) -> tuple[Adoption, d
 
 def _account(adoption: Adoption, label: str) -> str:
     if adoption.proven:
-        but = ", but for what is named below" if adoption.left else ""
+        but = ", but for what is named below" if adoption.left or adoption.ignored else ""
         return (
             f"Run after {adoption.down or 'nothing'} in scratch, it gave exactly the schema of {label}{but}."
         )
