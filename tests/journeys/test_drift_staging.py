@@ -98,6 +98,20 @@ def test_two_sources_side_by_side(visit: Open) -> None:
     # It shows what was found as soon as it is there.
     expect(page.locator("#content")).to_contain_text(re.compile(r"\d+ difference"))
     expect(page.locator(".drift-item").first).to_contain_text("clinic/staging")
+    # The answer and its age stand in one line.
+    answer, age = (page.locator(f".answer > {each}").first.bounding_box() for each in (".status", ".push"))
+    assert answer
+    assert age
+    assert answer["y"] <= age["y"] + age["height"] / 2 <= answer["y"] + answer["height"]
+    assert answer["x"] + answer["width"] < age["x"]
+    # On a narrow screen a side that has nothing takes one line, whatever the other takes.
+    page.set_viewport_size({"width": 390, "height": 844})
+    empty = page.locator(".drift-item pre:has(.gap)").evaluate_all(
+        "all => all.map((pre) => [...pre.children].filter((line) => line.offsetParent).length)"
+    )
+    assert empty
+    assert set(empty) == {1}
+    page.set_viewport_size({"width": 1440, "height": 960})
     visitor.picture("comparison-light")
     page.get_by_label("Expected").fill("env:PATH")
     page.get_by_role("button", name="Compare again").click()

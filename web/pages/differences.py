@@ -13,6 +13,8 @@ from web.schema.finding import Difference
 
 #: What is named within its table in a title.
 PARTS = frozenset({"column", "constraint", "trigger", "policy"})
+#: Attributes whose values are no SQL, though they have spaces in them.
+WORDS = frozenset({"comment", "name", "column order"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ def item(
     rule: tuple[IgnoreRule, str] | None = None,
 ) -> DriftItem:
     """One difference; `rule` is the rule that covers it, with its address."""
-    code = any(side and ("\n" in side or " " in side.strip()) for side in (each.a, each.b))
+    code = each.attribute not in WORDS and any(
+        side and ("\n" in side or " " in side.strip()) for side in (each.a, each.b)
+    )
     return DriftItem(
         title(each, sides),
         each.object,
@@ -79,19 +83,31 @@ def item(
 def title(each: Difference, sides: Sides) -> str:
     """Say in a sentence what differs."""
     kind = each.kind[0].upper() + each.kind[1:]
-    name = each.object.rpartition(".")[2] if each.kind in PARTS else each.object
+    name = _within(each, each.object)
+    if each.kind == "grant":
+        name = f"on {each.object} {each.attribute or ''}".rstrip()
+    attribute = (each.attribute or "definition").replace("_", " ")
     match each.change:
         case "added" | "removed" if sides.over_time:
             return f"{kind} {name} was {each.change}"
         case "renamed" if sides.over_time:
-            return f"{kind} was renamed to {name}"
+            return f"{kind} {_within(each, each.a or '')} was renamed to {name}"
         case _ if sides.over_time:
-            return f"{kind} {name}: {(each.attribute or 'definition').replace('_', ' ')} was changed"
+            return f"{kind} {name}: {attribute} was changed"
         case "added":
             return f"{kind} {name} is in {sides.b}, not in {sides.a}"
         case "removed":
-            return f"{kind} {name} is missing in {sides.b}"
+            return f"{kind} {name} is in {sides.a}, not in {sides.b}"
         case "renamed" if each.attribute == "name":
-            return f"{kind} is called {name} in {sides.b}"
+            return f"{kind} {_within(each, each.a or '')} is called {name} in {sides.b}"
+        case _ if each.a is None:
+            return f"{kind} {name}: {attribute} is in {sides.b}, not in {sides.a}"
+        case _ if each.b is None:
+            return f"{kind} {name}: {attribute} is in {sides.a}, not in {sides.b}"
         case _:
-            return f"{kind} {name} has another {(each.attribute or 'definition').replace('_', ' ')}"
+            return f"{kind} {name}: {attribute} differs"
+
+
+def _within(each: Difference, name: str) -> str:
+    """The name without the table's, where the table stands over it anyway."""
+    return name.removeprefix(f"{each.group}.") if each.kind in PARTS else name
