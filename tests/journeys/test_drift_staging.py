@@ -25,7 +25,11 @@ def plan(visitor: Visitor, *, with_loss: bool = False) -> None:
     dialog.get_by_role("button", name="Plan the revert").click()
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
     expect(page.locator("#job-head")).to_have_attribute("data-status", "ok")
-    visitor.go(f"{STAGING}/drift")
+    expect(
+        page.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name="Clinic")
+    ).to_be_visible()
+    page.get_by_role("link", name=re.compile("Read the plan|See the drift")).click()
+    page.wait_for_url(re.compile(r"/drift$"))
 
 
 def test_an_index_is_ignored_until_a_day(visit: Open) -> None:

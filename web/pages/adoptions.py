@@ -17,7 +17,7 @@ from web.jobs.reading import JobRecord
 from web.pages import addresses
 from web.pages.differences import Sides, groups
 from web.pages.environment_head import job_action
-from web.pages.jobs import environment_ref
+from web.pages.jobs import environment_ref, project_link
 from web.pages.shell import Framed
 from web.pages.views.adoption import AdoptionPage
 from web.pages.views.marks import Link, Mark
@@ -70,7 +70,7 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         section="jobs",
         crumbs=(
             Link("Overview", addresses.overview()),
-            Link(job.project, addresses.project(job.project)),
+            project_link(board, job),
             Link(job.environment, environment.path),
             Link(f"Job {job.id}", addresses.job(job.id)),
         ),

@@ -50,7 +50,7 @@ def job_schema(job: JobRecord, found: JobChange | None) -> SchemaChange | None:
         return SchemaChange(Mark("ok", "Nothing changed"), account, snapshots=snapshots, timeline=timeline)
     return SchemaChange(
         Mark("pending", words.plural(change.count, "difference")),
-        f"{counted(change.kinds)}. Left is what was there right before the job, right what was there after it.{blind}",
+        f"{counted(change.kinds)}. Compared are the schemas right before the job and after it.{blind}",
         groups(change.differences, BEFORE_AFTER),
         change.count - len(change.differences),
         snapshots,

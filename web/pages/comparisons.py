@@ -139,7 +139,7 @@ def _environment(project: Project, *texts: str) -> Environment | None:
 
 async def _sources(store: AsyncConnection, project: Project) -> tuple[Option, ...]:
     found = [
-        *(Option(each.label, f"{each.label}, as it is") for each in project.environments.values()),
+        *(Option(each.label, "The database as it is") for each in project.environments.values()),
         Option(f"{project.name}@head", "What the newest migrations give"),
     ]
     if project.alembic.models:

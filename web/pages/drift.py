@@ -77,8 +77,8 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
     return Drift(
         "different",
         Mark("drift", found.words),
-        f"Left is what the migrations up to {at} give, replayed in a scratch database of the same major "
-        f"version; right is what {observation.database} has.",
+        f"Expected is what the migrations up to {at} give, replayed in a scratch database of the same major "
+        f"version; actual is what {observation.database} has.",
         groups=groups(
             sorted_out.differences,
             since=observation.since,

@@ -31,6 +31,7 @@ ELSEWHERE = frozenset(
     {"observe", "verify", "rehearse", "pin", "plan-revert", "revert", "adopt", "stamp", "compare"}
 )
 ICONS = {
+    "adopt": "git-branch",
     "revert": "history",
     "backup": "archive",
     "migrate": "arrow-down-to-line",

@@ -212,6 +212,8 @@ def _onward(job: JobRecord, data: Mapping[str, Any], error: str) -> tuple[Action
     """Where what the job made is looked at."""
     if job.kind in ("plan-revert", "revert"):
         path = addresses.environment(job.project, job.environment, "drift")
+        if job.kind == "plan-revert" and data.get("statements"):
+            return (Action("Read the plan", path, "scroll-text", method="page", primary=True),)
         return (Action("See the drift", path, "arrow-up-down", method="page"),)
     if job.kind == "adopt" and (data or error == "AdoptionNotProven"):
         return (

@@ -135,7 +135,7 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         section="jobs",
         crumbs=(
             Link("Overview", addresses.overview()),
-            Link(job.project, addresses.project(job.project)),
+            project_link(board, job),
             Link(job.environment, environment.path),
         ),
         project=job.project,
@@ -238,6 +238,12 @@ def environments(board: Dashboard) -> dict[str, EnvironmentRef]:
         for project in board.configuration.projects.values()
         for each in project.environments.values()
     }
+
+
+def project_link(board: Dashboard, job: JobRecord) -> Link:
+    """The job's project as every page calls it; one that is configured no more has its name alone."""
+    known = board.configuration.projects.get(job.project)
+    return Link(known.title if known else job.project, addresses.project(job.project))
 
 
 def environment_ref(board: Dashboard, job: JobRecord) -> EnvironmentRef:
