@@ -43,6 +43,11 @@ def test_an_index_is_ignored_until_a_day(visit: Open) -> None:
     page.get_by_label("Reason").fill("The reception's screen needs it until the next release.")
     page.get_by_role("button", name="Ignore until then").click()
     expect(page.get_by_role("row", name="ix_appointments_checked_in_at")).to_contain_text("In force")
+    page.set_viewport_size({"width": 390, "height": 844})
+    remove = page.get_by_role("button", name="Remove").bounding_box()
+    assert remove
+    assert remove["height"] < 40, "broken into letters"
+    page.set_viewport_size({"width": 1440, "height": 960})
     visitor.go(f"{STAGING}/drift")
     expect(page.locator("#panel")).to_contain_text("1 difference, 1 ignored")
     page.get_by_text("1 difference ignored").click()

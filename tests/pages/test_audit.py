@@ -30,6 +30,15 @@ async def test_pages_and_filters(site: Site) -> None:
     assert "Unbroken, 153 entries" in said(first)
 
 
+async def test_a_rule_is_told_with_what_it_covers(site: Site) -> None:
+    detail = {"object_pattern": "public.tmp_*", "reason": "gone in March"}
+    async with site.store.begin() as store:
+        await audit.append(
+            store, actor="user:ada", action="ignore rule made", object="clinic/dev", detail=detail
+        )
+    assert "Ignore rule made for public.tmp_*: gone in March" in said(await site.get("/audit"))
+
+
 async def test_a_changed_entry_is_seen(site: Site) -> None:
     with psycopg.connect(site.superuser_url) as connection:
         connection.execute("UPDATE audit_entry SET actor = 'user:somebody' WHERE id = 2")

@@ -91,6 +91,8 @@ def _row(entry: Any, known: dict[str, EnvironmentRef]) -> AuditRow:
     refused = entry.action.endswith(" refused") or entry.action == "failed sign-in"
     job = entry.detail.get("job")
     said = entry.action[0].upper() + entry.action[1:]
+    if pattern := entry.detail.get("object_pattern"):
+        said = f"{said} for {pattern}"
     if reason := entry.detail.get("reason"):
         said = f"{said}: {reason}"
     return AuditRow(
