@@ -117,7 +117,7 @@ def test_two_majors_are_not_compared(server: EmbeddedServer, server_of: ServerOf
         ("nonsense", "clinic@head", "“nonsense” is no source of a schema."),
         ("clinic/nowhere", "clinic@head", "has no environment nowhere"),
         ("ledger@head", "clinic@head", "The configuration has no project ledger."),
-        ("clinic@zzz", "clinic@head", "No migration is zzz."),
+        ("clinic@zzz", "clinic@head", "No migration is called “zzz”."),
         ("clinic@head", "clinic/dead", "cannot be reached"),
         ("backup:1", "clinic@head", "“1” is no backup's id."),
         ("backup:00000000-0000-0000-0000-000000000000", "clinic@head", "There is no backup"),

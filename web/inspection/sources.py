@@ -278,7 +278,9 @@ def _revision(history: History, beginning: str) -> str:
         return found[0]
     several = ", ".join(found[:5])
     raise NotFound(
-        f"Several revisions begin with {beginning}: {several}." if found else f"No migration is {beginning}."
+        f"Several revisions begin with {beginning}: {several}."
+        if found
+        else f"No migration is called “{beginning}”."
     )
 
 
