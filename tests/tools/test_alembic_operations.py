@@ -35,6 +35,13 @@ CASES = {
     "CREATE INDEX CONCURRENTLY by_email ON public.users USING btree (email)": (
         "op.create_index(op.f('by_email'), 'users', ['email'], unique=False)"
     ),
+    "CREATE INDEX late ON public.users USING btree (at) WHERE (at > '2020-01-01'::date)": (
+        "op.create_index(op.f('late'), 'users', ['at'], unique=False, "
+        "postgresql_where=sa.text(\"(at > '2020-01-01'::date)\"))"
+    ),
+    "CREATE INDEX words ON other.users USING gin (words)": (
+        "op.create_index(op.f('words'), 'users', ['words'], unique=False, postgresql_using='gin', schema='other')"
+    ),
     "ALTER TABLE public.users ADD CONSTRAINT positive CHECK ((id > 0))": (
         "op.create_check_constraint(op.f('positive'), 'users', sa.text('(id > 0)'))"
     ),
@@ -45,6 +52,12 @@ CASES = {
     "ALTER TABLE public.a ADD CONSTRAINT u UNIQUE (x)": "op.create_unique_constraint(op.f('u'), 'a', ['x'])",
     "ALTER TABLE public.a DROP CONSTRAINT u": "op.drop_constraint(op.f('u'), 'a')",
     # What `op` would not give exactly is left to SQL.
+    "CREATE INDEX a ON public.users USING btree (email) WHERE (email ~~ 'a%'::text)": (
+        "op.execute(\"CREATE INDEX a ON public.users USING btree (email) WHERE (email ~~ 'a%'::text)\")"
+    ),
+    "CREATE UNIQUE INDEX a ON public.users USING btree (email) NULLS NOT DISTINCT WHERE (id > 0)": (
+        "op.execute('CREATE UNIQUE INDEX a ON public.users USING btree (email) NULLS NOT DISTINCT WHERE (id > 0)')"
+    ),
     "CREATE INDEX low ON public.users USING btree (lower(email))": (
         "op.execute('CREATE INDEX low ON public.users USING btree (lower(email))')"
     ),
@@ -136,3 +149,31 @@ def test_whatever_things_are_called_it_is_one_call(name: str) -> None:
 
 def test_nothing_to_do() -> None:
     assert lines([]).text == "pass"
+
+
+BODY = "CREATE FUNCTION public.f() RETURNS text\n LANGUAGE sql\nAS $$\n  select '\\d :x'\n\tas \"it\"\n$$"
+
+
+def test_a_body_keeps_its_lines_and_reads_as_it_is() -> None:
+    written = lines([Statement(BODY), Statement(BODY, alone=True)])
+    assert '\n    op.execute("""CREATE FUNCTION' in f"\n    {written.text}"
+    assert "\n  select '" in written.text
+    # A colon before a word would be a parameter.
+    assert _executed(written.text) == [BODY.replace(" :x", " \\:x")] * 2
+
+
+@pytest.mark.parametrize("end", [" ", "\r", "\u2028", '"', '"""', '""" x'])
+def test_what_an_editor_would_change_is_written_line_by_line(end: str) -> None:
+    statement = f"CREATE VIEW public.v AS\n SELECT 1{end}\n;{end}"
+    written = lines([Statement(statement)])
+    assert _executed(written.text) == [statement]
+    assert "\n    " in written.text
+
+
+def _executed(text: str) -> list[str]:
+    tree = ast.parse("def upgrade():\n    " + text)
+    return [
+        ast.literal_eval(node.args[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "op.execute"
+    ]

@@ -18,11 +18,18 @@ _TABLE = rf"(?P<schema>{_ID})\.(?P<table>{_ID})"
 _ALTER = rf"ALTER TABLE {_TABLE}"
 _COLUMNS = rf"\((?P<columns>{_ID}(?:, {_ID})*)\)"
 
+#: The end of a line inside of a string; no statement has this character.
+_INSIDE = "\0"
+
 _ACTION = "CASCADE|RESTRICT|SET NULL|SET DEFAULT"
 _FOREIGN_KEY = (
     rf"{_ALTER} ADD CONSTRAINT (?P<name>{_ID}) FOREIGN KEY {_COLUMNS} REFERENCES "
     rf"(?P<referred_schema>{_ID})\.(?P<referred>{_ID})\((?P<theirs>{_ID}(?:, {_ID})*)\)"
     rf"(?: ON UPDATE (?P<onupdate>{_ACTION}))?(?: ON DELETE (?P<ondelete>{_ACTION}))?"
+)
+_INDEX = (
+    rf"CREATE (?P<unique>UNIQUE )?INDEX (?P<name>{_ID}) ON {_TABLE} USING (?P<method>{_ID}) {_COLUMNS}"
+    r"(?: WHERE (?P<condition>\(.*\)))?"
 )
 
 #: PostgreSQL's types as it writes them, with those of SQLAlchemy 1.4 and later that give exactly them.
@@ -67,8 +74,8 @@ class Lines:
 
     @property
     def text(self) -> str:
-        """As a template takes it: the first line bare, the others indented."""
-        return "\n".join(self.lines).replace("\n", "\n    ")
+        """As a template takes it: the first line bare, the others indented, but for those inside of strings."""
+        return "\n".join(self.lines).replace("\n", "\n    ").replace(_INSIDE, "\n")
 
 
 @dataclass(slots=True)
@@ -217,9 +224,16 @@ def _foreign_key(_: _Writer, match: re.Match[str]) -> str:
     return f"op.create_foreign_key({', '.join(parts)})"
 
 
-def _create_index(_: _Writer, match: re.Match[str]) -> str:
-    unique = match["unique"] is not None
-    return f"op.create_index({_given(match['name'])}, {_on(match)}, {_list(match)}, unique={unique}{_schema(match)})"
+def _create_index(writer: _Writer, match: re.Match[str]) -> str | None:
+    parts = [_given(match["name"]), _on(match), _list(match), f"unique={match['unique'] is not None}"]
+    if match["method"] != "btree":
+        parts.append(f"postgresql_using={_name(match['method'])!r}")
+    if (condition := match["condition"]) is not None:
+        if "%" in condition:  # Drivers and versions of SQLAlchemy differ in what they make of it.
+            return None
+        writer.imports.add("sa")
+        parts.append(f"postgresql_where=sa.text({_text(condition)})")
+    return f"op.create_index({', '.join(parts)}{_schema(match)})"
 
 
 def _drop_index(_: _Writer, match: re.Match[str]) -> str:
@@ -270,7 +284,7 @@ _FORMS: Final[Sequence[tuple[re.Pattern[str], Callable[[_Writer, re.Match[str]],
             _foreign_key,
         ),
         (
-            rf"CREATE (?P<unique>UNIQUE )?INDEX (?P<name>{_ID}) ON {_TABLE} USING btree {_COLUMNS}",
+            _INDEX,
             _create_index,
         ),
         (rf"DROP INDEX {_TABLE}", _drop_index),
@@ -312,9 +326,15 @@ def _text(expression: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """A string in Python; a line for each of its lines."""
+    """A string in Python: in triple quotes where that is plain to read and nobody's editor changes it."""
     if "\n" not in text:
         return repr(text)
     *begun, last = text.split("\n")
+    plain_lines = all(
+        line.rstrip() == line and line.replace("\t", "").isprintable() for line in (*begun, last)
+    )
+    if plain_lines and '"""' not in text and not text.startswith('"') and not text.endswith('"'):
+        escaped = text.replace("\\", "\\\\").replace("\n", _INSIDE)
+        return f'"""{escaped}"""'
     parts = [*(repr(f"{each}\n") for each in begun), *([repr(last)] if last else [])]
     return "(\n" + "".join(f"    {part}\n" for part in parts) + ")"
