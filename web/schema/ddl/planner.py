@@ -231,14 +231,14 @@ class Planner:
             or not loses_values(a, b, {_attribute(found)})
         ):
             return True
-        self._leave(found, "It may lose or refuse values, and statements that do are not selected.")
+        self._leave(found, "It may lose or refuse values, and what loses data was not asked for.")
         return False
 
     def _may_go(self, found: Finding) -> bool:
         assert found.b is not None
         if self.destructive or not loses_data(found.b):
             return True
-        self._leave(found, "It would lose what it holds, and statements that do are not selected.")
+        self._leave(found, "It would lose what it holds, and what loses data was not asked for.")
         return False
 
     def _keep(
