@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from markupsafe import escape
 
 from tests.pages.test_templates import Markup, require_strict
 from tests.web.filled import SECRET
@@ -93,6 +94,14 @@ async def test_a_dialog_over_the_page_is_a_dialog(site: Site) -> None:
         markup = Markup(response.text)
         assert len(markup.all("dialog")) == 1
         assert not markup.all("html")
+
+
+async def test_a_dialog_of_its_own_names_the_project_as_other_pages_do(site: Site) -> None:
+    page = (await site.get("/projects/clinic/environments/dev/jobs/new/migrate")).text
+    title = site.configuration.project("clinic").title
+    assert title != "clinic"
+    assert f'<a href="/projects/clinic">{escape(title)}</a>' in page
+    assert re.search(r'type="number"[^>]*name="lock_timeout"', page)
 
 
 async def test_a_job_was_started_with_what_its_form_said(site: Site) -> None:

@@ -155,12 +155,13 @@ async def _again(
 
 def _page(frame: Any, view: Dialog, status: int = 200) -> HTMLResponse:
     where = view.environment
+    project = frame.board.configuration.project(where.project)
     shown: HTMLResponse = frame.show(
         "dialogs/show.html",
         view,
         here=view.heading,
         section="project",
-        crumbs=(Link(where.project, addresses.project(where.project)), Link(where.name, where.path)),
+        crumbs=(Link(project.title, addresses.project(project.name)), Link(where.name, where.path)),
         project=where.project,
         environment=where,
         tier=where.tier,
@@ -401,7 +402,8 @@ async def _fields(
             found.append(Field(name, title, "select", options=options, hint=hint))
         else:
             value = chosen.get(name, "" if field.default is None else str(field.default))
-            found.append(Field(name, title, "text", value=value, hint=hint))
+            number = field.annotation is int
+            found.append(Field(name, title, "number" if number else "text", value=value, hint=hint))
     return tuple(found)
 
 
