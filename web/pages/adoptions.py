@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.dashboard import Board, OneJob, Store, on_job
+from web.dashboard import Board, Id, OneJob, Store, on_job
 from web.errors import NotFound
 from web.inspection.adoption import Adoption, adoption_of
 from web.inspection.environment import view
 from web.jobs.reading import JobRecord
 from web.pages import addresses
-from web.pages.differences import Sides, groups
+from web.pages.differences import Sides, groups, portion
 from web.pages.environment_head import job_action
 from web.pages.jobs import environment_ref, project_link
 from web.pages.shell import Framed
@@ -26,7 +26,7 @@ router = APIRouter()
 
 
 @router.get("/jobs/{job}/migration", dependencies=[on_job("view")])
-async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLResponse:
+async def show(board: Board, store: Store, frame: Framed, job: OneJob, page: Id = 1) -> HTMLResponse:
     """The file, what it makes official, and what running it showed."""
     adoption, made_at = await _adoption(store, job)
     environment = environment_ref(board, job)
@@ -36,7 +36,8 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
     stamp = job_action(
         board.kinds.by_name["stamp"], frame.who, seen, text="Stamp…", revision=adoption.revision
     )
-    page = AdoptionPage(
+    differences, pages = portion(adoption.adopted, page, addresses.adoption(job.id))
+    shown = AdoptionPage(
         job=job.id,
         environment=environment,
         revision=adoption.revision,
@@ -48,13 +49,14 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         made_at=made_at,
         count=len(adoption.adopted),
         groups=groups(
-            adoption.adopted,
+            differences,
             Sides(
                 "the migrations",
                 environment.label,
                 ("In the migrations so far", f"In {environment.label}, and official with this"),
             ),
         ),
+        pages=pages,
         left=(
             *(f"{each.kind} {each.object}: {reason}" for each, reason in adoption.left),
             *(f"{each.kind} {each.object}: An ignore rule covers it." for each in adoption.ignored),
@@ -65,7 +67,7 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
     )
     return frame.show(
         "adoptions/show.html",
-        page,
+        shown,
         here=f"Migration {adoption.revision}",
         section="jobs",
         crumbs=(

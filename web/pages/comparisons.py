@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.access.permissions import may
 from web.access.requests import csrf_token
 from web.config import Environment, Project
-from web.dashboard import Board, InProject, Store, Text, Who, in_project
+from web.dashboard import Board, Id, InProject, Store, Text, Who, in_project
 from web.errors import Invalid
 from web.inspection.comparisons import Compared, read_comparison, require_kept, sources_of
 from web.inspection.environment import view
 from web.operations.starting import Wish, start_job
 from web.pages import addresses, words
-from web.pages.differences import Sides, groups
+from web.pages.differences import Sides, groups, portion
 from web.pages.environments import mark_of
 from web.pages.presenting import running_job, stored_error
 from web.pages.shell import Framed, go_to
@@ -34,7 +34,13 @@ BACKUPS = 20
 
 @router.get("", dependencies=[in_project("view")])
 async def show(
-    board: Board, store: Store, frame: Framed, project: InProject, a: Text = "", b: Text = ""
+    board: Board,
+    store: Store,
+    frame: Framed,
+    project: InProject,
+    a: Text = "",
+    b: Text = "",
+    page: Id = 1,
 ) -> HTMLResponse:
     """The last comparison of the two, or the choice of them."""
     found = None
@@ -59,7 +65,10 @@ async def show(
     elif not may(frame.who, "observe", project.name):
         closed = "Your role does not allow it."
     state, mark = _standing(found, a, b)
-    page = ComparisonPage(
+    differences, pages = portion(
+        found.differences if found else (), page, addresses.comparison(project.name, a, b)
+    )
+    shown = ComparisonPage(
         project=project.name,
         project_title=project.title,
         a=a,
@@ -67,7 +76,8 @@ async def show(
         sources=await _sources(store, project),
         state=state,  # type: ignore[arg-type]
         mark=mark,
-        groups=groups(found.differences, Sides(a, b, (a, b))) if found else (),
+        groups=groups(differences, Sides(a, b, (a, b))),
+        pages=pages,
         unknown=found.unknown if found else (),
         compared_at=found.compared_at if found else None,
         error=stored_error(found.error, 503) if found and found.error else None,
@@ -76,7 +86,7 @@ async def show(
     )
     return frame.show(
         "comparisons/show.html",
-        page,
+        shown,
         here="Comparison",
         section="project",
         crumbs=(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from web.inspection.ignoring import IgnoreRule
 from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
-from web.pages.views.marks import Link
+from web.pages.views.marks import Link, Pages
 from web.schema.finding import Difference
 
+#: A page ends with the table or object at which it has so many.
+LISTED = 100
 #: What is named within its table in a title.
 PARTS = frozenset({"column", "constraint", "trigger", "policy"})
 #: Attributes whose values are no SQL, though they have spaces in them.
@@ -31,6 +33,45 @@ class Sides:
 BEFORE_AFTER = Sides(headings=("Before", "After"), over_time=True)
 
 
+def portion(
+    differences: Sequence[Difference], page: int, path: str
+) -> tuple[Sequence[Difference], Pages | None]:
+    """The differences of a page, those of a table or object together; and the ways on, where there are more.
+
+    Pages are counted from 1; beyond the last one is the last one.
+    """
+    if len(differences) <= LISTED:
+        return differences, None
+    portions: list[list[Difference]] = [[]]
+    for together in _together(differences).values():
+        if len(portions[-1]) >= LISTED:
+            portions.append([])
+        portions[-1] += together
+    if len(portions) == 1:
+        return differences, None
+    page = min(page, len(portions))
+    before = sum(len(each) for each in portions[: page - 1])
+    shown = portions[page - 1]
+    pages = Pages(
+        f"{before + 1:,} to {before + len(shown):,} of {len(differences):,} differences",
+        _numbered(path, page - 1) if page > 1 else None,
+        _numbered(path, page + 1) if page < len(portions) else None,
+        ("Previous", "Next"),
+    )
+    return shown, pages
+
+
+def _numbered(path: str, page: int) -> str:
+    return path if page == 1 else f"{path}{'&' if '?' in path else '?'}page={page}"
+
+
+def _together(differences: Iterable[Difference]) -> dict[str, list[Difference]]:
+    found: dict[str, list[Difference]] = {}
+    for each in differences:
+        found.setdefault(each.group or each.object, []).append(each)
+    return found
+
+
 def groups(
     differences: Iterable[Difference],
     sides: Sides = Sides(),
@@ -43,11 +84,15 @@ def groups(
 
     `ignore` gives the way to a new rule for one of them, `revert` the way to the plan of its revert alone.
     """
-    found: dict[str, list[DriftItem]] = {}
-    for each in differences:
-        shown = item(each, sides, since=since, ignore=ignore(each), revert=revert(each))
-        found.setdefault(each.group or each.object, []).append(shown)
-    return tuple(DriftGroup(name, tuple(items)) for name, items in found.items())
+    return tuple(
+        DriftGroup(
+            name,
+            tuple(
+                item(each, sides, since=since, ignore=ignore(each), revert=revert(each)) for each in together
+            ),
+        )
+        for name, together in _together(differences).items()
+    )
 
 
 def item(

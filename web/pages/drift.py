@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.permissions import Principal, may
@@ -14,17 +16,21 @@ from web.inspection.observation import Drift as ObservedDrift
 from web.inspection.repair import Repair, read_drift_and_repair
 from web.operations.starting import held_back_by
 from web.pages import addresses, words
-from web.pages.differences import groups, item
+from web.pages.differences import LISTED, groups, item, portion
 from web.pages.environment_head import job_action
 from web.pages.presenting import running_job
 from web.pages.views.differences import DriftItem
 from web.pages.views.drift import Drift, RepairStatement, ShownRepair
 from web.pages.views.marks import Action, Link, Mark
+from web.schema.ddl.statement import Statement
 from web.schema.finding import Difference
 
+#: So many statements of a repair are shown each by itself, the others as one text.
+STATEMENTS = 100
 
-async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View) -> Drift:
-    """The differences, grouped by table or object; or why there is no answer."""
+
+async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View, page: int = 1) -> Drift:
+    """A page of the differences, grouped by table or object; or why there is no answer."""
     environment, observation, record = seen.environment, seen.observation, seen.record
     compare = Action(
         "Compare now",
@@ -52,6 +58,7 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
             compared_at=observation.observed_at,
             compare=compare,
             ignored=await _ignored(store, environment, found),
+            ignored_count=found.ignored,
             corners=_corners(seen),
         )
     if found.state == "none":
@@ -67,12 +74,15 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
             compared_at=observation.observed_at,
             compare=compare,
             ignored=await _ignored(store, environment, found),
+            ignored_count=found.ignored,
             corners=_corners(seen),
         )
     differences, repair = await read_drift_and_repair(store, record.environment_id, observation)
     # A rule that covers nothing of this need not be known.
     rules = await active_rules(store, environment.project, environment.name) if found.ignored else ()
     sorted_out = sort_out(differences, rules)
+    path = addresses.environment(environment.project, environment.name, "drift")
+    shown, pages = portion(sorted_out.differences, page, path)
     may_ignore = may(who, "ignore", environment.project)
     return Drift(
         "different",
@@ -80,20 +90,22 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
         f"Expected is what the migrations up to {at} give, replayed in a scratch database of the same major "
         f"version; actual is what {observation.database} has.",
         groups=groups(
-            sorted_out.differences,
+            shown,
             since=observation.since,
             ignore=lambda each: _ignore(environment, each) if may_ignore else None,
             revert=lambda each: _revert(environment, each) if len(differences) > 1 else None,
         ),
         count=len(sorted_out.differences),
+        pages=pages,
         compared_at=observation.observed_at,
         compare=compare,
         actions=_actions(board, who, seen, repair),
         repair=shown_repair(repair) if repair is not None else None,
         ignored=tuple(
             item(each, rule=(rule, addresses.ignore_rules(environment.project)))
-            for each, rule in sorted_out.ignored
+            for each, rule in sorted_out.ignored[:LISTED]
         ),
+        ignored_count=len(sorted_out.ignored),
         corners=_corners(seen),
     )
 
@@ -107,7 +119,7 @@ async def _ignored(
     path = addresses.ignore_rules(environment.project)
     return tuple(
         item(each, rule=(rule, path))
-        for each, rule in sort_out(await read_drift(store, found), rules).ignored
+        for each, rule in sort_out(await read_drift(store, found), rules).ignored[:LISTED]
     )
 
 
@@ -157,15 +169,17 @@ def shown_repair(repair: Repair) -> ShownRepair:
     return ShownRepair(
         mark,
         repair.made_at,
-        statements(repair),
+        statements(repair.statements[:STATEMENTS]),
+        len(repair.statements),
+        _text(repair.statements[STATEMENTS:]),
         tuple(f"{each.difference.kind} {each.difference.object}: {each.reason}" for each in repair.left),
         len(repair.kept),
         repair.refusal,
     )
 
 
-def statements(repair: Repair) -> tuple[RepairStatement, ...]:
-    """The statements of a repair, with what a person should know of each."""
+def statements(found: Iterable[Statement]) -> tuple[RepairStatement, ...]:
+    """Statements of a repair, with what a person should know of each."""
     return tuple(
         RepairStatement(
             each.sql,
@@ -174,8 +188,18 @@ def statements(repair: Repair) -> tuple[RepairStatement, ...]:
                 *((Mark("warn", each.note),) if each.note else ()),
             ),
         )
-        for each in repair.statements
+        for each in found
     )
+
+
+def _text(found: Iterable[Statement]) -> str:
+    """The same as one text."""
+    lines = []
+    for each in found:
+        lines += ["-- May lose data."] * each.destructive
+        lines += [f"-- {' '.join(each.note.split())}"] if each.note else []
+        lines.append(f"{each.sql};")
+    return "\n".join(lines)
 
 
 def _corners(seen: View) -> tuple[Link, ...]:

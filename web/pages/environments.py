@@ -57,12 +57,13 @@ async def migrations(board: Board, store: Store, frame: Framed, environment: InE
 
 
 @router.get("/drift")
-async def drift(board: Board, store: Store, frame: Framed, environment: InEnvironment) -> HTMLResponse:
+async def drift(
+    board: Board, store: Store, frame: Framed, environment: InEnvironment, page: Id = 1
+) -> HTMLResponse:
     """How the schema differs from what the applied migrations give."""
     seen = await _read(board, store, environment)
-    shown = await drift_tab.drift(store, board, frame.who, seen)
-    page = EnvironmentPage(_head(frame, board, seen), "drift", drift=shown)
-    return _show(frame, seen, page)
+    shown = await drift_tab.drift(store, board, frame.who, seen, page)
+    return _show(frame, seen, EnvironmentPage(_head(frame, board, seen), "drift", drift=shown))
 
 
 @router.get("/timeline")

@@ -12,7 +12,7 @@ from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
 from web.pages.views.drift import Drift, RepairStatement, ShownRepair
 from web.pages.views.errors import ErrorView
 from web.pages.views.ignore_rules import RuleForm, RuleList, RuleRow
-from web.pages.views.marks import Action, Link, Mark, Option
+from web.pages.views.marks import Action, Link, Mark, Option, Pages
 from web.pages.views.overview import RunningJob
 
 INDEX = """\
@@ -38,6 +38,12 @@ def drift() -> Drift:
         "different",
         Mark("drift", "4 differences"),
         f"Expected is the schema that the migrations up to {REVISIONS[11]} give in an empty PostgreSQL 17 database.",
+        pages=Pages(
+            "1 to 4 of 204 differences",
+            None,
+            f"{addresses.environment('clinic', 'staging', 'drift')}?page=2",
+            ("Previous", "Next"),
+        ),
         groups=(
             DriftGroup(
                 "public.appointments",
@@ -134,7 +140,9 @@ def repair(refusal: str | None = None) -> ShownRepair:
                 (Mark("warn", "Rewrites the table."), Mark("failed", "May lose data")),
             ),
         ),
-        ("cast (text AS integer): Clean Start does not write a cast.",),
+        count=4,
+        rest="-- May lose data.\nDROP TABLE public.old_one;\nDROP INDEX public.old_two;",
+        left=("cast (text AS integer): Clean Start does not write a cast.",),
         kept=1,
         refusal=refusal,
     )

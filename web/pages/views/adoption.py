@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from web.pages.views.differences import DriftGroup
-from web.pages.views.marks import Action, EnvironmentRef, Mark
+from web.pages.views.marks import Action, EnvironmentRef, Mark, Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class AdoptionPage:
     #: What it makes official.
     count: int
     groups: tuple[DriftGroup, ...]
+    #: Where more differences are.
+    pages: Pages | None = None
     #: What it does not say, with the reasons.
     left: tuple[str, ...] = ()
     no_downgrade: str | None = None

@@ -8,7 +8,7 @@ from typing import Literal
 
 from web.pages.views.differences import DriftGroup
 from web.pages.views.errors import ErrorView
-from web.pages.views.marks import Mark, Option
+from web.pages.views.marks import Mark, Option, Pages
 from web.pages.views.overview import RunningJob
 
 
@@ -25,6 +25,8 @@ class ComparisonPage:
     state: Literal["not chosen", "not compared", "same", "different", "could not compare"]
     mark: Mark
     groups: tuple[DriftGroup, ...] = ()
+    #: Where more differences are.
+    pages: Pages | None = None
     #: What one side's role may not read.
     unknown: tuple[str, ...] = ()
     compared_at: datetime | None = None

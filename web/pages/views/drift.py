@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from web.pages.views.differences import DriftGroup, DriftItem
-from web.pages.views.marks import Action, Link, Mark
+from web.pages.views.marks import Action, Link, Mark, Pages
 from web.pages.views.overview import RunningJob
 
 
@@ -25,7 +25,12 @@ class ShownRepair:
 
     mark: Mark
     made_at: datetime
+    #: The first ones, each by itself.
     statements: tuple[RepairStatement, ...]
+    #: How many there are in all.
+    count: int
+    #: All others, as one text.
+    rest: str = ""
     #: What stays, with the reasons.
     left: tuple[str, ...] = ()
     #: How many differences it leaves alone: ignored, or not asked for.
@@ -44,6 +49,8 @@ class Drift:
     hint: str = ""
     groups: tuple[DriftGroup, ...] = ()
     count: int = 0
+    #: Where more differences are.
+    pages: Pages | None = None
     compared_at: datetime | None = None
     compare: Action | None = None
     job: RunningJob | None = None
@@ -52,5 +59,7 @@ class Drift:
     repair: ShownRepair | None = None
     #: What rules cover.
     ignored: tuple[DriftItem, ...] = ()
+    #: How many they are in all.
+    ignored_count: int = 0
     #: Other pairs of schemas.
     corners: tuple[Link, ...] = ()

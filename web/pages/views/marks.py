@@ -131,6 +131,8 @@ class Pages:
     words: str
     newer: str | None = None
     older: str | None = None
+    #: What the ways to both are called.
+    labels: tuple[str, str] = ("Newer", "Older")
 
 
 @dataclass(frozen=True, slots=True)
