@@ -76,7 +76,8 @@ async def _keep(child: Child, stopping: asyncio.Event) -> int:
         code = ended.result()
         if loop.time() - began < TOO_SHORT:
             child.short_lives += 1
-            if child.short_lives >= TRIES or code in (2, 3):
+            # Whatever it is may pass: the store's server is started again just now, perhaps.
+            if child.short_lives >= TRIES:
                 return code or 1
         else:
             child.short_lives = 0
