@@ -18,12 +18,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.schema.finding import Difference
 from web.store.tables import IgnoreRuleRow
 
-_WILD = {"*": ".*", "?": "."}
-
 
 def expression(pattern: str) -> re.Pattern[str]:
-    """Give what a whole name has to match: `*` stands for any characters, `?` for one."""
-    return re.compile("".join(_WILD.get(each) or re.escape(each) for each in pattern), re.DOTALL)
+    """Give what a whole name has to match: `*` stands for any characters, `?` for one.
+
+    What stands between two stars is taken where it comes first and never elsewhere (an atomic group), which finds
+    the same: tried in every place, a few stars would keep the process, its pages and its heartbeat, busy for hours.
+    """
+    first, *others = (
+        "".join("." if each == "?" else re.escape(each) for each in part)
+        for part in re.split(r"\*+", pattern)
+    )
+    if not others:
+        return re.compile(first, re.DOTALL)
+    *middle, last = others
+    return re.compile(first + "".join(f"(?>.*?{each})" for each in middle) + f".*{last}", re.DOTALL)
 
 
 _COLUMNS = (
