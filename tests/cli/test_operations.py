@@ -205,7 +205,7 @@ def test_migrate_on_production_wants_what_its_gate_wants(cli: Cli, site: Site, t
     )
     assert done.code == 1
     assert "Gate closed" in done.err
-    assert "Apply migrations is not open on clinic/production-behind" in done.err
+    assert "Migration is not open on clinic/production-behind" in done.err
     assert done.out == ""
     assert site.query("production-behind", "SELECT version_num FROM alembic_version") == [("a",)]
 

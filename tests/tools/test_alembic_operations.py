@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 
 import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from web.schema.ddl.statement import Statement
 from web.tools.alembic_operations import lines
@@ -177,3 +180,13 @@ def _executed(text: str) -> list[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "op.execute"
     ]
+
+
+@given(st.text(st.sampled_from(":\\\\ab$1 '\""), max_size=12))
+def test_colons_and_backslashes_reach_the_server_as_they_are(name: str) -> None:
+    """Names with colons, and two of them together: `":name_:name_check"`."""
+    sql = f"COMMENT ON TABLE public.t IS '{name}'"
+    (written,) = _executed(lines([Statement(sql)]).text)
+    compiled = sa.text(written).compile()
+    assert compiled.string == sql
+    assert compiled.params == {}

@@ -52,7 +52,7 @@ def command_of(kind: AnyKind) -> Command:
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     command.__name__ = kind.name.replace("-", "_")
-    command.__doc__ = f"{kind.verb}: start the job, and with --wait show it until it has ended."
+    command.__doc__ = f"{kind.title}: start the job, and with --wait show it until it has ended."
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter("call", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Invocation),
@@ -139,12 +139,12 @@ def _confirmed(writer: Writer, kind: AnyKind, prepared: Json, confirm: str | Non
         _show(writer, kind, prepared)
     if prepared["closed"]:
         raise OperationNotAllowed(
-            f"{kind.verb} is not open on {prepared['environment']}. {' '.join(prepared['closed'])}"
+            f"{kind.title} is not open on {prepared['environment']}. {' '.join(prepared['closed'])}"
         )
     if confirm is None:
         if not sys.stdin.isatty():
             raise Invalid(
-                f"{kind.verb} wants the environment's name typed, and nobody is there to type it.",
+                f"{kind.title} wants the environment's name typed, and nobody is there to type it.",
                 hint=f"For scripts: --confirm {expected}.",
             )
         confirm = Prompt.ask(f"Type {plain(expected)} to go on", console=writer.err)
@@ -163,7 +163,7 @@ def _confirmed(writer: Writer, kind: AnyKind, prepared: Json, confirm: str | Non
 
 def _show(writer: Writer, kind: AnyKind, prepared: Json) -> None:
     """What a person has to know before: the target, what goes, what stays, what holds it back."""
-    writer.note(f"{kind.verb}: {prepared['environment']} ({prepared['tier']})")
+    writer.note(f"{kind.title}: {prepared['environment']} ({prepared['tier']})")
     writer.note(f"  Database: {prepared['database'] or 'not known'} on {prepared['host'] or 'not known'}")
     writer.note(f"  Identity: {prepared['identity'] or 'not known'}")
     if (repair := prepared["repair"]) is not None:

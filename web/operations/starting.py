@@ -199,7 +199,7 @@ def _require_open(kind: AnyKind, now: View, repair: Repair | None) -> None:
             else [held[told.index(each)] for each in dict.fromkeys(told)]
         )
         raise OperationNotAllowed(
-            f"{kind.verb} is not open on {now.environment.label}: "
+            f"{kind.title} is not open on {now.environment.label}: "
             + "; ".join(f"{each.title} ({each.detail or each.state})" for each in said),
             hint=" ".join(dict.fromkeys(each.way for each in said if each.way)),
         )

@@ -320,9 +320,13 @@ def _name(quoted: str) -> str:
 
 
 def _text(expression: str) -> str:
-    """A literal for `sa.text` and `op.execute`, in which `:name` is a parameter and `\\:` is a colon."""
-    kept = re.sub(r"\\(?=:)", r"\\\\", expression)
-    return _literal(re.sub(r"(?<![:\w\\]):(?=\w+(?!:))", r"\\:", kept))
+    """A literal for `sa.text` and `op.execute`, in which `:name` is a parameter and `\\:` is a colon.
+
+    Only where SQLAlchemy sees one or the other (BIND_PARAMS and BIND_PARAMS_ESC of its compiler): what is escaped
+    elsewhere keeps its backslash.
+    """
+    kept = re.sub(r"\\(?=:\w*(?![:\w]))", r"\\\\", expression)
+    return _literal(re.sub(r"(?<![:\w\\]):(?=\w+(?![:\w]))", r"\\:", kept))
 
 
 def _literal(text: str) -> str:
