@@ -25,7 +25,7 @@ from tests.web.stored_jobs import JOBS, LEDGER_JOB
 from web.access.sessions import digest_of
 from web.jobs.events import Event, announce_change, append_events, state_event
 from web.jobs.start import environment_row
-from web.pages import job_live, parts
+from web.pages import job_live, job_parts, parts
 from web.pages.render import swapped
 from web.store.tables import (
     ApiTokenRow,
@@ -209,7 +209,7 @@ async def test_hostile_lines_stay_lines(streams: Streams) -> None:
 async def test_two_hundred_readers_of_one_job(streams: Streams, monkeypatch: pytest.MonkeyPatch) -> None:
     """What all of them get is rendered once, and none of them holds a store connection."""
     rendered = 0
-    render = job_live.log_swap
+    render = job_parts.log_swap
 
     def counted(lines: Any) -> str:
         nonlocal rendered

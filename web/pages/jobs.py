@@ -18,7 +18,8 @@ from web.jobs.kind import FINISHED
 from web.jobs.patience import patiently
 from web.jobs.reading import JobRecord, list_jobs, read_events
 from web.pages import addresses, words
-from web.pages.job_live import job_messages, read_job_parts
+from web.pages.job_live import job_messages
+from web.pages.job_parts import read_job_parts
 from web.pages.parts import rail_parts, render
 from web.pages.presenting import job_parameters, job_row, job_title, ref
 from web.pages.render import partial
