@@ -51,6 +51,7 @@ async def drift_told(site: Site) -> tuple[str, int | None, int]:
         ({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, Invalid),
         ({"expires_at": datetime.now(UTC) + timedelta(days=400)}, Invalid),
         ({"environment": "nowhere"}, NotFound),
+        ({"environment": " "}, Invalid),
     ],
 )
 async def test_a_rule_that_hides_too_much_is_refused(

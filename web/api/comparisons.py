@@ -19,7 +19,7 @@ async def show_comparison(store: Store, project: InProject, a: Text, b: Text) ->
     found = await read_comparison(store, project.name, *(each.text for each in sources))
     if found is None:
         raise NotFound(
-            f"{a} and {b} were never compared.",
+            f"{sources[0].text} and {sources[1].text} were never compared.",
             hint="Start a job of kind compare with these two as its parameters, and wait for its end.",
         )
     return found.to_json()

@@ -41,7 +41,7 @@ Kind = Literal["live", "revision", "models", "backup", "snapshot", "url"]
 
 _NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
 _LIVE = re.compile(rf"({_NAME})/({_NAME})")
-_REVISION = re.compile(rf"({_NAME})@([A-Za-z0-9_.,-]{{1,200}})")
+_REVISION = re.compile(rf"({_NAME})@(?=.{{1,200}}$)([A-Za-z0-9_.-]+(?:,[A-Za-z0-9_.-]+)*)")
 _MODELS = re.compile(rf"({_NAME}):models")
 _HOW = (
     "Write PROJECT/ENVIRONMENT, PROJECT@head, PROJECT@REVISION, PROJECT:models, backup:ID, snapshot:ID or "

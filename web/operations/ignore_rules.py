@@ -82,6 +82,8 @@ async def add_rule(connection: AsyncConnection, project: Project, who: Principal
 
 
 def _check(project: Project, new: NewRule, pattern: str, reason: str, texts: tuple[str, ...]) -> None:
+    if new.environment is not None and not new.environment.strip():
+        raise Invalid("The rule names no environment.", hint="Leave it out for every environment.")
     if new.environment is not None and new.environment not in project.environments:
         raise NotFound(f"The project {project.name} has no environment {new.environment}.")
     if max(map(len, texts)) > LENGTH:
