@@ -52,6 +52,9 @@ async def drift_told(site: Site) -> tuple[str, int | None, int]:
         ({"expires_at": datetime.now(UTC) + timedelta(days=400)}, Invalid),
         ({"environment": "nowhere"}, NotFound),
         ({"environment": " "}, Invalid),
+        ({"kind": "colum"}, Invalid),
+        ({"pattern": "*", "kind": " "}, Invalid),
+        ({"pattern": "*", "attribute": " "}, Invalid),
     ],
 )
 async def test_a_rule_that_hides_too_much_is_refused(
@@ -61,6 +64,17 @@ async def test_a_rule_that_hides_too_much_is_refused(
         await add(site, rule(**values))
     async with site.store.connect() as store:
         assert await all_rules(store, "clinic") == ()
+
+
+async def test_a_kind_that_there_is_not_is_answered_with_those_that_come_near(site: Site) -> None:
+    with pytest.raises(Invalid, match="no kind of object") as refused:
+        await add(site, rule(kind="Materialised View"))
+    assert "materialized view" in refused.value.hint
+    with pytest.raises(Invalid) as refused:
+        await add(site, rule(kind="zzz"))
+    assert "column, " in refused.value.hint
+    for kind in ("cast", "text search dictionary", "procedure", "default privileges", "grant"):
+        await add(site, rule(kind=kind))
 
 
 async def test_who_may_not_makes_none(site: Site) -> None:

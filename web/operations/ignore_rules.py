@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +17,7 @@ from web.access.permissions import Principal, require
 from web.config import Project
 from web.errors import Invalid, NotFound
 from web.jobs.events import announce_change
+from web.schema.kinds import KINDS
 from web.store.tables import EnvironmentRow, IgnoreRuleRow
 
 #: No rule is for good: whoever made it may be gone, and its reason with them.
@@ -54,7 +56,7 @@ async def add_rule(connection: AsyncConnection, project: Project, who: Principal
     require(who, "ignore", project.name)
     pattern, reason, owner = new.pattern.strip(), new.reason.strip(), new.owner.strip() or who.name
     kind, attribute = (new.kind or "").strip() or None, (new.attribute or "").strip() or None
-    _check(project, new, pattern, reason, (pattern, reason, owner, kind or "", attribute or ""))
+    _check(project, new, pattern, reason, kind, attribute, owner)
     values = {
         "project": project.name,
         "environment": new.environment,
@@ -81,19 +83,30 @@ async def add_rule(connection: AsyncConnection, project: Project, who: Principal
     return number
 
 
-def _check(project: Project, new: NewRule, pattern: str, reason: str, texts: tuple[str, ...]) -> None:
+def _check(
+    project: Project,
+    new: NewRule,
+    pattern: str,
+    reason: str,
+    kind: str | None,
+    attribute: str | None,
+    owner: str,
+) -> None:
     if new.environment is not None and not new.environment.strip():
         raise Invalid("The rule names no environment.", hint="Leave it out for every environment.")
     if new.environment is not None and new.environment not in project.environments:
         raise NotFound(f"The project {project.name} has no environment {new.environment}.")
-    if max(map(len, texts)) > LENGTH:
+    if max(map(len, (pattern, reason, owner, kind or "", attribute or ""))) > LENGTH:
         raise Invalid(f"{LENGTH} characters are the most that a part of a rule may have.")
     if not pattern:
         raise Invalid("The rule names no object.", hint="Write its whole name, with * for any characters.")
-    if not pattern.strip("*?.") and new.kind is None and new.attribute is None:
+    if not pattern.strip("*?.") and kind is None and attribute is None:
         raise Invalid(
             "A rule for every object hides all drift.", hint="Name objects, a kind or an attribute."
         )
+    if kind is not None and kind not in KINDS:
+        near = get_close_matches(kind.lower(), sorted(KINDS)) or sorted(KINDS)
+        raise Invalid(f"“{kind}” is no kind of object.", hint=f"There is {', '.join(near)}.")
     if not reason:
         raise Invalid(
             "The rule has no reason.", hint="Say why the difference may stay, for who comes after you."
