@@ -159,6 +159,15 @@ async def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "secret").read_text() == "secret"
 
 
+async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "place")
+    await put(folder, "clinic/dev/other.dump", b"x")
+    os.mkfifo(folder.path(KEY))
+    with pytest.raises(PlaceUnavailable, match=f"{KEY} is not a file"):
+        async with asyncio.timeout(10):
+            await read_whole(folder, KEY, 100)
+
+
 async def test_a_full_disk(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         folder = Folder(disk)

@@ -34,6 +34,11 @@ CONNECTING: dict[str, tuple[Callable[[str], str], str | None, str]] = {
     "wrong password": (lambda url: changed(url, password=CANARY), "28P01", "password authentication failed"),
     "no such role": (lambda url: changed(url, user="nobody <b>", password=CANARY), "28P01", "nobody <b>"),
     "no such database": (lambda url: changed(url, dbname="no'such <b>😀"), "3D000", "does not exist"),
+    "no name of a host": (
+        lambda url: changed(url, host="h" * 64, password=CANARY),
+        None,
+        "cannot be the name of a host",
+    ),
     "refused": (
         lambda url: changed(url, host="127.0.0.1", port=str(free_port()), password=CANARY),
         None,

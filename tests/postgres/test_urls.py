@@ -55,6 +55,7 @@ HOSTILE_NAMES = (
         ("postgresql+psycopg://u@/d?host=/run/x", {"user": "u", "host": "/run/x", "dbname": "d"}),
         ("host=h user=u dbname='a b'", {"host": "h", "user": "u", "dbname": "a b"}),
         ("postgresql://a,b:2/d", {"host": "a,b", "port": ",2", "dbname": "d"}),
+        ("host=@abstract,/run/a@b dbname=d", {"host": "@abstract,/run/a@b", "dbname": "d"}),
     ],
 )
 def test_every_form_is_read(url: str, expected: dict[str, str]) -> None:
@@ -102,6 +103,10 @@ def test_other_drivers_get_host_and_tls_only() -> None:
         "host=h password=canary nonsense",
         "postgresql://u:canary%zz@h/d",
         "postgresql://u:canary\0@h/d",
+        # libpq ends the password at the first @, so the host would hold the rest of it.
+        "postgresql://u:p@canary@h/d",
+        "postgresql://u:p@@canary@h:1/d",
+        "postgresql://u:p@canary@h,other/d",
     ],
 )
 def test_what_cannot_be_read_is_not_repeated(url: str) -> None:

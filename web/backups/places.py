@@ -219,7 +219,10 @@ async def _to_the_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
 
 def _open(file: Path, opened: list[int]) -> None:
     """Open into a list: a cancelled caller gets no result, and still has to close."""
-    opened.append(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+    # A pipe in a file's place would be waited for without end, in a thread that nothing can cancel.
+    opened.append(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(opened[0]).st_mode):
+        raise PlaceUnavailable(f"{file} is not a file, and a part of a backup is.")
 
 
 def _create(part: Path, opened: list[int]) -> None:

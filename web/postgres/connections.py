@@ -92,12 +92,18 @@ async def open_connection(
         options: dict[str, str | int] = {"connect_timeout": connect_timeout, **parameters(url)}
         options["application_name"] = application_name
         options["client_encoding"] = "UTF8"
-        return await psycopg.AsyncConnection.connect(
-            "",
-            autocommit=True,
-            prepare_threshold=None,
-            **options,  # type: ignore[arg-type]  # psycopg types its named parameters only
-        )
+        try:
+            return await psycopg.AsyncConnection.connect(
+                "",
+                autocommit=True,
+                prepare_threshold=None,
+                **options,  # type: ignore[arg-type]  # psycopg types its named parameters only
+            )
+        except UnicodeError:
+            # Before any resolver is asked, Python encodes the host's name, and psycopg lets that pass.
+            raise psycopg.OperationalError(
+                "failed to resolve host: this cannot be the name of a host"
+            ) from None
 
     connection = await sign_in()
     try:

@@ -59,7 +59,11 @@ def parameters(url: str) -> dict[str, str]:
         # Their messages quote the part that could not be read, which may be the password.
         unreadable = True
     else:
-        unreadable = not _PORTS.match(str(parsed.get("port", "")))
+        # libpq ends a password at its first @: what follows would be a host, which is shown.
+        hosts = str(parsed.get("host", "")).split(",")
+        unreadable = not _PORTS.match(str(parsed.get("port", ""))) or any(
+            "@" in each[1:] and not each.startswith("/") for each in hosts
+        )
     if unreadable:
         raise Invalid(
             "The database URL cannot be read.",
