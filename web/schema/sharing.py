@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -51,17 +52,15 @@ async def read_rows_beside(
             return await read_rows(cursor, names, unreadable)
         rows: Rows = {}
         waiting = iter(sorted(names, key=lambda name: LONG.index(name) if name in LONG else len(LONG)))
-
         failures: list[Exception] = []
 
         async def read(one: Cursor) -> None:
-            for name in waiting:
-                if failures:
-                    return
-                try:
-                    rows.update(await read_rows(one, (name,), unreadable))
-                except Exception as failure:  # raised below, when the other connection is at rest
-                    failures.append(failure)
+            try:
+                rows.update(await read_rows(one, waiting, unreadable))
+            except Exception as failure:  # raised below, when the other connection is at rest
+                failures.append(failure)
+                # Nothing more for the other one.
+                deque(waiting, maxlen=0)
 
         # Not cancelled when one fails: psycopg closes a connection whose query ends otherwise meanwhile.
         await asyncio.gather(read(cursor), read(other))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -171,26 +171,53 @@ async def in_snapshot(
 
 async def read_rows(
     cursor: Cursor,
-    names: Collection[str],
+    names: Iterable[str],
     unreadable: Collection[str],
     parameters: Mapping[str, str] | None = None,
 ) -> Rows:
-    """Send queries, those for some objects where there are parameters. Raises Unreadable."""
-    major = server_major(cursor.connection)
-    rows: Rows = {}
-    for name in names:
-        if name in unreadable:
-            rows[name] = []
-            continue
+    """Send queries, those for some objects where there are parameters. Raises Unreadable.
+
+    While the rows of one become Python's the server works on the next: a name is taken when it is sent.
+    """
+    connection = cursor.connection
+    waiting, rows = iter(names), Rows()
+
+    async def ask(name: str) -> tuple[str, Cursor]:
+        answer = connection.cursor(row_factory=tuple_row, binary=True)
+        text = query(name, server_major(connection), partial=parameters is not None)
         try:
-            await cursor.execute(query(name, major, partial=parameters is not None), parameters)
+            await answer.execute(text, parameters)
         except psycopg.errors.InsufficientPrivilege as refused:
             raise Unreadable(name) from refused
-        with collecting_later():
-            # They have been received already: nothing else runs meanwhile.
-            rows[name] = await cursor.fetchall()
-        if _overtaken(name, rows[name]):
-            raise _Overtaken
+        return name, answer
+
+    def ask_next() -> asyncio.Task[tuple[str, Cursor]] | None:
+        for name in waiting:
+            if name not in unreadable:
+                return asyncio.create_task(ask(name))
+            rows[name] = []
+        return None
+
+    asked = ask_next()
+    try:
+        while asked is not None:
+            name, answer = await asked
+            asked = ask_next()
+            # The next one is on its way before anything else is done.
+            await asyncio.sleep(0)
+            with collecting_later():
+                # They have been received already: nothing else runs meanwhile.
+                rows[name] = await answer.fetchall()
+            if _overtaken(name, rows[name]):
+                raise _Overtaken
+    except asyncio.CancelledError:
+        if asked is not None:
+            asked.cancel()
+        raise
+    finally:
+        if asked is not None:
+            # Ended in peace: psycopg closes a connection whose transaction ends under a query.
+            await asyncio.gather(asked, return_exceptions=True)
     return rows
 
 
