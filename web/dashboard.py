@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.access.permissions import Principal, may
@@ -26,9 +28,18 @@ T = TypeVar("T")
 #: An id of the store's, as addresses and queries carry it: PostgreSQL's bigint.
 LARGEST = 2**63 - 1
 Id = Annotated[int, Query(gt=0, le=LARGEST)]
-#: Text that is compared with the store's: PostgreSQL has no NUL in texts.
-Text = Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")]
-Name = Annotated[str, Path(max_length=500, pattern=r"^[^\x00]*$")]
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL has no NUL in texts."""
+    if "\0" in text:
+        raise PydanticCustomError("unstorable", "It holds a character that cannot be stored.")
+    return text
+
+
+#: Text that is compared with the store's.
+Text = Annotated[str, Query(max_length=500), AfterValidator(_storable)]
+Name = Annotated[str, Path(max_length=500), AfterValidator(_storable)]
 
 
 class Shared:

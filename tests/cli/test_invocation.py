@@ -17,7 +17,7 @@ import uvicorn
 
 from tests.cli.conftest import ROOT, Cli, Site, clean_environment
 from web.cli import exits
-from web.cli.program import run
+from web.cli.program import NoRoom, run
 from web.cli.serving import listen
 from web.errors import CleanStartError, Conflict, NotFound, Refused
 
@@ -186,6 +186,33 @@ def test_a_reader_that_goes_away(site: Site) -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     process.wait(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "stderr"),
+    [
+        ("--version >&-", 0, ""),
+        ("--version <&- >&- 2>&-", 0, ""),
+        ("status clinic/dev --config /nonexistent 2>&-", 3, ""),
+        ("status clinic/dev --config /nonexistent 2>/dev/full", 3, ""),
+        ("no-such-command >&- 2>&-", 3, ""),
+        (
+            "--version >/dev/full",
+            3,
+            f"There is no room: No space left on device.\n{NoRoom.hint}\n",
+        ),
+    ],
+)
+def test_streams_that_take_nothing(command: str, code: int, stderr: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m web.cli {command}'],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (code, stderr)
 
 
 def test_questions_do_not_load_the_application() -> None:

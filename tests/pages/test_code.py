@@ -26,18 +26,6 @@ def test_long_sql_is_shown_plain() -> None:
     assert "<span" not in code.sql("SELECT 1; " * 10_000)
 
 
-def test_sides_have_one_height() -> None:
-    left, right = code.side_by_side("a\nb\nc", "a\nx\ny\nc")
-    assert [line.kind for line in left] == ["same", "removed", "gap", "same"]
-    assert [line.kind for line in right] == ["same", "added", "added", "same"]
-
-
-def test_a_missing_side_is_all_gap() -> None:
-    left, right = code.side_by_side(None, "CREATE INDEX\n  ON t")
-    assert [line.kind for line in left] == ["gap", "gap"]
-    assert [line.text for line in right] == ["CREATE INDEX", "  ON t"]
-
-
 def test_prose_marks_code_and_nothing_else() -> None:
     assert code.prose("Run `a <b>` <now>") == "Run <code>a &lt;b&gt;</code> &lt;now&gt;"
     assert code.prose("one ` alone") == "one ` alone"

@@ -182,7 +182,7 @@ AProject = Annotated[str, typer.Argument(metavar="PROJECT", help="The project, s
 def where_of(text: str) -> Where:
     """Read `project/environment`. Raises Invalid."""
     project, slash, environment = text.partition("/")
-    if not slash:
+    if not (project and slash and environment):
         raise Invalid(f"“{text}” names no environment.", hint="Write PROJECT/ENVIRONMENT: clinic/production.")
     return Where(project_of(project), project_of(environment))
 

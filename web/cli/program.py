@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -9,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, TypeGuard
 
 import typer
 from typer.core import TyperGroup
@@ -26,6 +27,13 @@ class UsageWrong(CleanStartError):
     """This command does not exist, or not with these options."""
 
     title = "Usage"
+
+
+class NoRoom(CleanStartError):
+    """A disk is full: that of the answer, or that of what is made on the way to it."""
+
+    title = "There is no room"
+    hint = "Make room where the answer goes, and where temporary files are kept (TMPDIR)."
 
 
 class Commands(TyperGroup):
@@ -94,6 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = bool(os.environ.get("CLEANSTART_DEBUG"))
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a name gets its escapes, not a crash.
@@ -108,18 +117,50 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         # Without any words it is the help, which was printed by being asked for nothing.
         if _words(error):
-            _writer(arguments).error(_usage(error))
+            _say(arguments, _usage(error))
     except (typer.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`| head`): nothing is wrong, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget(sys.stdout)
         return exits.CANNOT_TELL
     except Exception as error:
         if debug:
             traceback.print_exc()
-        _writer(arguments).error(_bug(error))
+        _say(arguments, NoRoom(f"{error.strerror}.") if _is_full(error) else _bug(error))
+        if isinstance(error, OSError):
+            # What it still holds would be tried again at the very end, and become an exit code of Python's.
+            _forget(sys.stdout)
     return exits.CANNOT_TELL
+
+
+def _open_what_is_closed() -> None:
+    """Who closes a stream wants nothing of it; the next file to be opened would take its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    # Python has none for what was closed when it started.
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 (open to the end)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _is_full(error: Exception) -> TypeGuard[OSError]:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _forget(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _say(arguments: Sequence[str], error: CleanStartError) -> None:
+    try:
+        _writer(arguments).error(error)
+        sys.stderr.flush()
+    except OSError:
+        # Nobody can be told; the exit code still says it.
+        _forget(sys.stderr)
 
 
 def _words(error: typer.TyperException) -> str:

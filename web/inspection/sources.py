@@ -280,7 +280,8 @@ def _revision(history: History, beginning: str) -> str:
     raise NotFound(
         f"Several revisions begin with {beginning}: {several}."
         if found
-        else f"No migration is called “{beginning}”."
+        else f"No migration is called “{beginning}”.",
+        hint="Write a revision, or as much of one as no other begins with; “head” is the newest.",
     )
 
 

@@ -48,7 +48,8 @@ async def run(work: Work[Parameters]) -> Outcome:
     count = len(plan.migrations)
     return Outcome(
         "Nothing is pending" if not count else f"{count} migrations rehearsed" if count > 1 else "Rehearsed",
-        f"{plan.statements} statements ran in a scratch database. The database itself was not touched.",
+        f"{plan.statements} statement{'s' if plan.statements != 1 else ''} ran in a scratch database. "
+        "The database itself was not touched.",
         data={"plan_hash": plan.hash, "migrations": count, "statements": plan.statements},
     )
 

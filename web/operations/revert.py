@@ -83,7 +83,7 @@ async def run(work: Work[RevertParameters]) -> Outcome:
     count = len(repair.statements)
     return Outcome(
         "Reverted",
-        f"{count} statements ran on {job.environment.label}. {seen}".strip(),
+        f"{count} statement{'s' if count != 1 else ''} ran on {job.environment.label}. {seen}".strip(),
         data={"repair": repair.hash, "statements": count},
     )
 

@@ -1,4 +1,4 @@
-"""SQL, Python, differences and words between backticks as marked-up code.
+"""SQL, Python and words between backticks as marked-up code.
 
 Everything that comes in is escaped; only our own tags come out.
 """
@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import lru_cache
-from typing import Literal
 
 from markupsafe import Markup, escape
 from pygments.lexer import Lexer
@@ -59,31 +56,3 @@ def _coloured(text: str, lexer: Lexer) -> Iterator[Markup]:
 
 def _class_of(kind: _TokenType) -> str:
     return next((name for family, name in _CLASSES if family in kind.split()), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of one side; `gap` stands where only the other side has a line."""
-
-    kind: Literal["same", "removed", "added", "gap"]
-    text: str
-
-
-@lru_cache(maxsize=1024)
-def side_by_side(expected: str | None, actual: str | None) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
-    """Both sides, line by line, padded to one height. None: that side has no such object."""
-    left = expected.splitlines() if expected is not None else []
-    right = actual.splitlines() if actual is not None else []
-    shown_left: list[Line] = []
-    shown_right: list[Line] = []
-    for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        if tag == "equal":
-            shown_left += [Line("same", text) for text in left[a:b]]
-            shown_right += [Line("same", text) for text in right[c:d]]
-            continue
-        shown_left += [Line("removed", text) for text in left[a:b]]
-        shown_right += [Line("added", text) for text in right[c:d]]
-        missing = len(shown_left) - len(shown_right)
-        shown_right += [Line("gap", "")] * missing
-        shown_left += [Line("gap", "")] * -missing
-    return tuple(shown_left), tuple(shown_right)

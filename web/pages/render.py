@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from web.pages import addresses, code, words
+from web.pages.sides import side_by_side
 from web.pages.views import marks
 from web.paths import STATIC, TEMPLATES
 
@@ -64,7 +65,7 @@ def _environment() -> Environment:
         static=static,
         sprite=static("icons.svg"),
         percent=words.percent,
-        side_by_side=code.side_by_side,
+        side_by_side=side_by_side,
         element_id=addresses.element_id,
         step_marks=marks.STEP_MARKS,
     )
