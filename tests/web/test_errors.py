@@ -163,6 +163,11 @@ async def test_odd_bodies_are_refused(site: Site) -> None:
         ),
         (
             "POST",
+            "/api/v1/projects/clinic/environments/idle/jobs/stamp",
+            ({"parameters": {"revision": "a b"}}, {"parameters": {"revision": "\x00"}}),
+        ),
+        (
+            "POST",
             "/api/v1/users",
             (
                 {"name": "a\x00", "password": "correct horse battery"},
@@ -190,6 +195,7 @@ async def test_odd_bodies_are_refused(site: Site) -> None:
                 f"{method} {address} {body}: {response.status_code} {response.text}"
             )
             assert response.json()["title"]
+            assert "pattern" not in response.text
     assert (await site.send("PATCH", "/api/v1/users/%00", "admin", {"disabled": True})).status_code == 404
     assert (await site.send("DELETE", "/api/v1/tokens/%00", "admin")).status_code == 404
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.access import audit, confirmations
@@ -210,11 +211,17 @@ def _parameters(kind: AnyKind, given: Mapping[str, Any]) -> BaseModel:
         parameters: BaseModel = kind.parameters.model_validate(dict(given))
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or 'parameters'}: {each['msg']}"
+            f"{'.'.join(str(part) for part in each['loc']) or 'parameters'}: {_in_words(each)}"
             for each in error.errors(include_url=False, include_input=False)
         )
         raise Invalid(f"{kind.title} cannot be started like this: {problems}.") from error
     return parameters
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    # An expression is for programs, and says nothing to who typed a name.
+    pattern = problem["type"] == "string_pattern_mismatch"
+    return "It holds what cannot stand there" if pattern else problem["msg"]
 
 
 def _confirmed(
