@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 
 import pytest
+from pydantic import ValidationError
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_ignore_rules import add, rule
 from tests.operations.test_revert import drifted
 from web.inspection.adoption import Adoption, adoption_of
-from web.operations.adopt import ADOPT
+from web.operations.adopt import ADOPT, AdoptParameters
 from web.operations.stamp import STAMP
 
 TEMPLATE = '''"""${message}
@@ -74,6 +75,34 @@ async def test_drift_becomes_a_migration_in_the_projects_style(site: Site, templ
     assert site.revisions == [written.revision]
     assert (await site.observe()).drift.state == "none"
     assert (await site.run(STAMP)).outcome["title"] == "Nothing to stamp"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        " ",
+        "\u2003",
+        "\x85",
+        "a\x85b",
+        "a\u2028b",
+        "a\u2029b",
+        "\u202etxt",
+        "a\u2066b",
+        "\u200b",
+        "a\nb",
+        "a\n",
+        'a"',
+        "\\",
+    ],
+)
+def test_a_message_is_one_line_that_reads_as_it_is_written(message: str) -> None:
+    with pytest.raises(ValidationError, match="message"):
+        AdoptParameters(message=message)
+
+
+@pytest.mark.parametrize("message", ["x", " a  b ", "%s {{x}} ${y}", "日本", "می\u200cخواهم", "👩\u200d⚕️"])
+def test_a_message_may_be_in_any_language(message: str) -> None:
+    assert AdoptParameters(message=message).message == message
 
 
 #: What would like to be SQL, Python, a parameter of the driver's or of the template.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from web.config import Environment
 from web.errors import Conflict, OperationFailed, SeveralHeads, SourceInvalid
@@ -20,16 +24,30 @@ from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
 from web.tools.history import History
 
+#: Ends of lines, characters that do not show, and those that make the text around them read in another order.
+_HIDDEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+#: What could end the file's docstring.
+_QUOTES = re.compile(r"[\"'\\]")
+
+
+def _one_line(message: str) -> str:
+    """Refuse what would not read in the file as it was written. It stands in its docstring and in its name."""
+    if _QUOTES.search(message):
+        raise PydanticCustomError("message", "Quotes and backslashes cannot stand in it")
+    if not message.strip() or _HIDDEN.search(message):
+        raise PydanticCustomError("message", "It should be one line of characters that show")
+    return message
+
 
 class AdoptParameters(Parameters):
     """What an adoption takes."""
 
-    message: str = Field(
+    message: Annotated[str, AfterValidator(_one_line)] = Field(
         default="adopt what is live",
         min_length=1,
         max_length=100,
-        # It stands in the file's docstring and in its name.
-        pattern=r"^[^\"'\\\x00-\x1f\x7f]+$",
         title="Message",
         description="What the migration is called.",
     )
