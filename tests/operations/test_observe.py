@@ -14,10 +14,12 @@ from sqlalchemy import select, update
 
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import migration
-from web.jobs.kind import BY_SCHEDULE
+from web.jobs.kind import BY_SCHEDULE, AnyKind
 from web.jobs.reading import read_events
+from web.operations.adopt import ADOPT
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
+from web.operations.plan_revert import PLAN_REVERT
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.urls import libpq_url, parameters
 from web.store.tables import JobRow, ObservationRow
@@ -58,6 +60,17 @@ async def test_an_unreachable_database_has_a_next_step(site: Site, stranger: str
     job = await site.run(OBSERVE)
     assert job.state == "succeeded"
     assert outcome(job)["data"]["verdict"] == "unreachable"
+    assert told in outcome(job)["next_step"]
+
+
+@pytest.mark.parametrize("kind", [ADOPT, PLAN_REVERT], ids=lambda kind: kind.name)
+async def test_what_starts_from_a_look_tells_the_looks_next_step(
+    site: Site, stranger: str, kind: AnyKind
+) -> None:
+    change, told = FAULTS["no privilege"]
+    _write(site, libpq_url(change(parameters(site.url), stranger)))
+    job = await site.run(kind)
+    assert job.state == "failed"
     assert told in outcome(job)["next_step"]
 
 

@@ -44,7 +44,8 @@ async def look_at_drift(work: Work[Any]) -> Observation:
     """
     seen = await look(work)
     if not seen.reachable:
-        raise TargetUnavailable(seen.error["message"] if seen.error else "The database was not reached.")
+        told = seen.error or {"message": "The database was not reached."}
+        raise TargetUnavailable(told["message"], hint=told.get("hint") or None)
     if seen.drift.state not in ("none", "drifted"):
         raise Conflict(seen.drift.reason or seen.drift.words, hint="This starts from known differences.")
     return seen
