@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -213,6 +214,27 @@ def test_streams_that_take_nothing(command: str, code: int, stderr: str) -> None
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (code, stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_ended_by_a_signal_it_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    with listen("127.0.0.1", 0) as silent:
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "web.cli", "diff", "env:A", "env:B"],
+            cwd=ROOT,
+            env=clean_environment() | {"A": url, "B": url, "TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        # It connects when everything is made that has to go again.
+        silent.settimeout(60)
+        with silent.accept()[0]:
+            assert list(tmp_path.iterdir())
+            process.send_signal(number)
+            said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (128 + number, b"")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_questions_do_not_load_the_application() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_revert import drifted
@@ -12,7 +14,7 @@ from web.inspection.comparisons import Compared, read_comparison, require_kept, 
 from web.operations.backup import BACKUP
 from web.operations.compare import COMPARE
 from web.operations.migrate import MIGRATE
-from web.store.tables import EnvironmentRow, JobSchemaRow
+from web.store.tables import EnvironmentRow, JobSchemaRow, SchemaSnapshotRow
 
 
 async def kept(site: Site, a: str, b: str) -> Compared:
@@ -98,3 +100,25 @@ async def test_what_is_not_the_projects_is_not_there(site: Site, text: str) -> N
     async with site.store.connect() as store:
         with pytest.raises(NotFound):
             await require_kept(store, project, *sources_of(project, text))
+
+
+async def test_a_snapshot_of_another_project_that_begins_alike(site: Site) -> None:
+    await site.observe()
+    assert (await site.run(MIGRATE)).state == "succeeded"
+    digest = (await site.observe()).fingerprint
+    async with site.store.begin() as store:
+        # Nobody of this project ever saw this one.
+        row = (await store.execute(select(SchemaSnapshotRow).limit(1))).one()
+        await store.execute(
+            insert(SchemaSnapshotRow).values(
+                fingerprint=f"{digest[:12]}{'0' * 52}", server_major=row.server_major, content=row.content
+            )
+        )
+    job = await site.run(COMPARE, a=f"snapshot:{digest[:12]}", b="clinic/dev")
+    assert (job.state, outcome(job)["title"]) == ("succeeded", "No difference")
+    # All of them begin with nothing, so to say.
+    project = site.configuration.project("clinic")
+    async with site.store.connect() as store:
+        (several,) = sources_of(project, f"snapshot:{digest[:12]}")
+        with pytest.raises(Invalid, match="Several"):
+            await require_kept(store, project, replace(several, name=""))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, TextIO, TypeGuard
@@ -110,9 +113,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if not debug and not logging.getLogger().handlers:
         # What libraries log is for servers, which set up their own; here the answer counts.
         logging.getLogger().addHandler(logging.NullHandler())
+    received: list[int] = []
     try:
-        code = get_command(program())(arguments, prog_name="cleanstart", standalone_mode=False)
+        with _ended_in_order(received):
+            code = get_command(program())(arguments, prog_name="cleanstart", standalone_mode=False)
         sys.stdout.flush()
+        if received:
+            return 128 + received[0]
         return code if isinstance(code, int) else exits.YES
     except typer.TyperException as error:
         # Without any words it is the help, which was printed by being asked for nothing.
@@ -132,6 +139,31 @@ def run(arguments: Sequence[str] | None = None) -> int:
             # What it still holds would be tried again at the very end, and become an exit code of Python's.
             _forget(sys.stdout)
     return exits.CANNOT_TELL
+
+
+@contextmanager
+def _ended_in_order(received: list[int]) -> Iterator[None]:
+    """End as after Ctrl-C when terminated or hung up: what was made on the way goes.
+
+    Servers do so by themselves. `received` gets the number of the signal.
+    """
+
+    def end(number: int, frame: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    # Who ignores a signal (nohup) goes on ignoring it.
+    here = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGTERM, signal.SIGHUP) if here else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    taken = [number for number, handler in before.items() if handler == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _open_what_is_closed() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import CompoundSelect, select, union
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -83,36 +83,60 @@ def sources_of(project: Project, *texts: str) -> tuple[Source, ...]:
     return tuple(found)
 
 
-async def require_kept(connection: AsyncConnection, project: Project, *sources: Source) -> None:
-    """Refuse backups and snapshots of other projects: who sees one project does not see the others. Raises NotFound."""
-    for source in sources:
-        if source.kind == "backup":
-            kept: ColumnElement[bool] = exists().where(
-                BackupRow.id == UUID(source.name), BackupRow.environment_id == EnvironmentRow.id
-            )
-        elif source.kind == "snapshot":
-            begins = source.name
-            seen = exists().where(
-                ObservationRow.environment_id == EnvironmentRow.id,
-                or_(
-                    ObservationRow.fingerprint.startswith(begins, autoescape=True),
-                    ObservationRow.expected_fingerprint.startswith(begins, autoescape=True),
-                ),
-            )
-            by_job = exists().where(
-                JobRow.environment_id == EnvironmentRow.id,
-                JobSchemaRow.job_id == JobRow.id,
-                or_(
-                    JobSchemaRow.before_fingerprint.startswith(begins, autoescape=True),
-                    JobSchemaRow.after_fingerprint.startswith(begins, autoescape=True),
-                ),
-            )
-            kept = or_(seen, by_job)
-        else:
-            continue
-        query = select(EnvironmentRow.id).where(EnvironmentRow.project == project.name, kept).limit(1)
+async def require_kept(connection: AsyncConnection, project: Project, *sources: Source) -> tuple[Source, ...]:
+    """Refuse backups and snapshots of other projects: who sees one project does not see the others.
+
+    Gives the sources with the whole digests of snapshots, as whose beginnings alone those of other projects
+    would be found too.
+
+    Raises:
+        NotFound: the project has no such thing.
+        Invalid: several of its snapshots begin so.
+    """
+    return tuple([await _kept(connection, project.name, each) for each in sources])
+
+
+async def _kept(connection: AsyncConnection, project: str, source: Source) -> Source:
+    missing = NotFound(f"The project {project} has no {source.kind} {source.name}.")
+    if source.kind == "backup":
+        query = (
+            select(EnvironmentRow.id)
+            .join(BackupRow, BackupRow.environment_id == EnvironmentRow.id)
+            .where(EnvironmentRow.project == project, BackupRow.id == UUID(source.name))
+        )
         if await connection.scalar(query) is None:
-            raise NotFound(f"The project {project.name} has no {source.kind} {source.name}.")
+            raise missing
+    elif source.kind == "snapshot":
+        found = (await connection.scalars(_digests(project, source.name).limit(2))).all()
+        if not found:
+            raise missing
+        if len(found) > 1:
+            raise Invalid(f"Several snapshots begin with {source.name}.", hint="Write more of it.")
+        return replace(source, name=found[0])
+    return source
+
+
+def _digests(project: str, beginning: str) -> CompoundSelect[str]:
+    """Those that looks at the project's environments and their jobs have left, each once."""
+    looks = [
+        select(column).join(EnvironmentRow, EnvironmentRow.id == ObservationRow.environment_id)
+        for column in (ObservationRow.fingerprint, ObservationRow.expected_fingerprint)
+    ]
+    jobs = [
+        select(column)
+        .join(JobRow, JobRow.id == JobSchemaRow.job_id)
+        .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
+        for column in (JobSchemaRow.before_fingerprint, JobSchemaRow.after_fingerprint)
+    ]
+    return union(
+        *(
+            query.where(
+                EnvironmentRow.project == project,
+                query.selected_columns[0].startswith(beginning, autoescape=True),
+            )
+            for query in (*looks, *jobs)
+        )
+    )
 
 
 async def store_comparison(connection: AsyncConnection, project: str, found: Comparison) -> None:

@@ -39,7 +39,7 @@ async def run(work: Work[CompareParameters]) -> Outcome:
             project, parameters.a or f"{project.name}@head", parameters.b or job.environment.label
         )
         async with work.store.connect() as store:
-            await require_kept(store, project, a, b)
+            a, b = await require_kept(store, project, a, b)
         reader = Reader(work.configuration, work.store, work.resources.scratch, work.resources.programs)
         try:
             found = await compare_sources(reader, a, b)

@@ -99,7 +99,9 @@ def _revision(history: History, wanted: str) -> str:
             raise Conflict("The project has no migrations.")
         return history.heads[0]
     if history.get(wanted) is None:
-        raise Invalid(f"No migration of the project is called “{wanted}”.", hint="`cleanstart history` lists them.")
+        raise Invalid(
+            f"No migration of the project is called “{wanted}”.", hint="`cleanstart history` lists them."
+        )
     return wanted
 
 

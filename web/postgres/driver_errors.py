@@ -80,6 +80,9 @@ def describe_error(error: psycopg.Error, url: str | None = None) -> CleanStartEr
         return _unavailable(text, where)
     if state is None:
         return OperationFailed(text)
+    if state == "57P01":
+        ended = "Somebody ended this session, or the server shuts down. Try again."
+        return TargetUnavailable(f"{text}{where}", sqlstate=state, hint=ended)
     if state[:2] in ("08", "28", "3D", "53", "57") and state != "57014":
         return TargetUnavailable(f"{text}{where}", sqlstate=state)
     if state == "42501":
