@@ -36,6 +36,13 @@ def test_of_long_texts_the_part_that_differs(common: str, line: str) -> None:
         assert abs(sum(out) + shown - len(common) * 2 - 3) <= 1
 
 
+def test_a_long_text_of_short_lines_that_only_goes_on() -> None:
+    common = "x\n" * 50_000
+    left, right = side_by_side(common, f"{common}more")
+    assert [each.text for each in right if each.kind == "added"] == ["more"]
+    assert len(left) == len(right)
+
+
 def test_a_long_text_that_is_on_one_side_only() -> None:
     left, right = side_by_side(None, "x" * 30_000)
     assert [each.kind for each in left] == ["gap", "gap"]

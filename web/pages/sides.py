@@ -60,11 +60,10 @@ def _start(a: str, b: str) -> int:
     at = 0
     while at < min(len(a), len(b)) and a[at : at + _CHUNK] == b[at : at + _CHUNK]:
         at += _CHUNK
-    at += next(
-        (n for n, (x, y) in enumerate(zip(a[at : at + _CHUNK], b[at : at + _CHUNK], strict=False)) if x != y),
-        0,
-    )
-    earliest = max(0, min(at, len(a), len(b)) - BEFORE)
+    # Where one is the other's beginning, they differ at its end.
+    pairs = enumerate(zip(a[at : at + _CHUNK], b[at : at + _CHUNK], strict=False), at)
+    at = next((place for place, (x, y) in pairs if x != y), min(len(a), len(b)))
+    earliest = max(0, at - BEFORE)
     if not earliest:
         return 0
     line = a.find("\n", earliest, at)
