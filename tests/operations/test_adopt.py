@@ -121,6 +121,14 @@ async def test_whatever_things_are_called(site: Site) -> None:
     assert written.no_downgrade is None
 
 
+async def test_definitions_of_any_length(site: Site) -> None:
+    """A comment that is longer than a variable of the environment may be."""
+    await drifted(site)
+    site.query(f"COMMENT ON TABLE users IS '{'long ' * 60_000}'")
+    await site.observe()
+    assert (await adopted(site)).proven
+
+
 async def test_a_project_without_migrations_is_told_so(site: Site) -> None:
     for file in (site.folder / "migrations" / "versions").glob("*.py"):
         file.unlink()

@@ -6,6 +6,7 @@ What the migration does comes as statements; `alembic_operations.py` turns them 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
@@ -110,27 +111,29 @@ async def write_migration(
     imports = (
         "from sqlalchemy.dialects import postgresql" if "postgresql" in up.imports | down.imports else ""
     )
-    run = await runner.run(
-        (str(interpreter(tool)), str(_RUNNER)),
-        {
-            "command": "revision",
-            "config": str(config_file(place, tool).absolute()),
-            "section": tool.section,
-            "within": str(place),
-            "revision": revision,
-            "message": message,
-            "head": history.branch_heads[0] if history.branch_heads else None,
-            "upgrades": up.text,
-            "downgrades": down.text,
-            "imports": imports,
-        },
-        url=None,
-        env=environment(tool, None, "cleanstart/adopt"),
-        cwd=working_directory(place, tool),
-        secrets=(),
-        time_limit=tool.time_limit,
-        on_event=_ignore,
-    )
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as filled:
+        # In a file: one variable of the environment takes 128 KiB, and a function may be longer.
+        json.dump({"upgrades": up.text, "downgrades": down.text, "imports": imports}, filled)
+        filled.flush()
+        run = await runner.run(
+            (str(interpreter(tool)), str(_RUNNER)),
+            {
+                "command": "revision",
+                "config": str(config_file(place, tool).absolute()),
+                "section": tool.section,
+                "within": str(place),
+                "revision": revision,
+                "message": message,
+                "head": history.branch_heads[0] if history.branch_heads else None,
+                "filled": filled.name,
+            },
+            url=None,
+            env=environment(tool, None, "cleanstart/adopt"),
+            cwd=working_directory(place, tool),
+            secrets=(),
+            time_limit=tool.time_limit,
+            on_event=_ignore,
+        )
     failure = run.failure
     if failure is not None and failure.kind == "missing":
         raise ProgramMissing(f"The interpreter {tool.python} has no Alembic ({failure.message}).")

@@ -14,6 +14,7 @@ if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "saf
 
 import importlib
 import importlib.util
+import json
 import os
 from typing import Any, Optional
 
@@ -96,7 +97,8 @@ def write(runner: Any, watch: Any) -> None:
     for location in directory._version_locations:
         if os.path.commonpath([within, os.path.realpath(location)]) != within:
             raise Elsewhere("The migrations are in {}, not in the project's folder.".format(location))
-    filled = {name: request[name] for name in ("upgrades", "downgrades", "imports")}
+    with open(request["filled"], encoding="utf-8") as lines:
+        filled = json.load(lines)
     if os.path.exists(os.path.join(directory.dir, "script.py.mako")):
         script = directory.generate_revision(
             request["revision"], request["message"], head=request["head"], **filled
