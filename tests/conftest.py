@@ -137,6 +137,13 @@ def server_of(servers_folder: Path, programs: tuple[Programs, ...], in_backgroun
         yield server_of
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """pytest's own, but readable by other users: project code runs as one, and checkouts are written here."""
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def server(server_of: ServerOf) -> EmbeddedServer:
     """The PostgreSQL 17 server of this test process."""
@@ -154,7 +161,8 @@ def scratch(
     servers_folder: Path, programs: tuple[Programs, ...], in_background: Run
 ) -> Iterator[ScratchServers]:
     """Scratch servers of this test process, each started when first asked for."""
-    servers = ScratchServers(servers_folder / "scratch", {}, programs)
+    # Without a spare: it would live on one test's event loop.
+    servers = ScratchServers(servers_folder / "scratch", {}, programs, spare=False)
     yield servers
     in_background(servers.stop())
 

@@ -167,9 +167,8 @@ async def test_a_cancelled_verification_leaves_no_scratch_database(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    with psycopg.connect(await scratch.server_url(17)) as connection:
-        left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'cleanstart_scratch%'")
-        assert left.fetchall() == []
+    # The server went with it; what is left is the folder of this process.
+    assert scratch.running == 0
 
 
 async def test_the_schema_beside_the_dump(small: str, place: Folder, programs: tuple[Programs, ...]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.conftest import fresh_database
 from tests.inspection.configured import configuration, environment, project
+from tests.tools import runs
 from tests.tools.written import execute, migration, write_project
 from web.config import Environment, Prelude, Project
 from web.inspection.drift import read_drift
@@ -41,7 +42,6 @@ from web.store.tables import (
     ObservationRow,
     SchemaSnapshotRow,
 )
-from web.tools.protocol import tool_of
 
 MIGRATIONS = {
     "a": migration("a", None, execute("CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL)")),
@@ -65,7 +65,7 @@ def written(folder: Path, url: str, **migrations: str) -> tuple[Project, Environ
 async def upgrade(clinic: Project, url: str, revision: str = "heads") -> None:
     async def ignore(event: object) -> None: ...
 
-    await tool_of(clinic).upgrade(clinic, url=url, revision=revision, on_event=ignore)
+    await runs.upgrade(clinic, url=url, revision=revision, on_event=ignore)
 
 
 async def count(store: AsyncEngine, table: type) -> int:

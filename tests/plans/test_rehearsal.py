@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.inspection.configured import environment, project
+from tests.tools.runs import upgrade
 from tests.tools.written import execute, migration, write_project
 from web.config import Project
 from web.errors import Conflict, ScratchUnavailable, SeveralHeads
@@ -24,7 +25,6 @@ from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.store.tables import PlanRow
 from web.tools.alembic_history import read_history
-from web.tools.protocol import tool_of
 
 MIGRATIONS = {
     "a": migration(
@@ -87,10 +87,10 @@ async def theatre(
 
     async def ignore(event: object) -> None: ...
 
-    await tool_of(clinic).upgrade(clinic, url=url, revision="a", on_event=ignore)
+    await upgrade(clinic, url=url, revision="a", on_event=ignore)
     async with store.begin() as connection:
         environment_id, _ = await environment_row(connection, "clinic", "dev")
-    scratch = ScratchServers(tmp_path / "scratch", {17: server.url(), 15: server15.url()}, ())
+    scratch = ScratchServers(tmp_path / "scratch", {}, programs, spare=False)
     yield Theatre(Stage(store, scratch, programs), clinic, url, environment_id)
     await scratch.stop()
 

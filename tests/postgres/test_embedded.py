@@ -19,9 +19,9 @@ from web.errors import CommandFailed, Conflict, ProgramMissing, TargetUnavailabl
 from web.postgres.connections import connect
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.processes import until
-from web.postgres.program_places import ROOT_PLACE
 from web.postgres.programs import Programs
 from web.postgres.server_files import processes_in, processes_in_folders
+from web.walls.accounts import ROOT_PLACE
 
 ROOT = os.geteuid() == 0
 OWNER = textwrap.dedent(

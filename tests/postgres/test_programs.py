@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from web.errors import ProgramMissing
-from web.postgres.program_places import Account, archives_in, reachable_copy, reaches, server_account, unpack
+from web.postgres.program_places import archives_in, reachable_copy, unpack
 from web.postgres.programs import Programs, find_programs, server_for
+from web.walls.accounts import SERVERS, Account, reaches, system_account
 
 PLACE = Path(__file__).parents[2] / ".cache" / "postgresql"
 
@@ -78,7 +79,7 @@ def test_reach(tmp_path: Path, mode: int, expected: bool) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="programs are copied for root's server user only")
 def test_unreachable_programs_are_copied_once(tmp_path: Path, programs: tuple[Programs, ...]) -> None:
-    account = server_account()
+    account = system_account(SERVERS)
     assert account is not None
     chosen = next(found for found in programs if found.major == 15 and found.source == "configuration")
     hidden = tmp_path / "hidden"

@@ -5,54 +5,79 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from web.errors import ExtensionsMissing, ScratchUnavailable
-from web.postgres.connections import connect, database_name
+from web.errors import CleanStartError, ExtensionsMissing, IdentityMismatch, ScratchUnavailable
+from web.postgres.connections import connect, with_database
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.identity import read_identity
 from web.postgres.processes import until
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.postgres.server_files import processes_in_folders
+from web.postgres.urls import sockets_of
 
 
 @pytest.mark.parametrize("major", [15, 17])
-async def test_fresh_databases_of_a_major(scratch: ScratchServers, major: int) -> None:
+async def test_each_database_has_a_server_of_its_own(scratch: ScratchServers, major: int) -> None:
     async with scratch.database(major) as first, scratch.database(major) as second:
-        assert database_name(first) != database_name(second)
-        async with connect(first) as connection:
-            assert (await read_identity(connection)).major == major
-            await connection.execute("CREATE TABLE only_here ()")
-        async with connect(second) as connection:
-            found = await (await connection.execute("SELECT to_regclass('only_here')")).fetchone()
-            assert found == (None,)
-    async with connect(await scratch.server_url(major)) as connection:
-        left = await (
-            await connection.execute("SELECT datname FROM pg_database WHERE datname ~ 'scratch'")
-        ).fetchall()
-    assert left == []
+        assert first.identity.system_identifier != second.identity.system_identifier
+        for database in (first, second):
+            async with database.connect(application_name="test") as connection:
+                assert (await read_identity(connection)).major == major
+                names = await connection.execute("SELECT count(*) FROM pg_database WHERE NOT datistemplate")
+                assert await names.fetchone() == (2,)
 
 
-async def test_a_copy_of_another_scratch_database(scratch: ScratchServers) -> None:
-    async with scratch.database(17) as origin:
-        async with connect(origin) as connection:
-            await connection.execute("CREATE TABLE copied ()")
-        async with scratch.database(17, template=database_name(origin)) as copy, connect(copy) as connection:
-            await connection.execute("SELECT FROM copied")
-
-
-async def test_it_is_dropped_with_sessions_and_after_errors(scratch: ScratchServers) -> None:
+async def test_it_goes_with_its_server_after_errors_too(
+    tmp_path: Path, programs: tuple[Programs, ...]
+) -> None:
+    scratch = ScratchServers(tmp_path / "scratch", {}, programs, spare=False)
     with pytest.raises(ZeroDivisionError):
-        async with scratch.database(17) as url, connect(url):
+        async with scratch.database(17) as database, connect(database.url):
             raise ZeroDivisionError
-    async with connect(await scratch.server_url(17)) as connection:
-        row = await (
-            await connection.execute("SELECT count(*) FROM pg_database WHERE NOT datistemplate")
-        ).fetchone()
-    assert row == (1,)
+    (folder,) = [entry for entry in (tmp_path / "scratch").iterdir() if entry.is_dir()]
+    assert list(folder.iterdir()) == []
+    assert processes_in_folders([tmp_path]) == []
+    await scratch.stop()
+
+
+async def test_one_is_kept_warm_and_replaced_when_it_died(
+    tmp_path: Path, programs: tuple[Programs, ...]
+) -> None:
+    scratch = ScratchServers(tmp_path / "scratch", {}, programs)
+    try:
+        async with scratch.database(17):
+            pass
+        for process in processes_in_folders([tmp_path]):
+            process.kill()
+        async with scratch.database(17) as database, connect(database.url):
+            pass
+    finally:
+        await scratch.stop()
+    assert processes_in_folders([tmp_path]) == []
+
+
+async def test_another_server_behind_the_same_socket_is_refused(
+    tmp_path: Path, programs: tuple[Programs, ...], server: EmbeddedServer
+) -> None:
+    """What project code of our own user could do: the socket that we come back to leads elsewhere."""
+    scratch = ScratchServers(tmp_path / "scratch", {}, programs, spare=False)
+    async with scratch.database(17) as database:
+        (socket,) = sockets_of(database.url)
+        socket.unlink()
+        socket.symlink_to(server.socket_directory / socket.name)
+        elsewhere = replace(database, url=with_database(server.url(), "postgres"))
+        with pytest.raises(IdentityMismatch):
+            async with elsewhere.connect(application_name="test"):
+                pass
+        with pytest.raises(CleanStartError):  # another password, or another identity
+            async with database.connect(application_name="test"):
+                pass
+    await scratch.stop()
 
 
 async def test_missing_extensions_are_named(scratch: ScratchServers) -> None:
@@ -63,13 +88,12 @@ async def test_missing_extensions_are_named(scratch: ScratchServers) -> None:
 
 
 async def test_roles_that_definitions_name(scratch: ScratchServers) -> None:
-    await scratch.ensure_roles(17, ["app <b>", "postgres", "pg_of_the_future"])
-    await scratch.ensure_roles(17, ["app <b>"])
-    async with connect(await scratch.server_url(17)) as connection:
-        row = await (
-            await connection.execute("SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'app <b>'")
-        ).fetchone()
-    assert row == (False, False)
+    roles = ["app <b>", "postgres", "pg_of_the_future"]
+    async with scratch.database(17, roles=roles) as database, connect(database.url) as connection:
+        rows = await connection.execute(
+            "SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'app <b>'"
+        )
+        assert await rows.fetchone() == (False, False)
 
 
 async def test_no_server_of_that_major(tmp_path: Path, programs: tuple[Programs, ...]) -> None:
@@ -82,9 +106,27 @@ async def test_no_server_of_that_major(tmp_path: Path, programs: tuple[Programs,
 
 async def test_a_configured_server_is_used(tmp_path: Path, server: EmbeddedServer) -> None:
     scratch = ScratchServers(tmp_path, {17: server.url()}, [])
-    async with scratch.database(17) as url, connect(url) as connection:
+    async with scratch.database(17) as database, connect(database.url) as connection:
         assert (await read_identity(connection)).host == str(server.socket_directory)
+        assert database.layers is None
+    async with connect(server.url()) as connection:
+        left = await connection.execute("SELECT datname FROM pg_database WHERE datname ~ 'scratch'")
+        assert await left.fetchall() == []
     await scratch.stop()
+
+
+async def test_no_rows_are_brought_where_projects_code_runs(
+    tmp_path: Path, server: EmbeddedServer, programs: tuple[Programs, ...]
+) -> None:
+    """On a configured server that projects without a wall share, a backup is not restored."""
+    scratch = ScratchServers(tmp_path / "scratch", {17: server.url()}, programs, shared=True, spare=False)
+    async with scratch.database(17, with_rows=True) as database:
+        assert database.layers is not None
+    await scratch.stop()
+    without = ScratchServers(tmp_path / "other", {17: server.url()}, (), shared=True)
+    with pytest.raises(ScratchUnavailable):
+        async with without.database(17, with_rows=True):
+            pass
 
 
 async def test_servers_of_dead_owners_are_removed(tmp_path: Path, programs: tuple[Programs, ...]) -> None:
@@ -95,9 +137,9 @@ async def test_servers_of_dead_owners_are_removed(tmp_path: Path, programs: tupl
         from web.postgres.programs import find_programs
         from web.postgres.scratch import ScratchServers
         async def main():
-            await ScratchServers(Path(sys.argv[1]), {}, find_programs()).server_url(17)
-            print("started", flush=True)
-            await asyncio.sleep(600)
+            async with ScratchServers(Path(sys.argv[1]), {}, find_programs()).database(17):
+                print("started", flush=True)
+                await asyncio.sleep(600)
         asyncio.run(main())
         """
     )

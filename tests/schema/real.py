@@ -14,6 +14,7 @@ from random import Random
 from tests.inspection.configured import configuration, environment, project
 from tests.schema.changes_by_hand import change
 from tests.tools.foreign import Foreign, foreign
+from tests.tools.runs import replay
 from tests.tools.test_foreign import mlflow_tool, optuna_tool
 from web.config import AlembicTool, Project
 from web.inspection.comparison import Comparison, prove_repair, side_by_side
@@ -27,7 +28,6 @@ from web.schema.difference import Difference, difference
 from web.schema.model import Schema
 from web.schema.proof import Proof, apply
 from web.schema.snapshot import read_schema
-from web.tools.alembic import replay
 
 CHANGES = 10
 

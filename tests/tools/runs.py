@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
 from web.config import AlembicTool, Project
-from web.tools.alembic import UpgradeResult, upgrade
+from web.postgres.connections import connect
+from web.postgres.identity import KnownDatabase, TargetIdentity, read_identity
+from web.tools import alembic
+from web.tools.alembic import UpgradeResult
+from web.tools.confinement import Confinement, on_target
 from web.tools.events import RunnerEvent
 
 E = TypeVar("E")
@@ -30,6 +34,40 @@ class Told:
 
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
+
+
+async def confined(
+    project: Project, url: str, identity: TargetIdentity | None = None, source: Path | None = None
+) -> Confinement:
+    """A run on the database that the URL leads to, or on the one of this identity only."""
+    async with connect(url) as connection:
+        found = await read_identity(connection)
+    database = KnownDatabase(url, identity or found.identity, "shop/dev")
+    return await on_target(project, database, source=source)
+
+
+async def upgrade(
+    project: Project, *, url: str, identity: TargetIdentity | None = None, **how: Any
+) -> UpgradeResult:
+    """`alembic.upgrade` on the database of a URL, as a migrate runs it."""
+    confinement = await confined(project, url, identity, how.get("source"))
+    return await alembic.upgrade(project, confinement=confinement, **how)
+
+
+async def stamp(project: Project, *, url: str, **how: Any) -> UpgradeResult:
+    return await alembic.stamp(project, confinement=await confined(project, url), **how)
+
+
+async def replay(project: Project, *, url: str, **how: Any) -> UpgradeResult:
+    return await alembic.replay(project, confinement=await confined(project, url), **how)
+
+
+async def downgrade(project: Project, *, url: str, **how: Any) -> UpgradeResult:
+    return await alembic.downgrade(project, confinement=await confined(project, url), **how)
+
+
+async def create_models(project: Project, *, url: str, **how: Any) -> None:
+    await alembic.create_models(project, confinement=await confined(project, url), **how)
 
 
 async def run_upgrade(

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.tools.foreign import foreign
-from tests.tools.runs import Told, ask, project_of
+from tests.tools.runs import Told, ask, create_models, project_of
 from tests.tools.written import linear, write_project
 from web.config import AlembicTool, Prelude
 from web.errors import CleanStartError, ProgramMissing
-from web.tools.alembic import create_models
 from web.tools.alembic_models import ModelsFailed
 from web.tools.events import Connected, Log
 

@@ -9,12 +9,12 @@ import alembic
 import pytest
 
 from tests.tools.foreign import foreign
-from tests.tools.runs import ask, project_of
+from tests.tools.runs import ask, downgrade, project_of, replay
 from tests.tools.written import INI, execute, migration, write_project
 from web.config import AlembicTool
 from web.errors import CleanStartError, OperationFailed, SourceInvalid
 from web.schema.ddl.statement import Statement
-from web.tools.alembic import downgrade, history, replay
+from web.tools.alembic import history
 from web.tools.alembic_writing import WrittenMigration, stand_in, write_migration
 
 TEMPLATE = Path(alembic.__file__).with_name("templates") / "generic" / "script.py.mako"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.runs import Told, ask, project_of, run_upgrade
+from tests.tools.runs import Told, ask, project_of, run_upgrade, upgrade
 from tests.tools.written import execute, linear, migration, write_project
 from web.config import AlembicTool
 from web.errors import OperationFailed, ProgramMissing
-from web.tools.alembic import UpgradeStopped, ask_history, upgrade
+from web.tools.alembic import UpgradeStopped, ask_history
 from web.tools.events import AboutToCommit, Connected, Log, RevisionFinished, StatementFinished
 
 VERSIONS = "SELECT version_num FROM alembic_version ORDER BY 1"

@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 from tests.tools.foreign import Foreign
-from tests.tools.runs import Told, ask, project_of
+from tests.tools.runs import Told, ask, project_of, replay, upgrade
 from web.config import AlembicTool, Prelude
 from web.postgres.connections import connect
-from web.tools.alembic import ask_history, replay, upgrade
+from web.tools.alembic import ask_history
 from web.tools.alembic_applied import read_applied
 from web.tools.alembic_history import read_history
 from web.tools.events import RevisionFinished, StatementFinished

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.runs import Told, ask, project_of
+from tests.tools.runs import Told, ask, project_of, upgrade
 from tests.tools.written import env, execute, migration, write_project
 from web.config import AlembicTool
 from web.tools.account import HalfApplied
-from web.tools.alembic import UpgradeStopped, upgrade
+from web.tools.alembic import UpgradeStopped
 from web.tools.events import AboutToCommit, Launched, RunnerEvent, StatementFinished, StatementStarted
 
 BLOCK = """

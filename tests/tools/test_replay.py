@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.runs import Told, ask, project_of
+from tests.tools.runs import Told, ask, project_of, replay
 from tests.tools.written import execute, linear, migration, write_project
 from web.config import AlembicTool, Prelude
 from web.errors import OperationFailed, SourceInvalid
-from web.tools.alembic import replay
 from web.tools.events import Log, StatementFinished
 from web.tools.prelude import split
 

@@ -10,13 +10,13 @@ import pytest
 from psycopg import sql
 
 from tests.tools.foreign import foreign
-from tests.tools.runs import Told, ask, project_of, run_upgrade
+from tests.tools.runs import Told, ask, project_of, run_upgrade, stamp, upgrade
 from tests.tools.written import ASYNC_ENV, ENV, INI, env, execute, linear, migration, write_project
 from web.errors import Invalid, ProgramMissing
 from web.postgres.connections import connect
 from web.postgres.identity import TargetIdentity, read_identity
 from web.postgres.urls import libpq_url, parameters
-from web.tools.alembic import UpgradeStopped, applied, ask_history, history, stamp, upgrade
+from web.tools.alembic import UpgradeStopped, applied, ask_history, history
 from web.tools.events import (
     AboutToCommit,
     Committed,
@@ -356,7 +356,7 @@ async def test_another_database_is_refused_in_the_session_that_would_act(
     async with connect(database) as connection:
         here = (await read_identity(connection)).identity
     elsewhere = TargetIdentity(here.system_identifier, here.database_oid + 1)
-    with pytest.raises(UpgradeStopped, match="connected to another database") as stopped:
+    with pytest.raises(UpgradeStopped, match="this run may open shop/dev only") as stopped:
         await upgrade(project, url=database, on_event=Told(), identity=elsewhere)
     assert stopped.value.account.is_clean
     assert await ask(database, "SELECT to_regclass('alembic_version')") == [None]

@@ -75,12 +75,13 @@ async def verify(
     expected = await read_backup_schema(place, manifest)
     async with checked_dump(place, manifest, folder) as file:
         await watch.report.log(f"The dump's size and digest are right: {manifest.dump.size} bytes")
-        await scratch.server_url(major)
-        await scratch.ensure_roles(major, manifest.roles)
         extensions = [extension.name for extension in manifest.extensions]
         notes: list[str] = []
         rows = 0
-        async with scratch.database(major, extensions=extensions) as url:
+        async with scratch.database(
+            major, roles=manifest.roles, extensions=extensions, with_rows=True
+        ) as database:
+            url = database.url
             try:
                 await restore(file, manifest, url, programs, watch, server_major=major)
             except CommandFailed as failure:

@@ -124,6 +124,9 @@ async def _reader(call: Invocation, sources: Sequence[Source]) -> AsyncIterator[
             configuration.data_directory / "scratch" if configuration else Path(folder),
             {major: place if place == "embedded" else place.read() for major, place in configured.items()},
             programs,
+            shared=configuration is not None
+            and any(project.without_wall for project in configuration.projects.values()),
+            spare=False,
         )
         try:
             yield Reader(configuration, store, scratch, programs)

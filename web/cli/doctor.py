@@ -74,6 +74,7 @@ async def _examined(call: Invocation) -> list[Finding]:
     majors: set[int] = set()
     found += [each async for each in _dashboard(call, "store", majors)]
     found += await asyncio.to_thread(list, _programs(configuration, sorted(majors)))
+    found += await asyncio.to_thread(list, _walls(configuration))
     found += await asyncio.to_thread(list, _folders(configuration))
     for project in configuration.projects.values():
         found += await asyncio.to_thread(list, _project(project))
@@ -177,6 +178,41 @@ def _programs(configuration: Configuration, majors: list[int]) -> Iterator[Findi
                 "warn",
                 f"No server programs of PostgreSQL {major}: no drift, no rehearsal, no verification there.",
                 "Install them, or name a server under [scratch].",
+            )
+
+
+def _walls(configuration: Configuration) -> Iterator[Finding]:
+    """What is around projects' code on this machine, and whose code runs without it."""
+    from web.walls.accounts import PROJECTS, system_account
+    from web.walls.layers import find_layers
+
+    layers = find_layers()
+    account = system_account(PROJECTS)
+    who = f"as the user {account.name}" if account is not None else "as this user"
+    if layers.kind == "none":
+        yield Finding(
+            "wall",
+            "fail",
+            f"There is none, so no project's code is run: {layers.reason}",
+            "Run workers on Linux with bubblewrap, or with Landlock and seccomp (kernel 5.13 and later).",
+        )
+    else:
+        reason = f" ({layers.reason.rstrip('.')})" if layers.reason else ""
+        yield Finding("wall", "ok", f"project code runs behind {layers.words}{reason}, {who}")
+    if account is None and layers.kind == "filters":
+        yield Finding(
+            "users",
+            "warn",
+            "Project code is this very user, and only filters stand between them.",
+            "Run the worker where namespaces are to be had, or as root, so that project code is another user.",
+        )
+    for project in configuration.projects.values():
+        if project.without_wall:
+            yield Finding(
+                f"{project.name}: wall",
+                "warn",
+                "Its code may run without one (without_wall = true).",
+                "Remove the key where there is a wall and [scratch] names no server.",
             )
 
 

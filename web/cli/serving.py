@@ -37,6 +37,7 @@ from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers
 from web.store.database import open_store, require_upgraded
 from web.store.upgrade import upgrade
+from web.walls.layers import find_layers, hide_process
 
 HOST = "127.0.0.1"
 PORT = 8321
@@ -116,6 +117,7 @@ async def serve(configuration: Configuration, host: str, port: int, *, inherited
         Refused: nobody has to sign in, and others could reach the address.
     """
     set_up_logging()
+    hide_process()
     require_public_url(configuration, host)
     with listen(host, port) if inherited is None else socket.socket(fileno=inherited) as sock:
         await _serve(configuration, sock, host)
@@ -185,6 +187,8 @@ async def work(configuration: Configuration) -> None:
     """Run a worker until SIGINT or SIGTERM, or until its supervisor is gone. Raises StoreNotReady."""
     set_up_logging()
     stop = asyncio.Event()
+    hide_process()
+    layers = await asyncio.to_thread(find_layers)
     programs = await asyncio.to_thread(find_programs, configuration.programs)
     scratch = ScratchServers(
         configuration.data_directory / "scratch",
@@ -193,6 +197,8 @@ async def work(configuration: Configuration) -> None:
             for major, place in configuration.scratch.items()
         },
         programs,
+        layers=layers,
+        shared=any(project.without_wall for project in configuration.projects.values()),
     )
     try:
         async with following_parent(stop.set):
@@ -200,7 +206,7 @@ async def work(configuration: Configuration) -> None:
                 configuration,
                 KINDS,
                 store_url=running_url(configuration),
-                resources=Resources(programs, scratch),
+                resources=Resources(programs, scratch, layers.words),
                 witness=witness,
                 schedule=scheduled(configuration),
                 stop=stop,

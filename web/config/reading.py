@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import urllib.parse
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, cast
@@ -14,6 +16,7 @@ from web.config.values import (
     AlembicTool,
     BackupPolicy,
     Backups,
+    CodeLimits,
     Configuration,
     Environment,
     Prelude,
@@ -27,6 +30,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME_RULE = (
     "a name is 1 to 63 of a-z, 0-9, - and _, beginning with a letter or a digit, because it is part of URLs"
 )
+SIZE = 'an amount of memory such as "512MB" or "4GB"'
 REFERENCE = "a reference to a secret: env:NAME or file:PATH"
 TIERS = ("development", "staging", "production")
 
@@ -58,21 +62,42 @@ def load(file: Path) -> Configuration:
     store_url, owner_url = _secret(store, "url", folder), _secret(store, "owner_url", folder)
     if owner_url and not store_url:
         raise store.error("owner_url", "only together with url; without url the store is embedded")
+    scratch = _scratch(top.table("scratch"), folder)
     projects = top.table("projects")
+    read = {name: _project(projects, name, folder) for name in projects.values}
+    backups = _backups(top, folder, data_directory)
+    secrets = [
+        store_url,
+        owner_url,
+        *scratch.values(),
+        *(each for one in read.values() for each in _secrets(one)),
+    ]
+    hidden = (data_directory, Path(backups.location), *_secret_files(secrets))
     return Configuration(
         file=file.absolute(),
         public_url=_public_url(top),
         data_directory=data_directory,
         store_url=store_url,
         store_owner_url=owner_url,
-        scratch=_scratch(top.table("scratch"), folder),
+        scratch=scratch,
         programs=tuple(
             _under(top, "programs", folder, path) for path in top.texts("programs", "an array of folders")
         ),
-        backups=_backups(top, folder, data_directory),
+        backups=backups,
         lines={dotted(path): line for path, line in document.lines.items()},
-        projects={name: _project(projects, name, folder) for name in projects.values},
+        projects={name: replace(project, hidden=hidden) for name, project in read.items()},
     )
+
+
+def _secrets(project: Project) -> Iterator[str | Secret]:
+    yield from project.env.values()
+    yield from (environment.url for environment in project.environments.values())
+
+
+def _secret_files(values: Iterable[object]) -> tuple[Path, ...]:
+    """The files that hold secrets; what a project's code must never find, wherever they lie."""
+    names = {each.reference.removeprefix("file:") for each in values if isinstance(each, Secret)}
+    return tuple(sorted(Path(name) for name in names if name.startswith("/")))
 
 
 def _public_url(top: Table) -> str | None:
@@ -134,8 +159,13 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
     if not NAME.fullmatch(name):
         raise projects.error(name, f"{NAME_RULE}; a title may hold anything")
     table = projects.table(
-        name, keys=("title", "source", "keeps", "alembic", "environments"), later=PROJECT_LATER
-    )
+        name,
+        keys=(
+            "title", "source", "keeps", "alembic", "environments",
+            "env", "readable", "without_wall", "limits",
+        ),
+        later=PROJECT_LATER,
+    )  # fmt: skip
     if isinstance(table.values.get("source"), dict):
         raise table.not_yet("source", PROJECT_LATER["branch"])
     written = table.needed_text("source", "the folder of the project")
@@ -150,11 +180,48 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
         title=table.text("title") or name,
         source=source,
         keeps=table.texts("keeps", "an array of text"),
+        env=_env(table.table("env"), folder),
+        readable=tuple(
+            _under(table, "readable", folder, path)
+            for path in table.texts("readable", "an array of files and folders")
+        ),
+        without_wall=table.flag("without_wall"),
+        limits=_limits(table.table("limits", keys=("memory", "processes"))),
         alembic=_alembic(table, source),
         environments={
             environment: _environment(environments, name, environment, source, folder)
             for environment in environments.values
         },
+    )
+
+
+def _env(table: Table, folder: Path) -> dict[str, str | Secret]:
+    """Variables for the project's code: text as it stands, or a reference to a secret."""
+    found: dict[str, str | Secret] = {}
+    for name in table.values:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise table.error(name, "expected the name of an environment variable, such as APP_MODE")
+        if name.startswith("CLEANSTART_"):
+            raise table.error(name, "variables of this name are Clean Start's own")
+        value = table.values[name]
+        if not isinstance(value, str):
+            raise table.wrong_type((name,), f"text, or {REFERENCE}", value)
+        if "\0" in value:
+            raise table.error(name, "expected text without a NUL character")
+        reference = re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.*\S.*", value)
+        found[name] = _needed_secret(table, name, folder, REFERENCE) if reference else value
+    return found
+
+
+def _limits(table: Table) -> CodeLimits:
+    usual = CodeLimits()
+    memory = table.text("memory", SIZE)
+    size = re.fullmatch(r"([1-9][0-9]{0,5})(MB|GB)", memory) if memory is not None else None
+    if memory is not None and size is None:
+        raise table.error("memory", f"expected {SIZE}")
+    return CodeLimits(
+        memory=int(size[1]) << {"MB": 20, "GB": 30}[size[2]] if size else usual.memory,
+        processes=table.count("processes") or usual.processes,
     )
 
 

@@ -155,6 +155,16 @@ class AlembicTool:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeLimits:
+    """What one run of a project's code may use up."""
+
+    #: Bytes that each of its processes may write to.
+    memory: int = 4 << 30
+    #: Processes and threads, counted over all that run as the same user.
+    processes: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """An application whose schema is looked after."""
 
@@ -164,6 +174,15 @@ class Project:
     alembic: AlembicTool
     #: What a reset leaves alone, shown as "what stays".
     keeps: tuple[str, ...] = ()
+    #: Further variables for the project's code; nothing else of ours is handed to it.
+    env: Mapping[str, str | Secret] = field(default_factory=dict)
+    #: Files and folders outside of source and interpreter that the project's code may read.
+    readable: tuple[Path, ...] = ()
+    #: Whether its code may run in scratch where there is no wall around it.
+    without_wall: bool = False
+    limits: CodeLimits = CodeLimits()
+    #: Ours, and secrets of anybody: not there for the project's code, even where its source encloses them.
+    hidden: tuple[Path, ...] = ()
     #: In the order of the file.
     environments: Mapping[str, Environment] = field(default_factory=dict)
 

@@ -5,10 +5,9 @@ What is live is expected, and what the migrations give is to become it: the othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,9 +17,9 @@ from web.errors import CleanStartError, Conflict
 from web.inspection.drift import as_expected, as_on, usual_owner
 from web.inspection.expected import build, excluded_tables
 from web.inspection.ignoring import IgnoreRule, sort_out
-from web.postgres.connections import Connection, connect
+from web.postgres.connections import Connection
 from web.postgres.identity import read_identity
-from web.postgres.scratch import ScratchServers
+from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.schema.ddl.statement import Statement
 from web.schema.difference import Difference, difference
 from web.schema.keeping import CannotKeep, keeping
@@ -30,8 +29,8 @@ from web.schema.snapshot import read_schema
 from web.schema.statements import Left, statements
 from web.store.tables import AdoptionRow
 from web.tools.alembic import downgrade as run_downgrade
-from web.tools.alembic_launch import checkout
 from web.tools.alembic_writing import WrittenMigration, stand_in, write_migration
+from web.tools.confinement import checkout, in_scratch
 from web.tools.history import History
 from web.tools.protocol import tool_of
 
@@ -148,11 +147,9 @@ async def _find_ways(
     """Go both ways in a database that the migrations made: a change may bring what only another look shows."""
     found: list[_Ways] = []
 
-    async def make(url: str) -> None:
-        await tool_of(project).replay(
-            project, url=url, revisions=("heads",), application_name="cleanstart/adopt"
-        )
-        async with connect(url, application_name="cleanstart/adopt") as connection:
+    async def make(database: ScratchDatabase) -> None:
+        await _replay(project, database)
+        async with database.connect(application_name="cleanstart/adopt") as connection:
             try:
                 forth, left = await _lead(connection, project, wanted, live)
             except StatementRefused as refused:
@@ -257,10 +254,8 @@ async def _prove(
     wanted: Schema,
     live: Live,
 ) -> Adoption:
-    async def replay(url: str) -> None:
-        await tool_of(project).replay(
-            project, url=url, revisions=("heads",), application_name="cleanstart/adopt"
-        )
+    async def replay(database: ScratchDatabase) -> None:
+        await _replay(project, database)
 
     try:
         schema = await _built(scratch, project, replay, live)
@@ -276,13 +271,11 @@ async def _try_back(
 ) -> str | None:
     """Why its downgrade does not lead back to what the old head gives; None: it does."""
 
-    async def forth_and_back(url: str) -> None:
-        await tool_of(project).replay(
-            project, url=url, revisions=("heads",), application_name="cleanstart/adopt"
-        )
+    async def forth_and_back(database: ScratchDatabase) -> None:
+        await _replay(project, database)
         await run_downgrade(
             project,
-            url=url,
+            confinement=await in_scratch(project, database),
             revision=adoption.down or "base",
             application_name="cleanstart/adopt",
         )
@@ -297,7 +290,18 @@ async def _try_back(
     return None
 
 
-async def _built(scratch: ScratchServers, project: Project, make: Any, live: Live) -> Schema:
+async def _replay(project: Project, database: ScratchDatabase) -> None:
+    await tool_of(project).replay(
+        project,
+        confinement=await in_scratch(project, database),
+        revisions=("heads",),
+        application_name="cleanstart/adopt",
+    )
+
+
+async def _built(
+    scratch: ScratchServers, project: Project, make: Callable[[ScratchDatabase], Awaitable[None]], live: Live
+) -> Schema:
     extensions = [each.name for each in live.schema.extensions]
     return await build(scratch, project, make, live.major, live.roles, extensions)
 

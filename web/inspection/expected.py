@@ -18,9 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from web.config import Project
 from web.errors import CleanStartError, ExtensionsMissing, MigrationFailed, ScratchUnavailable
 from web.inspection.drift import as_expected, load_schema, store_schema
-from web.postgres.connections import connect
 from web.postgres.identity import read_identity
-from web.postgres.scratch import ScratchServers
+from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.schema.fingerprint import fingerprint
 from web.schema.model import Schema
 from web.schema.snapshot import read_schema
@@ -28,6 +27,7 @@ from web.store.tables import ExpectedSchemaRow
 from web.tools.alembic_applied import VERSION_TABLE
 from web.tools.alembic_models import ModelsFailed
 from web.tools.alembic_settings import config_file, read_locations
+from web.tools.confinement import in_scratch
 from web.tools.history import History
 from web.tools.protocol import tool_of
 
@@ -75,9 +75,12 @@ async def expected_schema(
     if store is not None and (known := await cached(store, key)) is not None:
         return known
 
-    async def replay(url: str) -> None:
+    async def replay(database: ScratchDatabase) -> None:
         await tool_of(project).replay(
-            project, url=url, revisions=sorted(revisions), application_name="cleanstart/replay"
+            project,
+            confinement=await in_scratch(project, database),
+            revisions=sorted(revisions),
+            application_name="cleanstart/replay",
         )
 
     try:
@@ -120,23 +123,22 @@ async def keep(store: AsyncEngine | None, key: str | None, schema: Schema) -> Ex
 async def build(
     scratch: ScratchServers,
     project: Project,
-    make: Callable[[str], Awaitable[None]],
+    make: Callable[[ScratchDatabase], Awaitable[None]],
     major: int,
     roles: Sequence[str],
     extensions: Sequence[str],
 ) -> Schema:
-    """The schema that `make`, which gets a URL, leaves in an empty scratch database.
+    """The schema that `make` leaves in an empty scratch database.
 
     It is called again where it missed a role, which then exists. Raises what it raises, ScratchUnavailable and
     ExtensionsMissing.
     """
-    await scratch.ensure_roles(major, roles)
     created = set(roles)
     again = True
     while True:
-        async with scratch.database(major, extensions=extensions) as url:
+        async with scratch.database(major, roles=sorted(created), extensions=extensions) as database:
             try:
-                await make(url)
+                await make(database)
             except (MigrationFailed, ModelsFailed) as error:
                 if error.sqlstate == "42710" and _ROLE_THERE.search(str(error)) and again:
                     # Another replay on this server created the same role between the question and the answer.
@@ -148,9 +150,8 @@ async def build(
                     raise
                 # A role that only the project's code names: definitions need it to exist, nothing more.
                 created.add(role)
-                await scratch.ensure_roles(major, [role])
                 continue
-            async with connect(url, application_name="cleanstart/replay") as connection:
+            async with database.connect(application_name="cleanstart/replay") as connection:
                 role = (await read_identity(connection)).user
                 schema = await read_schema(connection, exclude_tables=excluded_tables(project))
             return as_expected(schema, role)

@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from web.config import Project
 from web.errors import CleanStartError, ExtensionsMissing, ScratchUnavailable
 from web.inspection.expected import Expected, build, cached, keep, surroundings
-from web.postgres.connections import connect
-from web.postgres.scratch import ScratchServers
+from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.schema.model import Extension
 from web.tools.alembic_settings import read_import_paths
+from web.tools.confinement import in_scratch
 from web.tools.protocol import tool_of
 
 #: Counted up when they are made in another way.
@@ -52,9 +52,13 @@ async def modelled_schema(
     if store is not None and key is not None and (known := await cached(store, key)) is not None:
         return known
 
-    async def make(url: str) -> None:
-        await _install(url, extensions)
-        await tool_of(project).create_models(project, url=url, application_name="cleanstart/models")
+    async def make(database: ScratchDatabase) -> None:
+        await _install(database, extensions)
+        await tool_of(project).create_models(
+            project,
+            confinement=await in_scratch(project, database),
+            application_name="cleanstart/models",
+        )
 
     try:
         schema = await build(scratch, project, make, major, roles, [each.name for each in extensions])
@@ -67,8 +71,8 @@ async def modelled_schema(
     return await keep(store, key, schema)
 
 
-async def _install(url: str, extensions: Iterable[Extension]) -> None:
-    async with connect(url, application_name="cleanstart/models") as connection:
+async def _install(database: ScratchDatabase, extensions: Iterable[Extension]) -> None:
+    async with database.connect(application_name="cleanstart/models") as connection:
         for each in extensions:
             schema, name = sql.Identifier(each.schema), sql.Identifier(each.name)
             if each.schema != "pg_catalog":

@@ -58,13 +58,13 @@ async def prove_on_copy(
     major = actual.server_major
     # Between two replays that of nobody in particular too.
     roles = {*place.roles, *owners(expected), *owners(actual)}
-    await scratch.ensure_roles(major, sorted(roles))
-    async with scratch.database(major, extensions=[each.name for each in actual.extensions]) as url:
+    extensions = [each.name for each in actual.extensions]
+    async with scratch.database(major, roles=sorted(roles), extensions=extensions) as copy:
         if place.url is not None:
-            await _restore(programs, place.url, url, major)
+            await _restore(programs, place.url, copy.url, major)
         else:
-            await _make(actual, url)
-        async with connect(url, application_name="cleanstart/proof") as connection:
+            await _make(actual, copy.url)
+        async with copy.connect(application_name="cleanstart/proof") as connection:
             return await prove(
                 connection,
                 expected,

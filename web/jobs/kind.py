@@ -138,6 +138,8 @@ class JobKind(Generic[P]):
     reconcile: Callable[[Evidence[P]], Awaitable[Reconciled]]
     #: A start while the same kind is still queued on the environment joins that job (observe).
     joins: bool = False
+    #: Where the project's own code runs in it: people are told what the wall around that does not hold.
+    code: Literal["nowhere", "in scratch", "on the target"] = "nowhere"
 
     def step_title(self, name: str) -> str:
         """The announced title of a step, or its name."""

@@ -108,6 +108,7 @@ class WorkerRecord:
     started_at: datetime
     heartbeat_at: datetime
     stopped_at: datetime | None
+    wall: str | None
     alive: bool
 
 
@@ -289,6 +290,7 @@ async def list_workers(connection: AsyncConnection, *, limit: int = 50) -> tuple
             WorkerRow.started_at,
             WorkerRow.heartbeat_at,
             WorkerRow.stopped_at,
+            WorkerRow.wall,
             alive.label("alive"),
         )
         .order_by(alive.desc(), WorkerRow.heartbeat_at.desc())

@@ -17,3 +17,5 @@ class Resources:
 
     programs: tuple[Programs, ...]
     scratch: ScratchServers
+    #: What is around projects' code on this machine, in words.
+    wall: str = "not known"

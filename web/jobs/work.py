@@ -12,6 +12,7 @@ import psutil
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.config import Configuration
+from web.errors import Conflict
 from web.jobs.attempt import Attempt
 from web.jobs.failpoints import failpoint
 from web.jobs.kind import Intent, Job, Json, P
@@ -19,7 +20,7 @@ from web.jobs.progress import Progress
 from web.jobs.resources import Resources
 from web.postgres.advisory import target_lock
 from web.postgres.connections import Connection, connect
-from web.postgres.identity import TargetIdentity, require_identity
+from web.postgres.identity import KnownDatabase, TargetIdentity, require_identity
 
 #: How long a statement of ours waits for a lock on a target before it gives up, unless a kind says otherwise.
 LOCK_TIMEOUT = "10s"
@@ -43,6 +44,16 @@ class Work(Generic[P]):
     def url(self) -> str:
         """The target's URL, secret and all, for programs that connect themselves; not to be told."""
         return self.job.environment.url.read()
+
+    @property
+    def database(self) -> KnownDatabase:
+        """The target as it was pinned, for what must open no other. Raises Conflict where it was never looked at."""
+        if self.identity is None:
+            raise Conflict(
+                f"Which database {self.job.environment.label} is has never been seen.",
+                hint="Look at it first: “Check” on its page, or `cleanstart observe`.",
+            )
+        return KnownDatabase(self.url, self.identity, self.job.environment.label)
 
     @property
     def application_name(self) -> str:

@@ -199,6 +199,7 @@ class Worker:
                     host=socket.gethostname(),
                     pid=os.getpid(),
                     version=version("cleanstart"),
+                    wall=self._equipment.resources.wall,
                 )
                 .on_conflict_do_update(index_elements=["name"], set_=values)
             )

@@ -164,4 +164,5 @@ ADOPT = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    code="in scratch",
 )

@@ -86,4 +86,5 @@ COMPARE = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    code="in scratch",
 )

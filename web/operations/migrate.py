@@ -289,4 +289,5 @@ MIGRATE = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    code="on the target",
 )

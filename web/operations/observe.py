@@ -81,5 +81,6 @@ OBSERVE = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    code="in scratch",
     joins=True,
 )

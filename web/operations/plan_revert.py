@@ -176,4 +176,5 @@ PLAN_REVERT = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    code="in scratch",
 )

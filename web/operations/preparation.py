@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access import confirmations
 from web.access.permissions import PHRASES, Principal, may
-from web.config import Configuration, Environment
+from web.config import Configuration, Environment, Project
 from web.inspection.drift import load_schema
 from web.inspection.environment import View, view
 from web.inspection.gate import Gate, repair_gate, reset_gate
@@ -20,6 +21,7 @@ from web.jobs.kind import AnyKind
 from web.jobs.reading import live_workers
 from web.operations.fate import Fate, fate_of
 from web.operations.starting import held_back_by, name_to_type
+from web.tools.confinement import unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Preparation:
     #: What a revert would run; None for others, and where nothing was planned for what is there.
     repair: Repair | None
     live_workers: int
+    #: What a person should know of the project's code before it runs: a title and a sentence each.
+    warnings: tuple[tuple[str, str], ...] = ()
 
     @property
     def environment(self) -> Environment:
@@ -89,6 +93,7 @@ class Preparation:
             "closed": list(self.closed),
             "type_to_confirm": self.expected,
             "confirmation": self.confirmation,
+            "warnings": [f"{title}. {sentence}" for title, sentence in self.warnings],
             "live_workers": self.live_workers,
         }
 
@@ -152,7 +157,29 @@ async def prepare(
         plan=plan,
         repair=repair,
         live_workers=await live_workers(connection),
+        warnings=tuple(
+            _warnings(
+                kind, seen.project, fresh=kind.destructive or not (observation and observation.revisions)
+            )
+        ),
     )
+
+
+def _warnings(kind: AnyKind, project: Project, *, fresh: bool) -> Iterator[tuple[str, str]]:
+    """What the wall around project code does not hold; `fresh`: the database is or becomes empty."""
+    if kind.code == "nowhere":
+        return
+    if project.without_wall:
+        yield (
+            "Project code may run without a wall",
+            f"With without_wall = true {project.name} also runs where nothing keeps its code from the rest of the host.",
+        )
+    if kind.code == "on the target":
+        for command in unseen(project, fresh=fresh):
+            yield (
+                "A command of the project's own runs",
+                f"“{command}” may start other programs, and what those connect to on the network is not checked.",
+            )
 
 
 def _gate(kind: AnyKind, seen: View, repair: Repair | None) -> Gate | None:

@@ -78,5 +78,6 @@ REHEARSE = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    code="in scratch",
     joins=True,
 )

@@ -352,4 +352,5 @@ RESET = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    code="on the target",
 )

@@ -23,6 +23,7 @@ from web.postgres.connections import Connection
 from web.postgres.identity import read_identity, require_writable
 from web.schema.difference import unknown_parts
 from web.schema.snapshot import read_schema
+from web.tools.confinement import on_target
 from web.tools.events import AboutToCommit, Connected, Launched, RunnerEvent
 from web.tools.history import History
 from web.tools.protocol import tool_of
@@ -59,13 +60,12 @@ async def run(work: Work[StampParameters]) -> Outcome:
             intent = await work.intend("stamp", {"from": list(before), "to": [wanted]})
             await tool_of(job.project).stamp(
                 job.project,
-                url=work.url,
+                confinement=await on_target(job.project, work.database),
                 revision=wanted,
                 purge=bool(history.unknown(before)),
                 on_event=_Heard(work).hear,
                 application_name=work.application_name,
                 acknowledge=_Heard(work).acknowledge,
-                identity=work.identity,
             )
             await work.receive(intent, {"rows": [wanted]})
     async with work.progress.step("observe"):
@@ -202,4 +202,5 @@ STAMP = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    code="on the target",
 )

@@ -15,6 +15,7 @@ from web.jobs.work import Work
 from web.operations.blockers import blockers_told
 from web.postgres.connections import Connection
 from web.tools.alembic import UpgradeResult, UpgradeStopped
+from web.tools.confinement import on_target
 from web.tools.events import (
     AboutToCommit,
     Committed,
@@ -69,18 +70,18 @@ async def upgrade(work: Work[Any], step: str, patience: LockPatience) -> Upgrade
     recorded revision. Raises UpgradeStopped.
     """
     run = _Run(work, step)
+    confinement = await on_target(work.job.project, work.database)
     async with blockers_told(work, run.pids):
         for attempt in range(1, patience.attempts + 1):
             try:
                 return await tool_of(work.job.project).upgrade(
                     work.job.project,
-                    url=work.url,
+                    confinement=confinement,
                     revision="heads",
                     on_event=run.hear,
                     application_name=work.application_name,
                     lock_timeout=f"{patience.seconds}s",
                     acknowledge=run.acknowledge,
-                    identity=work.identity,
                 )
             except UpgradeStopped as error:
                 again = error.sqlstate == LOCK_NOT_AVAILABLE and error.account.is_clean
@@ -107,7 +108,10 @@ async def run_prelude(work: Work[Any]) -> None:
     intent = await work.intend("prelude", {})
     await work.progress.log("Running the prelude: the database is empty")
     await tool_of(work.job.project).replay(
-        work.job.project, url=work.url, revisions=(), application_name=work.application_name
+        work.job.project,
+        confinement=await on_target(work.job.project, work.database),
+        revisions=(),
+        application_name=work.application_name,
     )
     await work.receive(intent, {})
 

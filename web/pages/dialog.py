@@ -199,6 +199,7 @@ def _checks(prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
             )
             for each in prepared.gate.conditions
         ]
+    found += [Check(Mark("warn", title), account=account) for title, account in prepared.warnings]
     if not prepared.live_workers:
         found.append(Check(Mark("warn", "No worker is alive"), account="The job waits until one is."))
     return tuple(found)

@@ -21,6 +21,7 @@ from web.pages.shell import Framed, now
 from web.pages.views.marks import Mark
 from web.pages.views.settings import ProgramRow, Setting, SettingGroup, Settings, TokenRow, WorkerRow
 from web.postgres.programs import find_programs
+from web.walls.layers import NO_WALL
 
 router = APIRouter()
 
@@ -51,6 +52,7 @@ async def show(board: Board, store: Store, frame: Framed) -> HTMLResponse:
                 else Mark("unknown", "No sign of life"),
                 started_at=each.started_at,
                 heartbeat_at=each.heartbeat_at,
+                wall=_wall(each.wall),
             )
             for each in await list_workers(store, limit=12)
         ),
@@ -60,6 +62,14 @@ async def show(board: Board, store: Store, frame: Framed) -> HTMLResponse:
         ),
     )
     return frame.show("settings/show.html", view, here="Settings", section="settings")
+
+
+def _wall(words_of_it: str | None) -> Mark:
+    if words_of_it is None:
+        return Mark("unknown", "Not told")
+    if words_of_it == NO_WALL:
+        return Mark("warn", "None: only projects with without_wall are run")
+    return Mark("ok", words_of_it[:1].upper() + words_of_it[1:])
 
 
 def _may_see(who: Principal, token: Token) -> bool:
@@ -132,6 +142,12 @@ def _project(project: Project, setting: Make) -> SettingGroup:
             setting("title", project.title, *path),
             setting("source", project.source, *path),
             setting("keeps", project.keeps, *path),
+            setting("env", tuple(project.env), *path),
+            setting("readable", project.readable, *path),
+            setting("without_wall", "yes" if project.without_wall else "no", *path),
+            setting(
+                "limits", f"{words.size(project.limits.memory)}, {project.limits.processes} processes", *path
+            ),
             setting("config", alembic.config, *tool),
             setting("section", alembic.section, *tool),
             setting("python", alembic.python, *tool),

@@ -26,11 +26,12 @@ from web.postgres.connections import Connection, connect
 from web.postgres.dump import dump_database, restore_database
 from web.postgres.identity import read_identity
 from web.postgres.programs import Programs
-from web.postgres.scratch import ScratchServers
+from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.schema.fingerprint import fingerprint
 from web.schema.snapshot import read_schema
 from web.store.tables import PlanRow
 from web.tools.alembic_applied import version_table
+from web.tools.confinement import in_scratch
 from web.tools.events import (
     Committed,
     RolledBack,
@@ -98,42 +99,46 @@ async def rehearse(
         return known
     contents = await read_contents(connection)
     extensions = [extension.name for extension in contents.extensions]
-    await stage.scratch.ensure_roles(target.major, contents.roles)
     known_roles = set(contents.roles)
     while True:
-        async with stage.scratch.database(target.major, extensions=extensions) as scratch_url:
+        async with stage.scratch.database(
+            target.major, roles=sorted(known_roles), extensions=extensions
+        ) as copy:
             await say("Copying the schema into a scratch database")
-            await _copy_schema(stage, url, scratch_url, target.major)
-            await _copy_versions(project, scratch_url, applied)
+            await _copy_schema(stage, url, copy.url, target.major)
+            await _copy_versions(project, copy.url, applied)
             await say(f"Running {len(pending)} migrations there")
             recorder = _Recorder(history)
-            failure = await _run(stage, project, scratch_url, recorder, from_nothing=schema.is_empty)
+            failure = await _run(stage, project, copy, recorder, from_nothing=schema.is_empty)
         role = _missing_role(failure)
         if role is None or role in known_roles:
             break
         # Definitions only need it to exist.
         known_roles.add(role)
-        await stage.scratch.ensure_roles(target.major, [role])
     plan = recorder.plan(applied, files, failure)
     await _store(stage, environment_id, key, plan)
     return plan
 
 
 async def _run(
-    stage: Stage, project: Project, url: str, recorder: _Recorder, *, from_nothing: bool
+    stage: Stage, project: Project, copy: ScratchDatabase, recorder: _Recorder, *, from_nothing: bool
 ) -> RehearsalFailure | None:
-    async with connect(url, application_name=stage.application_name) as side:
+    async with copy.connect(application_name=stage.application_name) as side:
         recorder.watch = HazardWatch(side)
         await recorder.watch.begin()
         try:
+            confinement = await in_scratch(project, copy)
             if from_nothing:
                 # As a migrate does it in an empty database: its prelude first.
                 await tool_of(project).replay(
-                    project, url=url, revisions=(), application_name=stage.application_name
+                    project,
+                    confinement=confinement,
+                    revisions=(),
+                    application_name=stage.application_name,
                 )
             await tool_of(project).upgrade(
                 project,
-                url=url,
+                confinement=confinement,
                 revision="heads",
                 on_event=recorder.hear,
                 application_name=stage.application_name,

@@ -38,6 +38,9 @@ from web.postgres.server_files import (
     write_ownership,
 )
 from web.postgres.urls import libpq_url
+from web.walls.accounts import SERVERS
+from web.walls.layers import Layers, Wall, find_layers
+from web.walls.reach import Reach
 
 SUPERUSER = "postgres"
 #: The socket's name holds a port; the folder is private to one server, so it is always the same.
@@ -45,7 +48,13 @@ PORT = "5432"
 _START_WITHIN = 120.0
 _STOP_WITHIN = 60.0
 _LOG_LIMIT = 10 * 1024 * 1024
-_ALWAYS = {"listen_addresses": "", "port": PORT, "unix_socket_permissions": "0700", "max_connections": "200"}
+_ALWAYS = {
+    "listen_addresses": "",
+    "port": PORT,
+    # The folder around it lets nobody through; a program behind a wall may be given the socket alone.
+    "unix_socket_permissions": "0777",
+    "max_connections": "200",
+}
 #: Safe against a crash of the server, not of the machine.
 _DISPOSABLE = {"fsync": "off", "full_page_writes": "off"}
 
@@ -61,9 +70,15 @@ class EmbeddedServer:
         major: int | None = None,
         settings: Mapping[str, str] | None = None,
         durable: bool = True,
+        user: str = SERVERS,
+        layers: Layers | None = None,
     ) -> None:
-        """Existing data decide the major, then `major`, then the order of `programs`."""
+        """Existing data decide the major, then `major`, then the order of `programs`.
+
+        As root it runs as the system user `user`. With `layers` it is put behind a wall, with its own files only.
+        """
         self.directory = directory
+        self._user, self._layers = user, layers
         self._programs = programs
         self._major = major
         self._settings = {**_ALWAYS, **({} if durable else _DISPOSABLE), **(settings or {})}
@@ -110,14 +125,19 @@ class EmbeddedServer:
         """
         if self.pid is not None:
             return
-        files = self._files = lay_out(self.directory)
+        files = self._files = lay_out(self.directory, user=self._user)
         self._lock = _take(files)
         try:
             await _clear_leftovers(files)
+            if files.account is not None and (await asyncio.to_thread(find_layers)).kind == "filters":
+                # Without namespaces another user comes to the socket through its folder, or not at all.
+                files.socket.chmod(0o711)
             programs = self._choose(files)
             self._password = read_password(files)
             if files.major is None:
-                await asyncio.to_thread(_initialize, files, programs, self._password, self._durable)
+                await asyncio.to_thread(
+                    _initialize, files, programs, self._password, durable=self._durable, layers=self._layers
+                )
             await self._launch(files, programs)
         except BaseException:
             await self.stop(immediate=True)
@@ -131,7 +151,7 @@ class EmbeddedServer:
         process, self._process = self._process, None
         try:
             if process is not None:
-                await _stop(process, immediate=immediate)
+                await _stop(process, immediate=immediate, walled=self._layers is not None)
                 if self._files is not None:
                     write_ownership(self._files, None)
         finally:
@@ -142,7 +162,7 @@ class EmbeddedServer:
     async def remove(self) -> None:
         """Stop the server and delete all that belongs to it. Raises Conflict when somebody else holds it."""
         await self.stop(immediate=True)
-        files = lay_out(self.directory)
+        files = lay_out(self.directory, user=self._user)
         lock = _take(files)
         try:
             await _clear_leftovers(files)
@@ -201,7 +221,7 @@ class EmbeddedServer:
 
     def _laid_out(self) -> ServerFiles:
         if self._files is None:
-            self._files = lay_out(self.directory)
+            self._files = lay_out(self.directory, user=self._user)
         return self._files
 
     def _choose(self, files: ServerFiles) -> Programs:
@@ -236,7 +256,7 @@ class EmbeddedServer:
             before = log.tell()
             # Not asyncio's: a fixture or a signal handler may stop the server on another loop.
             self._process = subprocess.Popen(  # noqa: ASYNC220
-                _as_server_user(argv, files, death_signal=signal.SIGINT),
+                _as_server_user(argv, files, programs, files.data, signal.SIGINT, self._layers),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -246,8 +266,10 @@ class EmbeddedServer:
             )
         write_ownership(files, self._process.pid)
         process = self._process
-        await until(lambda: _ready(files, process.pid) or process.poll() is not None, _START_WITHIN)
-        if not _ready(files, process.pid) or process.poll() is not None:
+        # Behind a wall it knows itself by another pid; there the folder is fresh, and so is the note in it.
+        pid = process.pid if self._layers is None else None
+        await until(lambda: _ready(files, pid) or process.poll() is not None, _START_WITHIN)
+        if not _ready(files, pid) or process.poll() is not None:
             said = files.log.read_bytes()[before:][-4096:].decode(errors="replace")
             raise CommandFailed(argv, process.poll() or -signal.SIGALRM, said)
 
@@ -303,7 +325,9 @@ async def _clear_leftovers(files: ServerFiles) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _initialize(files: ServerFiles, programs: Programs, password: str, durable: bool) -> None:
+def _initialize(
+    files: ServerFiles, programs: Programs, password: str, *, durable: bool, layers: Layers | None
+) -> None:
     """Create the data directory beside its place, then move it there whole: a torn one is never used."""
     fresh = files.data.with_name("data.new")
     if fresh.exists():
@@ -322,7 +346,7 @@ def _initialize(files: ServerFiles, programs: Programs, password: str, durable: 
             *(("--data-checksums",) if durable else ("--no-sync",)),
         ]
         made = subprocess.run(
-            _as_server_user(argv, files, death_signal=signal.SIGKILL),
+            _as_server_user(argv, files, programs, fresh, signal.SIGKILL, layers),
             capture_output=True,
             text=True,
             cwd="/",
@@ -334,10 +358,18 @@ def _initialize(files: ServerFiles, programs: Programs, password: str, durable: 
     fresh.rename(files.data)
 
 
-def _as_server_user(argv: Sequence[str], files: ServerFiles, *, death_signal: int) -> tuple[str, ...]:
-    if files.account is None:
-        return launch_argv(argv, death_signal=death_signal)
-    return launch_argv(argv, death_signal=death_signal, uid=files.account.uid, gid=files.account.gid)
+def _as_server_user(
+    argv: Sequence[str],
+    files: ServerFiles,
+    programs: Programs,
+    data: Path,
+    death_signal: int,
+    layers: Layers | None,
+) -> tuple[str, ...]:
+    if layers is None:
+        return launch_argv(argv, death_signal=death_signal, account=files.account)
+    reads = (programs.directory.parent,)
+    return Wall(layers, Reach(reads, (data, files.socket), account=files.account)).enclose(argv)
 
 
 def _server_environment(programs: Programs) -> dict[str, str]:
@@ -364,18 +396,23 @@ def _noted_postmaster(files: ServerFiles) -> int | None:
         return None
 
 
-def _ready(files: ServerFiles, pid: int) -> bool:
+def _ready(files: ServerFiles, pid: int | None) -> bool:
     """Read the state that the postmaster writes into the eighth line of its pid file (storage/pidfile.h)."""
     try:
         lines = (files.data / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return False
-    return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+    return len(lines) >= 8 and pid in (None, _number(lines[0])) and lines[7].strip() == "ready"
 
 
-async def _stop(process: subprocess.Popen[bytes], *, immediate: bool) -> None:
-    steps = [(signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)]
-    for number, seconds in steps if immediate else [(signal.SIGINT, _STOP_WITHIN), *steps]:
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+async def _stop(process: subprocess.Popen[bytes], *, immediate: bool, walled: bool) -> None:
+    # A wall knows no signal but the one for its end, which takes everything behind it along.
+    steps = [(signal.SIGTERM if walled else signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)]
+    for number, seconds in steps if immediate or walled else [(signal.SIGINT, _STOP_WITHIN), *steps]:
         process.send_signal(number)
         if await until(lambda: process.poll() is not None, seconds, every=0.01):
             return

@@ -5,10 +5,12 @@ Compared in the very session that acts, because a URL may be pointed elsewhere b
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from web.errors import IdentityMismatch, Invalid, OperationFailed, ReadOnlyDatabase
-from web.postgres.connections import Connection
+from web.postgres.connections import Connection, connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,23 @@ class TargetIdentity:
         if not (system.isdigit() and oid.isdigit()):
             raise Invalid(f"{text!r} is not an identity of a database (SYSTEM/OID).")
         return cls(system, int(oid))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDatabase:
+    """A database by its URL and its identity: what the URL leads to is compared in every session."""
+
+    url: str
+    identity: TargetIdentity
+    #: How sentences call it: "clinic/development", "the scratch database".
+    called: str
+
+    @asynccontextmanager
+    async def connect(self, *, application_name: str) -> AsyncIterator[Connection]:
+        """Connect for the length of a block. Raises IdentityMismatch where the URL leads elsewhere by now."""
+        async with connect(self.url, application_name=application_name) as connection:
+            await require_identity(connection, self.identity)
+            yield connection
 
 
 @dataclass(frozen=True, slots=True)

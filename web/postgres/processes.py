@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -22,6 +21,8 @@ from typing import IO, Self
 import psutil
 
 from web.errors import CommandFailed, OperationFailed, ProgramMissing, TimeLimitExceeded
+from web.walls.accounts import Account
+from web.walls.layers import Wall, launch
 
 #: The only variables that programs inherit from us; everything else is given by the caller.
 INHERITED = (
@@ -38,11 +39,12 @@ INHERITED = (
 )
 #: A cancelled program is gone after this many seconds, or an error says that it is not.
 GONE_WITHIN = 10.0
+#: What a program behind a wall inherits: nothing that names a place of ours.
+SPOKEN = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _GRACE = 5.0
 #: So long may the reader of the messages lag behind when the program has ended.
 _LAST_LINES = 60.0
 _TAIL = 8192
-_LAUNCH = Path(__file__).with_name("launch.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +60,25 @@ class Completed:
     seconds: float
 
 
-def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(
+    given: Mapping[str, str] | None = None, *, inherited: Sequence[str] = INHERITED
+) -> dict[str, str]:
     """Return the environment of a program: the allow-listed variables of ours, then the given ones."""
-    return {**{name: os.environ[name] for name in INHERITED if name in os.environ}, **(given or {})}
+    return {**{name: os.environ[name] for name in inherited if name in os.environ}, **(given or {})}
 
 
 def launch_argv(
-    argv: Sequence[str], *, death_signal: int, uid: int = -1, gid: int = -1, adopt: bool = False
+    argv: Sequence[str], *, death_signal: int, account: Account | None = None, adopt: bool = False
 ) -> tuple[str, ...]:
     """Return the argv that starts a program which ends with us, as another user where one is given.
 
     The kernel ties the program to the *thread* that forks: start programs in the event loop's thread, not in
     a worker thread.
     """
-    how = (os.getpid(), death_signal, uid, gid, int(adopt))
-    return (sys.executable, "-I", "-S", str(_LAUNCH), *(str(number) for number in how), *argv)
+    spec: dict[str, object] = {"parent": os.getpid(), "death_signal": int(death_signal), "adopt": adopt}
+    if account is not None:
+        spec |= {"uid": account.uid, "gid": account.gid}
+    return launch(argv, spec)
 
 
 class RunningProgram:
@@ -231,21 +237,27 @@ async def start(
     on_stderr_line: Callable[[str], Awaitable[None]] | None = None,
     redact: Collection[str] = (),
     death_signal: int = signal.SIGKILL,
+    wall: Wall | None = None,
 ) -> RunningProgram:
     """Start a program. `env` is added to the allow-listed variables; `redact` is taken out of its stderr.
 
-    When this process dies, the program gets `death_signal`. Pass `asyncio.subprocess.PIPE` for the streams
-    that the caller wants. Raises ProgramMissing.
+    When this process dies, the program gets `death_signal`; behind a wall it is killed, whatever it started too.
+    Pass `asyncio.subprocess.PIPE` for the streams that the caller wants. Raises ProgramMissing.
     """
     if not os.access(argv[0], os.X_OK):
         raise ProgramMissing(f"{argv[0]} is not there or cannot be run.")
     process = await asyncio.create_subprocess_exec(
-        *launch_argv(argv, death_signal=death_signal, adopt=True),
+        *(
+            launch_argv(argv, death_signal=death_signal, adopt=True)
+            if wall is None
+            else wall.enclose(argv, cwd=cwd)
+        ),
         stdin=stdin,
         stdout=stdout,
         stderr=PIPE,
+        # Behind a wall of namespaces the folder is that of the program's own tree.
         cwd=cwd,
-        env=environment(env),
+        env=environment(env, inherited=INHERITED if wall is None else SPOKEN),
         pass_fds=tuple(pass_fds),
         start_new_session=True,
         limit=1 << 20,
@@ -264,6 +276,7 @@ async def run(
     death_signal: int = signal.SIGKILL,
     time_limit: timedelta | None = None,
     check: bool = True,
+    wall: Wall | None = None,
 ) -> Completed:
     """Run a program to its end and return what it wrote to stdout. Cancelling ends its whole group first.
 
@@ -279,6 +292,7 @@ async def run(
         on_stderr_line=on_stderr_line,
         redact=redact,
         death_signal=death_signal,
+        wall=wall,
     )
     limit = time_limit.total_seconds() if time_limit else None
     try:

@@ -9,92 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import shutil
-import stat
-import subprocess
 import tarfile
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
 from web.errors import ProgramMissing
-
-#: The system user that runs servers when we are root; those after it where `useradd` is not there.
-ACCOUNT = "cleanstart-postgres"
-_FALLBACKS = ("postgres", "nobody")
-_USERADD = (
-    *("--system", "--user-group", "--no-create-home"),
-    *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
-)
-#: Root's place for programs, data and sockets.
-ROOT_PLACE = Path("/var/lib/cleanstart")
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An operating system user."""
-
-    name: str
-    uid: int
-    gid: int
-
-
-def server_account() -> Account | None:
-    """Return the user that servers run as: None for ourselves, as root a system user (made on first use)."""
-    if os.geteuid() != 0:
-        return None
-    ROOT_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with FileLock(ROOT_PLACE / "lock"):
-        if (account := _account(ACCOUNT)) is not None:
-            return account
-        if useradd := shutil.which("useradd"):
-            subprocess.run(
-                [useradd, *_USERADD, ACCOUNT],
-                check=False,
-                capture_output=True,
-            )
-    for name in (ACCOUNT, *_FALLBACKS):
-        if (account := _account(name)) is not None:
-            return account
-    raise ProgramMissing(
-        "PostgreSQL does not run as root, and there is no unprivileged user for it.",
-        hint=f"Create the system user {ACCOUNT}, or run as an ordinary user.",
-    )
-
-
-def account_of(path: Path) -> Account:
-    """Return the owner of a path."""
-    owner = path.stat()
-    try:
-        name = pwd.getpwuid(owner.st_uid).pw_name
-    except KeyError:
-        name = str(owner.st_uid)
-    return Account(name, owner.st_uid, owner.st_gid)
-
-
-def reaches(account: Account, path: Path) -> bool:
-    """Say whether the user may pass through every existing folder on the way to the path, itself included."""
-    real = path.resolve()
-    for folder in (real, *real.parents):
-        try:
-            mode = folder.stat()
-        except FileNotFoundError:
-            continue
-        if not stat.S_ISDIR(mode.st_mode):
-            continue
-        bit = (
-            stat.S_IXUSR
-            if mode.st_uid == account.uid
-            else stat.S_IXGRP
-            if mode.st_gid == account.gid
-            else stat.S_IXOTH
-        )
-        if not mode.st_mode & bit:
-            return False
-    return True
+from web.walls.accounts import ROOT_PLACE, Account, reaches
 
 
 def program_cache() -> Path:
@@ -147,11 +70,3 @@ def reachable_copy(directory: Path, version: str, account: Account) -> Path:
                     shutil.copytree(prefix, Path(folder) / "prefix", symlinks=True)
                     (Path(folder) / "prefix").rename(copy)
     return copy / directory.name
-
-
-def _account(name: str) -> Account | None:
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        return None
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid) if entry.pw_uid != 0 else None

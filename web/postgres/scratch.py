@@ -1,4 +1,4 @@
-"""Scratch databases: fresh, thrown away, one private server per major and process, or a configured server.
+"""Scratch databases: fresh, thrown away, each on a private server behind a wall, or on a configured server.
 
 What runs in them (a replay, a rehearsal, a restore) is for others; they only have to close their connections.
 """
@@ -6,6 +6,7 @@ What runs in them (a replay, a rehearsal, a restore) is for others; they only ha
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import uuid
@@ -18,11 +19,14 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from psycopg import sql
 
-from web.errors import ExtensionsMissing, ProgramMissing, ScratchUnavailable
-from web.postgres.connections import connect, with_database
+from web.errors import CleanStartError, ExtensionsMissing, ProgramMissing, ScratchUnavailable
+from web.postgres.connections import Connection, connect, with_database
 from web.postgres.embedded import EmbeddedServer
+from web.postgres.identity import KnownDatabase, TargetIdentity, read_identity
 from web.postgres.programs import Programs, server_for
 from web.postgres.server_files import usable
+from web.walls.accounts import SCRATCH
+from web.walls.layers import Layers, find_layers
 
 #: Replays of thousands of tables in one transaction need a large lock table; nothing in scratch must survive.
 _SETTINGS = {
@@ -31,6 +35,7 @@ _SETTINGS = {
     "autovacuum": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "dynamic_shared_memory_type": "mmap",
 }
 #: Advisory lock of the maintenance database under which roles are created.
 _ROLES_LOCK = 7_046_581_303
@@ -88,128 +93,208 @@ async def reap(place: Path) -> None:
             lock.release()
 
 
+@dataclass(frozen=True, slots=True)
+class ScratchDatabase(KnownDatabase):
+    """A database that is thrown away."""
+
+    #: The wall around its server; None: it is on a configured server, which has none.
+    layers: Layers | None = None
+
+
 class ScratchServers:
-    """The scratch servers of one process, started when first asked for; `stop` removes them."""
+    """Where scratch databases are made; `stop` removes what is left.
+
+    Without a configured server every database has a private one behind a wall, which is thrown away with it: nobody
+    else's rows are ever on it. One is kept warm.
+    """
 
     def __init__(
         self,
         directory: Path,
         configured: Mapping[int, str | Literal["embedded"]],
         programs: Sequence[Programs],
+        *,
+        layers: Layers | None = None,
+        shared: bool = False,
+        spare: bool = True,
     ) -> None:
-        """`configured`: per major a URL or "embedded"; other majors are embedded where there are programs."""
+        """`configured`: per major a URL or "embedded"; other majors are embedded where there are programs.
+
+        `layers` are found where they are not given. `shared`: projects' code runs on configured servers too, so
+        that no rows may be brought there. `spare` keeps a server warm, on the event loop that used the last.
+        """
         self._directory = directory
         self._configured = dict(configured)
         self._programs = tuple(programs)
+        self._layers = layers
+        self._shared, self._spare = shared, spare
         self._folder: OwnFolder | None = None
-        self._servers: dict[int, EmbeddedServer] = {}
+        self._numbers = itertools.count(1)
+        self._running: set[EmbeddedServer] = set()
+        self._warming: dict[int, asyncio.Task[EmbeddedServer]] = {}
         self._starting = asyncio.Lock()
 
     def available(self, major: int) -> bool:
         """Say whether there is a scratch server of this major, without starting one."""
-        return (
-            self._configured.get(major, "embedded") != "embedded"
-            or server_for(major, self._programs) is not None
-        )
+        return self._is_configured(major) or server_for(major, self._programs) is not None
 
-    async def server_url(self, major: int) -> str:
-        """Return the URL of the maintenance database of the scratch server. Raises ScratchUnavailable."""
-        configured = self._configured.get(major, "embedded")
-        if configured != "embedded":
-            return configured
-        async with self._starting:
-            server = self._servers.get(major)
-            if server is None or server.pid is None:
-                server = await self._start(major)
-        return server.url()
+    @property
+    def running(self) -> int:
+        """How many private servers there are right now, a warm one included."""
+        return len(self._running)
 
     @asynccontextmanager
     async def database(
-        self, major: int, *, template: str | None = None, extensions: Collection[str] = ()
-    ) -> AsyncIterator[str]:
-        """Give the URL of a database for the length of a block; it is dropped with whoever is connected.
+        self,
+        major: int,
+        *,
+        roles: Collection[str] = (),
+        extensions: Collection[str] = (),
+        with_rows: bool = False,
+    ) -> AsyncIterator[ScratchDatabase]:
+        """Give an empty database for the length of a block; it is dropped with whoever is connected.
 
-        `template` names another database of this server, which nobody may be connected to. `extensions` are
-        not created, only required. Raises ScratchUnavailable, and ExtensionsMissing naming those that are not
-        there.
+        `roles` are there: NOLOGIN, without privileges. `extensions` are not created, only required. Rows may be
+        brought into it only where `with_rows` says so. Raises ScratchUnavailable, and ExtensionsMissing naming those
+        that are not there.
         """
-        url = await self.server_url(major)
-        if extensions and (missing := await self.missing_extensions(major, extensions)):
-            raise ExtensionsMissing(major, missing)
-        name = _PREFIX + uuid.uuid4().hex
-        async with connect(url, application_name="cleanstart/scratch") as connection:
-            await connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(name), sql.Identifier(template or "template0")
-                )
-            )
-        try:
-            yield with_database(url, name)
-        finally:
-            await asyncio.shield(self._drop(url, name))
-
-    async def missing_extensions(self, major: int, names: Collection[str]) -> tuple[str, ...]:
-        """Return those extensions that the scratch server cannot create, sorted."""
-        async with connect(await self.server_url(major), application_name="cleanstart/scratch") as connection:
-            rows = await (
-                await connection.execute("SELECT name::text FROM pg_catalog.pg_available_extensions")
-            ).fetchall()
-        return tuple(sorted(set(names) - {row[0] for row in rows}))
-
-    async def ensure_roles(self, major: int, names: Collection[str]) -> None:
-        """Create the roles that definitions name and the scratch server lacks: NOLOGIN, no privileges."""
-        async with connect(await self.server_url(major), application_name="cleanstart/scratch") as connection:
-            # Roles belong to the whole server: whoever prepares another database here waits.
-            await connection.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_ROLES_LOCK,))
-            rows = await (
-                await connection.execute("SELECT rolname::text FROM pg_catalog.pg_roles")
-            ).fetchall()
-            for name in sorted(set(names) - {row[0] for row in rows}):
-                if name.startswith("pg_"):
-                    continue  # predefined roles of other versions; no role can be created by such a name
-                await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+        if self._is_configured(major) and not (with_rows and self._shared):
+            url, layers = self._configured[major], None
+            async with _made(url, major, roles, extensions, shared=True) as (made, identity):
+                yield ScratchDatabase(made, identity, "the scratch database", layers)
+            return
+        async with (
+            self._private(major) as server,
+            _made(server.url(), major, roles, extensions, shared=False) as (made, identity),
+        ):
+            yield ScratchDatabase(made, identity, "the scratch database", await self._walls())
 
     async def stop(self) -> None:
         """Stop the private servers and remove their files; idempotent."""
         async with self._starting:
-            servers, self._servers = self._servers, {}
-            for server in servers.values():
-                await server.stop(immediate=True)
+            warming, self._warming = self._warming, {}
+            for task in warming.values():
+                task.cancel()
+            await asyncio.gather(*warming.values(), return_exceptions=True)
+            for server in list(self._running):
+                await self._discard(server)
             folder, self._folder = self._folder, None
             if folder is not None:
                 await folder.release()
 
+    def _is_configured(self, major: int) -> bool:
+        return self._configured.get(major, "embedded") != "embedded"
+
+    @asynccontextmanager
+    async def _private(self, major: int) -> AsyncIterator[EmbeddedServer]:
+        server = await self._take(major)
+        try:
+            if self._spare and major not in self._warming:
+                self._warming[major] = asyncio.create_task(self._start(major))
+            yield server
+        finally:
+            await asyncio.shield(self._discard(server))
+
+    async def _take(self, major: int) -> EmbeddedServer:
+        """The warm server, where one lives; else a new one."""
+        if (task := self._warming.pop(major, None)) is not None:
+            with suppress(CleanStartError):
+                server = await task
+                if server.pid is not None:
+                    return server
+                await self._discard(server)
+        return await self._start(major)
+
     async def _start(self, major: int) -> EmbeddedServer:
         if server_for(major, self._programs) is None:
             raise ScratchUnavailable(major)
-        if self._folder is None:
-            self._folder = await own_folder(self._directory)
-        server = self._servers.pop(major, None)
-        if server is not None:
-            await server.stop(immediate=True)
+        async with self._starting:
+            if self._folder is None:
+                self._folder = await own_folder(self._directory)
         server = EmbeddedServer(
-            self._folder.path / str(major),
+            self._folder.path / f"{major}-{next(self._numbers)}",
             programs=self._programs,
             major=major,
             settings=_SETTINGS,
             durable=False,
+            user=SCRATCH,
+            layers=await self._walls(),
         )
+        self._running.add(server)
         try:
             await server.start()
         except ProgramMissing as error:
+            await self._discard(server)
             raise ScratchUnavailable(major, hint=str(error)) from error
-        self._servers[major] = server
+        except BaseException:
+            await asyncio.shield(self._discard(server))
+            raise
         return server
 
-    async def _drop(self, url: str, name: str) -> None:
-        async with connect(url, application_name="cleanstart/scratch") as connection:
-            await connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    async def _discard(self, server: EmbeddedServer) -> None:
+        await server.remove()
+        self._running.discard(server)
+
+    async def _walls(self) -> Layers:
+        if self._layers is None:
+            self._layers = await asyncio.to_thread(find_layers)
+        return self._layers
+
+
+@asynccontextmanager
+async def _made(
+    url: str, major: int, roles: Collection[str], extensions: Collection[str], *, shared: bool
+) -> AsyncIterator[tuple[str, TargetIdentity]]:
+    """Make a database with the roles on a server; on one that others use too it is dropped afterwards."""
+    name = _PREFIX + uuid.uuid4().hex
+    async with connect(url, application_name="cleanstart/scratch") as connection:
+        if missing := await _missing_extensions(connection, extensions):
+            raise ExtensionsMissing(major, missing)
+        await _ensure_roles(connection, roles)
+        await connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
+        )
+        server = (await read_identity(connection)).identity.system_identifier
+        rows = await connection.execute(
+            "SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = %s", (name,)
+        )
+        row = await rows.fetchone()
+        assert row is not None
+    try:
+        yield with_database(url, name), TargetIdentity(server, row[0])
+    finally:
+        if shared:
+            await asyncio.shield(_drop(url, name))
+
+
+async def _missing_extensions(connection: Connection, names: Collection[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    rows = await connection.execute("SELECT name::text FROM pg_catalog.pg_available_extensions")
+    return tuple(sorted(set(names) - {row[0] for row in await rows.fetchall()}))
+
+
+async def _ensure_roles(connection: Connection, names: Collection[str]) -> None:
+    if not names:
+        return
+    # Roles belong to the whole server: whoever prepares another database there waits.
+    await connection.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_ROLES_LOCK,))
+    rows = await connection.execute("SELECT rolname::text FROM pg_catalog.pg_roles")
+    for name in sorted(set(names) - {row[0] for row in await rows.fetchall()}):
+        if name.startswith("pg_"):
+            continue  # predefined roles of other versions; no role can be created by such a name
+        await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+
+
+async def _drop(url: str, name: str) -> None:
+    async with connect(url, application_name="cleanstart/scratch") as connection:
+        await connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
 
 
 async def _remove(folder: Path) -> None:
     if folder.is_dir():
         for directory in [entry for entry in folder.iterdir() if entry.is_dir()]:
-            await EmbeddedServer(directory).remove()
+            await EmbeddedServer(directory, user=SCRATCH).remove()
     shutil.rmtree(folder, ignore_errors=True)

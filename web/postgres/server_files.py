@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from web.errors import Conflict, DirectoryUnavailable
-from web.postgres.program_places import ROOT_PLACE, Account, account_of, reaches, server_account
+from web.walls.accounts import ROOT_PLACE, SERVERS, Account, account_of, reaches, system_account
 
 #: `sockaddr_un` ends at 104 bytes on some systems; the server adds "/.s.PGSQL.5432.lock".
 _LONGEST_SOCKET_FOLDER = 80
@@ -81,13 +81,15 @@ class Ownership:
         )
 
 
-def lay_out(directory: Path) -> ServerFiles:
+def lay_out(directory: Path, *, user: str = SERVERS) -> ServerFiles:
     """Create the folders of a server and say where they are; the same answer for the same folder.
+
+    As root the server runs as the system user of this name.
 
     Raises DirectoryUnavailable, and Conflict when one of them is somebody else's.
     """
     with usable(directory):
-        return _lay_out(directory.resolve())
+        return _lay_out(directory.resolve(), user)
 
 
 @contextmanager
@@ -112,8 +114,8 @@ def nearest_existing(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if os.path.lexists(each))
 
 
-def _lay_out(directory: Path) -> ServerFiles:
-    account = server_account()
+def _lay_out(directory: Path, user: str) -> ServerFiles:
+    account = system_account(user)
     mode = 0o700 if account is None else 0o711
     directory.mkdir(mode=mode, parents=True, exist_ok=True)
     private = _private_place(directory, account)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
@@ -28,6 +29,10 @@ _SECRET_IN_NAME = re.compile(
 _LOGIN_IN_NAME = re.compile(r":[^@]+@")
 #: The server cuts longer names, in bytes, and repeats them like that.
 _LONGEST_NAME = 63
+_PORT = "5432"
+#: Where drivers look for a socket when no host is named.
+_SOCKET_FOLDERS = ("/var/run/postgresql", "/run/postgresql", "/tmp")  # noqa: S108
+_FILES = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "passfile")
 _PORTS = re.compile(r"^[0-9]*(?:,[0-9]*)*$")
 #: Parameters that hold a secret; they reach neither pages nor argv.
 SECRET_PARAMETERS = frozenset({"password", "sslpassword", "scram_client_key", "oauth_client_secret"})
@@ -145,6 +150,23 @@ def secrets_of(url: str) -> tuple[str, ...]:
     values = parameters(url)
     secrets = tuple(value for key, value in values.items() if key in SECRET_PARAMETERS and value)
     return secrets + _login_in(values.get("dbname", ""))
+
+
+def sockets_of(url: str) -> tuple[Path, ...]:
+    """Return the Unix sockets through which the URL leads to a server; none where it names hosts."""
+    values = parameters(url)
+    if "hostaddr" in values:
+        return ()
+    hosts = [host for host in values.get("host", "").split(",") if host] or list(_SOCKET_FOLDERS)
+    ports = [port or _PORT for port in values.get("port", "").split(",")] or [_PORT]
+    pairs = zip(hosts, ports if len(ports) == len(hosts) else ports[:1] * len(hosts), strict=True)
+    return tuple(Path(host) / f".s.PGSQL.{port}" for host, port in pairs if host.startswith("/"))
+
+
+def files_of(url: str) -> tuple[Path, ...]:
+    """Return the files that the URL names: certificates and keys."""
+    values = parameters(url)
+    return tuple(Path(values[key]) for key in _FILES if values.get(key, "").startswith("/"))
 
 
 def sqlalchemy_url(url: str, driver: str = "postgresql+psycopg") -> str:

@@ -15,14 +15,16 @@ from pathlib import Path
 
 from web.config import AlembicTool, Project
 from web.errors import CleanStartError, Invalid, MigrationFailed, SourceInvalid
-from web.postgres.connections import Connection, connect
-from web.postgres.identity import TargetIdentity
+from web.postgres.connections import Connection
+from web.postgres.identity import KnownDatabase
+from web.postgres.urls import parameters
 from web.tools.account import HalfApplied
 from web.tools.alembic_applied import Applied, read_applied
 from web.tools.alembic_history import read_asked, read_history
-from web.tools.alembic_launch import checkout, launch, prepare, session_settings
+from web.tools.alembic_launch import launch, prepare, session_settings
 from web.tools.alembic_models import create_models
-from web.tools.conversation import Run
+from web.tools.confinement import Confinement, checkout, without_database
+from web.tools.conversation import Run, place_in_words
 from web.tools.events import Acknowledge, OnEvent, RevisionFinished, RunnerEvent
 from web.tools.history import History, make_history
 from web.tools.sessions import end_sessions, own_waits
@@ -112,7 +114,10 @@ async def ask_history(
 ) -> History:
     """Have the project's own interpreter read the history, for what its files compute."""
     folder = checkout(project, source)
-    run = await launch(project, folder, "history", (None,), url=None, on_event=on_event or _ignore)
+    confinement = await without_database(project, source=source)
+    run = await launch(
+        project, folder, "history", (None,), confinement=confinement, on_event=on_event or _ignore
+    )
     if run.failure is not None or not run.migrations:
         reason = run.failure.message if run.failure else run.stderr_tail.strip() or "it found no migrations"
         raise SourceInvalid(f"The project's interpreter could not read the history: {reason}")
@@ -123,20 +128,19 @@ async def ask_history(
 async def upgrade(
     project: Project,
     *,
-    url: str,
+    confinement: Confinement,
     on_event: OnEvent,
     revision: str = "heads",
     application_name: str = "cleanstart",
     lock_timeout: str | None = None,
     statement_timeout: str | None = None,
     acknowledge: Acknowledge | None = None,
-    identity: TargetIdentity | None = None,
     step_by_step: bool = False,
     source: Path | None = None,
 ) -> UpgradeResult:
-    """Upgrade the database at `url` with the project's own Alembic.
+    """Upgrade the database that the run may open, with the project's own Alembic.
 
-    Every session of the project's code is refused where it is not on `identity`. Before each commit
+    Every session of the project's code is refused where it is on another one. Before each commit
     `acknowledge` is awaited. With `step_by_step` the run stands still at the start and the end of every
     statement until `on_event` returns, its locks held. Cancelling ends the process group and its sessions
     first. Raises `UpgradeStopped`, `ProgramMissing`.
@@ -145,11 +149,10 @@ async def upgrade(
         project,
         "upgrade",
         [revision],
-        url=url,
+        confinement=confinement,
         on_event=on_event,
         settings=session_settings(application_name, lock_timeout, statement_timeout),
         acknowledge=acknowledge,
-        identity=identity,
         step_by_step=step_by_step,
         source=source,
     )
@@ -158,13 +161,12 @@ async def upgrade(
 async def stamp(
     project: Project,
     *,
-    url: str,
+    confinement: Confinement,
     on_event: OnEvent,
     revision: str = "heads",
     purge: bool = False,
     application_name: str = "cleanstart",
     acknowledge: Acknowledge | None = None,
-    identity: TargetIdentity | None = None,
     source: Path | None = None,
 ) -> UpgradeResult:
     """Write version rows without running migrations; `purge` empties the version table first."""
@@ -173,11 +175,10 @@ async def stamp(
         "stamp",
         [revision],
         flags=["--purge"] if purge else [],
-        url=url,
+        confinement=confinement,
         on_event=on_event,
         settings=session_settings(application_name, None, None),
         acknowledge=acknowledge,
-        identity=identity,
         source=source,
     )
 
@@ -185,7 +186,7 @@ async def stamp(
 async def replay(
     project: Project,
     *,
-    url: str,
+    confinement: Confinement,
     revisions: Collection[str] = ("heads",),
     on_event: OnEvent | None = None,
     application_name: str = "cleanstart",
@@ -193,14 +194,16 @@ async def replay(
 ) -> UpgradeResult:
     """Build what the migrations up to `revisions` give in an empty database: the prelude, then an upgrade."""
     folder, listen = checkout(project, source), on_event or _ignore
-    await prepare(project, folder, url=url, application_name=application_name, on_event=listen)
+    await prepare(
+        project, folder, confinement=confinement, application_name=application_name, on_event=listen
+    )
     if not revisions:
         return UpgradeResult((), (), 0, {})
     return await _change(
         project,
         "upgrade",
         list(revisions),
-        url=url,
+        confinement=confinement,
         on_event=listen,
         settings=session_settings(application_name, None, None),
         source=source,
@@ -210,7 +213,7 @@ async def replay(
 async def downgrade(
     project: Project,
     *,
-    url: str,
+    confinement: Confinement,
     revision: str,
     application_name: str = "cleanstart",
     source: Path | None = None,
@@ -220,7 +223,7 @@ async def downgrade(
         project,
         "downgrade",
         [revision],
-        url=url,
+        confinement=confinement,
         on_event=_ignore,
         settings=session_settings(application_name, None, None),
         source=source,
@@ -232,12 +235,11 @@ async def _change(
     command: str,
     revisions: Sequence[str],
     *,
-    url: str,
+    confinement: Confinement,
     on_event: OnEvent,
     settings: Mapping[str, str],
     flags: Sequence[str] = (),
     acknowledge: Acknowledge | None = None,
-    identity: TargetIdentity | None = None,
     step_by_step: bool = False,
     source: Path | None = None,
 ) -> UpgradeResult:
@@ -247,11 +249,13 @@ async def _change(
             raise Invalid(f"“{revision}” is not a revision.")
     run = Run()
     waits: list[str] = []
+    database = confinement.opens
+    assert database is not None
 
     async def look() -> None:
         # While it still hangs: afterwards nobody can tell what it was waiting for.
         with suppress(CleanStartError):
-            waits.extend(await own_waits(url, run.sessions))
+            waits.extend(await own_waits(database, run.sessions))
 
     try:
         await launch(
@@ -259,10 +263,9 @@ async def _change(
             folder,
             command,
             revisions,
-            url=url,
+            confinement=confinement,
             flags=flags,
             settings=settings,
-            identity=identity,
             step_by_step=step_by_step,
             on_event=on_event,
             acknowledge=acknowledge,
@@ -270,21 +273,21 @@ async def _change(
             run=run,
         )
     except BaseException:
-        await asyncio.shield(_end_sessions(url, run))
+        await asyncio.shield(_end_sessions(database, run))
         raise
     if run.timed_out or run.exit_code != 0:
-        await _end_sessions(url, run)
-    return await _judge(project.alembic, url, run, waits)
+        await _end_sessions(database, run)
+    return await _judge(project.alembic, database, run, waits)
 
 
-async def _end_sessions(url: str, run: Run) -> None:
+async def _end_sessions(database: KnownDatabase, run: Run) -> None:
     """The process group is gone, but a backend goes on with its statement until it looks for its client."""
     # Where the database cannot be reached, the error that led here says more.
     with suppress(CleanStartError):
-        await end_sessions(url, run.sessions)
+        await end_sessions(database, run.sessions)
 
 
-async def _judge(tool: AlembicTool, url: str, run: Run, waits: Sequence[str]) -> UpgradeResult:
+async def _judge(tool: AlembicTool, database: KnownDatabase, run: Run, waits: Sequence[str]) -> UpgradeResult:
     """Decide by the version rows: exit codes and log lines of real projects tell little."""
     account, failure = run.half_applied, run.failure
     reason = None
@@ -298,9 +301,10 @@ async def _judge(tool: AlembicTool, url: str, run: Run, waits: Sequence[str]) ->
         reason = failure.message
     elif not run.plans:
         reason = "the command ended without an error, but it never ran Alembic on the database."
-    elif not await _rows_fit(tool, url, run):
+    elif not await _rows_fit(tool, database, run):
         reason = "the command ended without an error, but the version table does not say that it is done."
     if reason is not None:
+        reason = " ".join(filter(None, [reason, _elsewhere(database, run)]))
         raise UpgradeStopped(
             failure.revision if failure else account.revision,
             reason,
@@ -314,10 +318,19 @@ async def _judge(tool: AlembicTool, url: str, run: Run, waits: Sequence[str]) ->
     )
 
 
-async def _rows_fit(tool: AlembicTool, url: str, run: Run) -> bool:
+def _elsewhere(database: KnownDatabase, run: Run) -> str | None:
+    """Where the project's code tried to connect, if that is not where it should; in scratch nothing else answers."""
+    if run.unreachable is None or run.unreachable == place_in_words(parameters(database.url)):
+        return None
+    return (
+        f"The project's code tried to connect to {run.unreachable}; this run may open {database.called} only."
+    )
+
+
+async def _rows_fit(tool: AlembicTool, database: KnownDatabase, run: Run) -> bool:
     """Whether every version table holds the rows that Alembic meant to leave there."""
     recorded = set(run.planned) <= set(run.half_applied.recorded)
-    async with connect(url, application_name="cleanstart/versions") as connection:
+    async with database.connect(application_name="cleanstart/versions") as connection:
         for table, heads in run.versions.items():
             where = replace(tool, version_table=table.name, version_table_schema=table.schema)
             rows = (await read_applied(connection, where)).revisions

@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from web.config import AlembicTool, Project
-from web.errors import OperationFailed, ProgramMissing, SourceInvalid
+from web.errors import OperationFailed, ProgramMissing
 from web.postgres.connections import libpq_environment, sqlalchemy_url
-from web.postgres.identity import TargetIdentity
-from web.postgres.urls import secrets_of
 from web.tools import runner
 from web.tools.alembic_settings import config_file, working_directory
+from web.tools.confinement import Confinement
 from web.tools.conversation import Run
 from web.tools.events import Acknowledge, OnEvent
 from web.tools.prelude import run_prelude
@@ -23,6 +22,8 @@ _RUNNER = Path(__file__).with_name("alembic_runner.py")
 _SHIM = Path(__file__).with_name("runner_shim")
 _SCHEME = re.compile(r"^(postgres(?:ql)?(?:\+\w+)?)://")
 _ALL = ("head", "heads")
+#: Where programs of the system are. Ours may be elsewhere, and are nobody else's business.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 async def launch(
@@ -31,11 +32,10 @@ async def launch(
     command: str,
     revisions: Sequence[str | None],
     *,
-    url: str | None,
+    confinement: Confinement,
     on_event: OnEvent,
     flags: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
-    identity: TargetIdentity | None = None,
     step_by_step: bool = False,
     acknowledge: Acknowledge | None = None,
     at_time_limit: Callable[[], Awaitable[None]] | None = None,
@@ -44,12 +44,13 @@ async def launch(
     """Start the runner, or the project's own command with our hooks in it, and follow it to its end."""
     tool = project.alembic
     own = tool.commands.get(command)
-    env = environment(tool, url, (settings or {}).get("application_name", "cleanstart"))
+    env = environment(tool, confinement, (settings or {}).get("application_name", "cleanstart"))
+    url = confinement.opens.url if confinement.opens is not None else None
     if own is None:
         argv: tuple[str, ...] = (str(interpreter(tool)), str(_RUNNER))
     else:
         argv = found_command(tool, tuple(_filled(own, revisions)))
-        env["PYTHONPATH"] = str(_SHIM)
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_SHIM), env.get("PYTHONPATH")]))
     request = {
         "command": command,
         "config": str(config_file(folder, tool).absolute()),
@@ -59,15 +60,14 @@ async def launch(
         "x_arguments": list(tool.x_arguments),
         "settings": dict(settings or {}),
         "step_by_step": step_by_step,
-        "identity": None if identity is None else [identity.system_identifier, str(identity.database_oid)],
     }
     done = await runner.run(
+        confinement,
         argv,
         request,
         url=url_for(tool, url) if url is not None and own is None else None,
         env=env,
         cwd=working_directory(folder, tool),
-        secrets=secrets_of(url) if url is not None else (),
         time_limit=tool.time_limit,
         on_event=on_event,
         acknowledge=acknowledge,
@@ -87,15 +87,6 @@ async def launch(
             hint="It has to be a Python that heeds PYTHONPATH." if own is not None else None,
         )
     return done
-
-
-def checkout(project: Project, source: Path | None) -> Path:
-    """The checkout: as given, else the project's own folder."""
-    if source is not None:
-        return source
-    if isinstance(project.source, Path):
-        return project.source
-    raise SourceInvalid(f"The source of {project.name} is a git repository; it has to be checked out first.")
 
 
 def interpreter(tool: AlembicTool) -> Path:
@@ -132,7 +123,7 @@ def _filled(command: Sequence[str], revisions: Sequence[str | None]) -> list[str
 
 
 async def prepare(
-    project: Project, folder: Path, *, url: str, application_name: str, on_event: OnEvent
+    project: Project, folder: Path, *, confinement: Confinement, application_name: str, on_event: OnEvent
 ) -> None:
     """Run the project's prelude in an empty database, where it has one. Raises `OperationFailed`."""
     tool = project.alembic
@@ -140,12 +131,11 @@ async def prepare(
         await run_prelude(
             tool.prelude,
             tool,
-            url=url,
+            confinement,
             source=folder,
             argv=lambda command: found_command(tool, command),
-            env=environment(tool, url, application_name),
+            env=environment(tool, confinement, application_name),
             cwd=working_directory(folder, tool),
-            secrets=secrets_of(url),
             application_name=application_name,
             on_event=on_event,
         )
@@ -158,11 +148,13 @@ def url_for(tool: AlembicTool, url: str) -> str:
     return sqlalchemy_url(url, "postgresql" if driver == "postgres" else driver)
 
 
-def environment(tool: AlembicTool, url: str | None, application_name: str) -> dict[str, str]:
+def environment(tool: AlembicTool, confinement: Confinement, application_name: str) -> dict[str, str]:
     """What the project's code finds in its environment beyond what every program inherits."""
     binaries = tool.python.absolute().parent
+    url = confinement.opens.url if confinement.opens is not None else None
     env = {
-        "PATH": os.pathsep.join([str(binaries), os.environ.get("PATH", os.defpath)]),
+        **confinement.variables,
+        "PATH": os.pathsep.join([str(binaries), confinement.variables.get("PATH", _PATH)]),
         # The checkout may be read-only, and it is not ours to write into.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from web.config import AlembicTool, Project
 from web.errors import CleanStartError, OperationFailed, ProgramMissing
-from web.postgres.urls import secrets_of
 from web.tools import runner
-from web.tools.alembic_launch import checkout, environment, interpreter, prepare, session_settings, url_for
+from web.tools.alembic_launch import environment, interpreter, prepare, session_settings, url_for
 from web.tools.alembic_settings import read_import_paths, working_directory
+from web.tools.confinement import Confinement, checkout
 from web.tools.conversation import Failure, Run
 from web.tools.events import OnEvent, RunnerEvent
 
@@ -24,7 +24,8 @@ _HINTS = {
     "type": "Name a MetaData, what has one as `metadata`, a list of them, or a function that gives one.",
     "empty": "Tables are known once their modules are imported: name those too, as an array.",
     "loading": "The models are imported by the project's own interpreter, with DATABASE_URL and its like set to a "
-    "scratch database and the rest of the worker's environment variables as they are.",
+    "scratch database. Nothing of the worker's own environment is handed on: further variables are set under `env` "
+    "of the project.",
 }
 
 
@@ -41,7 +42,7 @@ class ModelsFailed(OperationFailed):
 async def create_models(
     project: Project,
     *,
-    url: str,
+    confinement: Confinement,
     on_event: OnEvent | None = None,
     application_name: str = "cleanstart",
     source: Path | None = None,
@@ -57,7 +58,9 @@ async def create_models(
             f"It is not configured where the models of {project.name} are.",
             hint='Add models = "MODULE:ATTRIBUTE" to the project\'s [alembic].',
         )
-    await prepare(project, folder, url=url, application_name=application_name, on_event=listen)
+    await prepare(
+        project, folder, confinement=confinement, application_name=application_name, on_event=listen
+    )
     in_front, further = read_import_paths(folder, tool)
     request = {
         "command": "models",
@@ -67,13 +70,14 @@ async def create_models(
         "further": [str(path.absolute()) for path in further],
         "settings": session_settings(application_name, None, None),
     }
+    assert confinement.opens is not None
     run = await runner.run(
+        confinement,
         (str(interpreter(tool)), str(_RUNNER)),
         request,
-        url=url_for(tool, url),
-        env=environment(tool, url, application_name),
+        url=url_for(tool, confinement.opens.url),
+        env=environment(tool, confinement, application_name),
         cwd=working_directory(folder, tool),
-        secrets=secrets_of(url),
         time_limit=tool.time_limit,
         on_event=listen,
     )

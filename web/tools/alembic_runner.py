@@ -26,7 +26,7 @@ import re
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 VARIABLE = "CLEANSTART_RUNNER"
 #: Exit code where nobody listens any more: nothing may be committed that nobody has written down.
@@ -34,22 +34,9 @@ ORPHANED = 70
 #: A statement longer than this is reported cut.
 LONGEST = 200000
 
-_SYSTEM = "(SELECT system_identifier::text FROM pg_catalog.pg_control_system())"
-
 _DRIVERS = ("psycopg", "pg8000", "asyncpg", "sqlalchemy.dialects.postgresql", "sqlalchemy.connectors.asyncio")
 _READS = re.compile(r"\s*(select|show)\b", re.IGNORECASE)
 _COMMITS = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
-
-#: One round trip: settings, and who we are.
-_SET_UP = (
-    "SELECT pg_catalog.pg_backend_pid(),"
-    " pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"'),"
-    " {system},"
-    " (SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),"
-    " (SELECT pg_catalog.count(pg_catalog.set_config(s.name, v.value, false))"
-    "  FROM (VALUES {values}) AS v(name, value) JOIN pg_catalog.pg_settings s ON s.name = v.name)"
-    " FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a"
-)
 
 
 class Channel:
@@ -98,6 +85,8 @@ class Watch:
 
     def __init__(self, channel: Channel, request: Dict[str, Any]) -> None:
         self.channel, self.request = channel, request
+        self.hooks = load_beside("driver_hooks.py")
+        self.sessions = self.hooks.Sessions(channel.ask, channel.say, request)
         self.revision = None  # type: Optional[str]
         self.started = 0.0
         self.bookkeeping = False
@@ -140,30 +129,22 @@ class Watch:
         self.channel.say("library", name="sqlalchemy", version=sqlalchemy.__version__)
 
     def on_connect(self, dbapi_connection: Any, record: Any) -> None:
-        """Set the session up and say who it is; async drivers come here through SQLAlchemy's adapters."""
+        """See that the session was looked at; async drivers come here through SQLAlchemy's adapters."""
         if not any(kind.__module__.startswith(_DRIVERS) for kind in type(dbapi_connection).__mro__):
             return
-        settings = self.request.get("settings") or {}
-        values = ", ".join(
-            "({}, {})".format(quoted(name), quoted(str(value))) for name, value in sorted(settings.items())
-        )
-        identity = self.request.get("identity")
-        query = _SET_UP.format(values=values or "(NULL, NULL)", system=_SYSTEM if identity else "NULL")
-        cursor = dbapi_connection.cursor()
-        try:
-            cursor.execute(query)
-            pid, backend_start, system, database, _ = cursor.fetchone()
-        finally:
-            cursor.close()
-        # Without this the settings would go with the first transaction that is rolled back.
-        dbapi_connection.commit()
+        pid = self.hooks.pid_of_driver(dbapi_connection)
+        if pid is None or pid not in self.sessions.admitted:
+            # A driver that is not watched by itself.
+            self.sessions.require_some()
+            cursor = dbapi_connection.cursor()
+            try:
+                cursor.execute(self.sessions.query)
+                pid = self.sessions.admit(cursor.fetchone())
+            finally:
+                cursor.close()
+            # Without this the settings would go with the first transaction that is rolled back.
+            dbapi_connection.commit()
         record.info["cleanstart_pid"] = pid
-        # Whoever has to end this session some day knows of it before it does anything.
-        self.channel.ask("connected", pid=pid, backend_start=backend_start)
-        if identity and [system, database] != identity:
-            raise ForeignDatabase(
-                "The project's code connected to another database than the one that it was given."
-            )
 
     def before_execute(
         self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
@@ -335,8 +316,8 @@ class Watch:
         ]
         if kind is None:
             kind = "import" if isinstance(error, ImportError) else "error"
-        if isinstance(error, ForeignDatabase):
-            kind = "foreign"
+        if isinstance(error, self.hooks.ForeignDatabase):
+            return  # told when it was refused
         self.channel.say(
             "failed",
             kind=kind,
@@ -345,10 +326,6 @@ class Watch:
             revision=self.revision,
             places=["{}:{} {}".format(frame.filename, frame.lineno, frame.name) for frame in frames[-12:]],
         )
-
-
-class ForeignDatabase(Exception):
-    """The session is on another database than the one that was asked for."""
 
 
 def put(owner: Any, name: str, function: Callable[..., Any]) -> None:
@@ -366,10 +343,15 @@ def library_folders() -> Iterator[str]:
             yield os.path.dirname(file) + os.sep
 
 
-def quoted(text: str) -> str:
-    if "\\" in text or "\0" in text:
-        raise ValueError("a setting may not hold a backslash")
-    return "'" + text.replace("'", "''") + "'"
+def load_beside(name: str) -> Any:
+    """A module of ours, by the file beside this one: no folder of ours leads the import path."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    spec = importlib.util.spec_from_file_location("_cleanstart_" + name[:-3], path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def pid_of(conn: Any) -> Optional[int]:
@@ -518,6 +500,7 @@ def converse(work: Callable[[Watch, Optional[str]], bool]) -> int:
     os.set_inheritable(watch.request["control"], False)
     url = watch.channel.read().get("url")
     watch.channel.say("hello", python=sys.version.split()[0], pid=os.getpid())
+    sys.meta_path.insert(0, ImportHook(watch.sessions.hooks()))
     try:
         succeeded = work(watch, url)
     finally:
@@ -546,16 +529,22 @@ def run_reporting(watch: Watch, url: Optional[str]) -> bool:
 
 
 class ImportHook:
-    """Calls back when a module has been imported for the first time."""
+    """Calls back when a module has been imported, or loaded again."""
 
     def __init__(self, callbacks: Dict[str, List[Callable[[], None]]]) -> None:
         self.callbacks = callbacks
+        self.looking: Set[str] = set()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        callbacks = self.callbacks.pop(name, None)
-        if callbacks is None:
+        callbacks = self.callbacks.get(name)
+        if callbacks is None or name in self.looking:
             return None
-        spec = importlib.util.find_spec(name)
+        # Who only asks whether a module is there gets a spec too, and may import by another one later.
+        self.looking.add(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.looking.discard(name)
         if spec is None or spec.loader is None:
             return spec
         loader = spec.loader
@@ -580,6 +569,7 @@ def inject() -> None:
     if watch.request["command"] == "history":
         on_alembic.append(watch.watch_scripts)
     callbacks = {"sqlalchemy": [watch.watch_sqlalchemy], "alembic": on_alembic}
+    callbacks.update(watch.sessions.hooks())
     sys.meta_path.insert(0, ImportHook(callbacks))
     hook = sys.excepthook
 

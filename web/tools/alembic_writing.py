@@ -20,11 +20,13 @@ from web.config import Project
 from web.errors import OperationFailed, ProgramMissing, SourceInvalid
 from web.schema.ddl.statement import Statement
 from web.tools import runner
-from web.tools.alembic_launch import checkout, environment, interpreter
+from web.tools.alembic_launch import environment, interpreter
 from web.tools.alembic_operations import Lines, lines
 from web.tools.alembic_settings import config_file, read_locations, working_directory
+from web.tools.confinement import checkout, give, reading, without_database, writing
 from web.tools.events import RunnerEvent
 from web.tools.history import History
+from web.walls.accounts import project_account
 
 #: Files that say where migrations are.
 _SETTINGS = frozenset({".ini", ".toml", ".cfg"})
@@ -54,8 +56,12 @@ async def stand_in(project: Project, folder: Path) -> AsyncIterator[Project]:
     inner = {_below(real, each).parts for each in locations.folders} | {config.parent.parts, directory.parts}
     with tempfile.TemporaryDirectory(prefix="cleanstart-adopt-") as place:
         await asyncio.to_thread(_mirror, real, Path(place), inner)
+        # Whoever runs the project's code there is whoever runs it in its own folder.
+        await asyncio.to_thread(give, Path(place), project_account(folder))
         tool = replace(project.alembic, config=config, cwd=directory)
-        yield replace(project, source=Path(place), alembic=tool)
+        # Most of it is links into the real one.
+        readable = (*project.readable, folder)
+        yield replace(project, source=Path(place), alembic=tool, readable=readable)
 
 
 def _below(real: Path, path: Path) -> Path:
@@ -115,7 +121,11 @@ async def write_migration(
         # In a file: one variable of the environment takes 128 KiB, and a function may be longer.
         json.dump({"upgrades": up.text, "downgrades": down.text, "imports": imports}, filled)
         filled.flush()
+        confinement = await without_database(project)
+        confinement = writing(confinement, place)
+        Path(filled.name).chmod(0o644)
         run = await runner.run(
+            reading(confinement, Path(filled.name)),
             (str(interpreter(tool)), str(_RUNNER)),
             {
                 "command": "revision",
@@ -128,9 +138,8 @@ async def write_migration(
                 "filled": filled.name,
             },
             url=None,
-            env=environment(tool, None, "cleanstart/adopt"),
+            env=environment(tool, confinement, "cleanstart/adopt"),
             cwd=working_directory(place, tool),
-            secrets=(),
             time_limit=tool.time_limit,
             on_event=_ignore,
         )

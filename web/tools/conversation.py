@@ -33,6 +33,35 @@ LONGEST_LINE = 10_000
 
 Record = Mapping[str, object]
 
+_NUMBER, _TEXT_OR_NONE, _NUMBER_OR_NONE = (int, float), (str, type(None)), (int, float, type(None))
+#: What each report has at least, and of what type.
+_SHAPES: Mapping[object, Mapping[str, type | tuple[type, ...]]] = {
+    "library": {"name": str, "version": str},
+    "connected": {"pid": int, "backend_start": str, "ask": int},
+    "planned": {"revisions": list, "heads": list, "table": str, "schema": _TEXT_OR_NONE},
+    "started": {"revision": str, "message": str},
+    "applied": {
+        "revision": str,
+        "seconds": _NUMBER,
+        "heads": list,
+        "in_transaction": bool,
+        "table": str,
+        "schema": _TEXT_OR_NONE,
+    },
+    "statement": {
+        "number": int,
+        "sql": str,
+        "in_transaction": bool,
+        "revision": _TEXT_OR_NONE,
+        "bookkeeping": bool,
+    },
+    "executed": {"number": int, "seconds": _NUMBER, "rows": _NUMBER_OR_NONE},
+    "refused": {"number": int, "seconds": _NUMBER, "sqlstate": _TEXT_OR_NONE, "message": str},
+    "about_to_commit": {"revision": _TEXT_OR_NONE, "sql": _TEXT_OR_NONE, "in_transaction": bool, "ask": int},
+    "migration": {"revision": str, "path": _TEXT_OR_NONE, "down": list, "depends_on": list, "labels": list},
+    "failed": {"kind": str, "message": str, "sqlstate": _TEXT_OR_NONE, "revision": _TEXT_OR_NONE},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -71,6 +100,8 @@ class Run:
     libraries: dict[str, str] = field(default_factory=dict)
     statements: int = 0
     failure: Failure | None = None
+    #: Where its code last tried to connect and could not.
+    unreachable: str | None = None
     #: Whether our code ever ran in that interpreter.
     hello: bool = False
     finished: bool = False
@@ -81,6 +112,10 @@ class Run:
     @property
     def half_applied(self) -> HalfApplied:
         return self.account.close()
+
+
+class ReportInvalid(Exception):
+    """A report that no runner makes: the project's code wrote it."""
 
 
 class Conversation:
@@ -124,7 +159,15 @@ class Conversation:
             await self.tell(Log("warning" if loud else "info", line))
 
     async def take(self, record: Record) -> None:
-        """One report of the runner. What is not understood comes from a newer runner and is left alone."""
+        """One report of the runner. What is not understood comes from a newer runner and is left alone.
+
+        Raises ReportInvalid for what no runner says.
+        """
+        if not _fits(record):
+            raise ReportInvalid(str(record.get("event"))[:80])
+        await self._take(record)
+
+    async def _take(self, record: Record) -> None:
         account, pid = self.run.account, _pid(record)
         match record.get("event"):
             case "hello":
@@ -177,6 +220,8 @@ class Conversation:
                     _text(record.get("revision")),
                     tuple(self._redact(place) for place in _texts(record.get("places", []))),
                 )
+            case "unreachable":
+                self.run.unreachable = place_in_words(record)
             case "finished":
                 self.run.finished = True
                 await self.tell(Finished())
@@ -245,6 +290,23 @@ class Conversation:
             self._say({"ack": record["ask"]})
 
 
+def _fits(record: Record) -> bool:
+    """Whether a report has the parts that one of its name has."""
+    event = record.get("event")
+    shape = _SHAPES.get(event) if isinstance(event, str) else None
+    if shape is None:
+        return True
+    if any(name not in record or not isinstance(record[name], kind) for name, kind in shape.items()):
+        return False
+    if event != "connected":
+        return True
+    try:
+        datetime.fromisoformat(str(record["backend_start"]))
+    except ValueError:
+        return False
+    return True
+
+
 def _pid(record: Record) -> int | None:
     pid = record.get("pid")
     return pid if isinstance(pid, int) else None
@@ -260,6 +322,13 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def place_in_words(parameters: Record) -> str:
+    """The server and the database that a driver was to connect to, in words; the login is left out."""
+    host, port, name = (str(parameters.get(part) or "")[:200] for part in ("host", "port", "dbname"))
+    server = f"{host or 'the default host'}{f':{port}' if port else ''}"
+    return f"“{name}” on {server}" if name else server
 
 
 def _table(record: Record) -> VersionTable:

@@ -13,8 +13,10 @@ import psycopg
 
 from web.config import AlembicTool, Prelude
 from web.errors import CommandFailed, OperationFailed, SourceInvalid
-from web.postgres.connections import connect, describe_error
+from web.postgres.connections import describe_error
+from web.postgres.identity import KnownDatabase
 from web.postgres.processes import run
+from web.tools.confinement import Confinement
 from web.tools.events import Log, OnEvent, StatementFinished, StatementStarted
 
 _META_COMMAND = re.compile(r"^\\[a-z!?]", re.MULTILINE)
@@ -23,19 +25,19 @@ _META_COMMAND = re.compile(r"^\\[a-z!?]", re.MULTILINE)
 async def run_prelude(
     prelude: Prelude,
     tool: AlembicTool,
+    confinement: Confinement,
     *,
-    url: str,
     source: Path,
     argv: Callable[[tuple[str, ...]], tuple[str, ...]],
     env: Mapping[str, str],
     cwd: Path,
-    secrets: tuple[str, ...],
     application_name: str,
     on_event: OnEvent,
 ) -> None:
     """Run the SQL file, one statement per message, or the command. Raises `OperationFailed`."""
+    assert confinement.opens is not None
     if prelude.sql is not None:
-        await _run_file(source / prelude.sql, url, application_name, on_event)
+        await _run_file(source / prelude.sql, confinement.opens, application_name, on_event)
     if prelude.command is not None:
 
         async def log(line: str) -> None:
@@ -47,20 +49,21 @@ async def run_prelude(
                 env=env,
                 cwd=cwd,
                 on_stderr_line=log,
-                redact=secrets,
+                redact=confinement.secrets,
+                wall=confinement.wall,
                 time_limit=tool.time_limit,
             )
         except CommandFailed as error:
             raise OperationFailed(f"The prelude failed: {error}") from error
 
 
-async def _run_file(file: Path, url: str, application_name: str, on_event: OnEvent) -> None:
+async def _run_file(file: Path, database: KnownDatabase, application_name: str, on_event: OnEvent) -> None:
     try:
         text = await asyncio.to_thread(file.read_text, "utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceInvalid(f"The prelude {file} cannot be read: {error}") from error
     statements = await asyncio.to_thread(split, text, file.name)
-    async with connect(url, application_name=application_name) as connection:
+    async with database.connect(application_name=application_name) as connection:
         for number, sql in enumerate(statements, 1):
             statement = StatementStarted(number, sql, False, None, False, connection.info.backend_pid)
             await on_event(statement)
@@ -68,7 +71,7 @@ async def _run_file(file: Path, url: str, application_name: str, on_event: OnEve
             try:
                 cursor = await connection.execute(sql.encode())
             except psycopg.Error as error:
-                reason = describe_error(error, url)
+                reason = describe_error(error, database.url)
                 raise OperationFailed(
                     f"The prelude {file.name} stopped at statement {number} of {len(statements)}: {reason}",
                     hint=f"The statement begins with “{' '.join(sql.split())[:120]}”.",

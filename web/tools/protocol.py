@@ -8,16 +8,19 @@ from typing import Protocol
 
 from web.config import Project
 from web.postgres.connections import Connection
-from web.postgres.identity import TargetIdentity
 from web.tools import alembic
 from web.tools.alembic import UpgradeResult
 from web.tools.alembic_applied import Applied
+from web.tools.confinement import Confinement
 from web.tools.events import Acknowledge, OnEvent
 from web.tools.history import History
 
 
 class MigrationTool(Protocol):
-    """Reads histories and version rows, and runs migrations. `source` names a checkout of a git source."""
+    """Reads histories and version rows, and runs migrations. `source` names a checkout of a git source.
+
+    What a run of the project's code may open is in its `confinement`, as are its wall, limits and variables.
+    """
 
     async def history(self, project: Project, *, source: Path | None = None) -> History: ...
 
@@ -31,14 +34,13 @@ class MigrationTool(Protocol):
         self,
         project: Project,
         *,
-        url: str,
+        confinement: Confinement,
         on_event: OnEvent,
         revision: str = "heads",
         application_name: str = "cleanstart",
         lock_timeout: str | None = None,
         statement_timeout: str | None = None,
         acknowledge: Acknowledge | None = None,
-        identity: TargetIdentity | None = None,
         step_by_step: bool = False,
         source: Path | None = None,
     ) -> UpgradeResult: ...
@@ -47,13 +49,12 @@ class MigrationTool(Protocol):
         self,
         project: Project,
         *,
-        url: str,
+        confinement: Confinement,
         on_event: OnEvent,
         revision: str = "heads",
         purge: bool = False,
         application_name: str = "cleanstart",
         acknowledge: Acknowledge | None = None,
-        identity: TargetIdentity | None = None,
         source: Path | None = None,
     ) -> UpgradeResult: ...
 
@@ -61,7 +62,7 @@ class MigrationTool(Protocol):
         self,
         project: Project,
         *,
-        url: str,
+        confinement: Confinement,
         revisions: Collection[str] = ("heads",),
         on_event: OnEvent | None = None,
         application_name: str = "cleanstart",
@@ -72,7 +73,7 @@ class MigrationTool(Protocol):
         self,
         project: Project,
         *,
-        url: str,
+        confinement: Confinement,
         on_event: OnEvent | None = None,
         application_name: str = "cleanstart",
         source: Path | None = None,

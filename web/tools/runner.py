@@ -14,8 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+from web.errors import OperationFailed
 from web.postgres.processes import RunningProgram, start
-from web.tools.conversation import LONGEST_LINE, Conversation, Run
+from web.tools.confinement import Confinement
+from web.tools.conversation import LONGEST_LINE, Conversation, ReportInvalid, Run
 from web.tools.events import Acknowledge, Launched, OnEvent
 from web.tools.redaction import redaction
 
@@ -26,21 +28,31 @@ LINGER = 10.0
 _REPORT_LIMIT = 32 << 20
 
 
+class ReportsGarbled(OperationFailed):
+    """The project's code wrote into the pipe on which its run is reported, so what it did is not known from there."""
+
+    title = "The run cannot be followed"
+    hint = (
+        "Something in the project's code or its commands writes to a file descriptor that it did not open. What was "
+        "committed stands in the database."
+    )
+
+
 async def run(
+    confinement: Confinement,
     argv: Sequence[str],
     request: Mapping[str, object],
     *,
     url: str | None,
     env: Mapping[str, str],
     cwd: Path,
-    secrets: Sequence[str],
     time_limit: timedelta,
     on_event: OnEvent,
     acknowledge: Acknowledge | None = None,
     at_time_limit: Callable[[], Awaitable[None]] | None = None,
     known: Run | None = None,
 ) -> Run:
-    """Run the program to its end, or end it at its time limit. Its whole process group is gone afterwards.
+    """Run the program to its end, or end it at its time limit. Whatever it started is gone afterwards.
 
     `url` is handed to the runner on its control pipe. `at_time_limit` is awaited before the program is ended
     for having taken too long. `known` is filled while it runs, for a caller that is
@@ -48,17 +60,25 @@ async def run(
     """
     state = known or Run()
     async with _pipes() as (reports, reports_fd, control_fd, say):
-        given = {**request, "reports": reports_fd, "control": control_fd}
-        conversation = Conversation(state, say, redaction(secrets), on_event, acknowledge)
+        opens = confinement.opens
+        given = {
+            **request,
+            "reports": reports_fd,
+            "control": control_fd,
+            "opens": opens and [opens.identity.system_identifier, str(opens.identity.database_oid)],
+            "called": opens.called if opens is not None else None,
+        }
+        conversation = Conversation(state, say, redaction(confinement.secrets), on_event, acknowledge)
         try:
             program = await start(
                 argv,
                 env={**env, VARIABLE: json.dumps(given)},
+                wall=confinement.wall,
                 cwd=cwd,
                 stdout=PIPE,
                 pass_fds=(reports_fd, control_fd),
                 on_stderr_line=conversation.hear,
-                redact=secrets,
+                redact=confinement.secrets,
             )
         finally:
             # From here on only the program holds its ends, so that its end is seen.
@@ -118,10 +138,21 @@ async def _see_it_end(
 
 
 async def _follow_reports(reports: asyncio.StreamReader, talk: Conversation) -> None:
-    while line := await reports.readline():
-        record = json.loads(line)
-        if isinstance(record, dict):
+    """Take the reports one by one. Raises ReportsGarbled: the project's code can write there too."""
+    while True:
+        try:
+            line = await reports.readline()
+            record = json.loads(line) if line else None
+        except ValueError as error:  # no JSON, no UTF-8, or a line without end
+            raise ReportsGarbled from error
+        if record is None:
+            return
+        if not isinstance(record, dict):
+            raise ReportsGarbled
+        try:
             await talk.take(record)
+        except ReportInvalid as error:
+            raise ReportsGarbled from error
 
 
 async def _follow_output(program: RunningProgram, talk: Conversation) -> None:

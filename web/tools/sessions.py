@@ -9,7 +9,8 @@ from collections.abc import Collection
 from psycopg.rows import TupleRow
 
 from web.errors import OperationFailed
-from web.postgres.connections import Connection, connect
+from web.postgres.connections import Connection
+from web.postgres.identity import KnownDatabase
 from web.tools.events import Connected
 
 #: Sessions are gone after this many seconds, or an error says that they are not.
@@ -25,9 +26,9 @@ JOIN unnest(%s::int[], %s::timestamptz[]) AS ours(pid, backend_start)
 """
 
 
-async def own_waits(url: str, sessions: Collection[Connected]) -> tuple[str, ...]:
+async def own_waits(database: KnownDatabase, sessions: Collection[Connected]) -> tuple[str, ...]:
     """Sentences on sessions that wait for another one of the same run: that never ends by itself."""
-    async with connect(url, application_name="cleanstart/sessions") as connection:
+    async with database.connect(application_name="cleanstart/sessions") as connection:
         ours = {pid: (blockers, query) for pid, blockers, query in await _still_there(connection, sessions)}
     return tuple(
         f"Session {pid} waits for session {blocker} of the same run (“{query.strip()}”)."
@@ -37,12 +38,12 @@ async def own_waits(url: str, sessions: Collection[Connected]) -> tuple[str, ...
     )
 
 
-async def end_sessions(url: str, sessions: Collection[Connected]) -> None:
+async def end_sessions(database: KnownDatabase, sessions: Collection[Connected]) -> None:
     """End the backends that are still there and see them gone; `OperationFailed` where one survives."""
     if not sessions:
         return
     deadline = time.monotonic() + GONE_WITHIN
-    async with connect(url, application_name="cleanstart/sessions") as connection:
+    async with database.connect(application_name="cleanstart/sessions") as connection:
         while left := await _still_there(connection, sessions):
             pids = [row[0] for row in left]
             if time.monotonic() > deadline:

@@ -93,10 +93,18 @@ def settings() -> Settings:
                 Mark("ok", "Alive"),
                 before(days=3),
                 before(seconds=2),
+                Mark("ok", "Namespaces of their own, by /usr/bin/bwrap"),
                 (1042,),
             ),
             WorkerRow(
-                "worker-2", "app-2", 991, "0.1.0", Mark("failed", "Dead"), before(days=3), before(minutes=12)
+                "worker-2",
+                "app-2",
+                991,
+                "0.1.0",
+                Mark("failed", "Dead"),
+                before(days=3),
+                before(minutes=12),
+                Mark("warn", "None: only projects with without_wall are run"),
             ),
         ),
         (

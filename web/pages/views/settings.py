@@ -40,6 +40,8 @@ class WorkerRow:
     mark: Mark
     started_at: datetime
     heartbeat_at: datetime
+    #: What is around projects' code on its machine.
+    wall: Mark
     jobs: tuple[int, ...] = ()
 
 

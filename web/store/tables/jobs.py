@@ -210,3 +210,5 @@ class WorkerRow(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     heartbeat_at: Mapped[datetime] = mapped_column(server_default=func.now())
     stopped_at: Mapped[datetime | None]
+    #: What is around projects' code on its machine, in words; None: a worker of before that was told.
+    wall: Mapped[str | None]
