@@ -19,6 +19,7 @@ from psycopg import sql
 from web.postgres.connections import Connection, connect, parameters, sqlalchemy_url
 from web.postgres.processes import run
 from web.postgres.urls import libpq_url
+from web.walls.layers import find_layers
 
 HERE = Path(__file__).parent
 CLINIC = HERE / "clinic"
@@ -213,4 +214,13 @@ def _configuration(directory: Path, python: Path, source: Path, major: int, urls
     }
     # JSON's text is TOML's basic string.
     quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
-    return Template((HERE / "cleanstart.toml.in").read_text(encoding="utf-8")).substitute(quoted, major=major)
+    return Template((HERE / "cleanstart.toml.in").read_text(encoding="utf-8")).substitute(
+        quoted, major=major, wall=_wall()
+    )
+
+
+def _wall() -> str:
+    """What the configuration says of the wall around project code: nothing, where this machine has one."""
+    if find_layers().kind != "none":
+        return ""
+    return "# There is no wall around project code on this machine (docs/walls.md), and this code is known.\nwithout_wall = true\n"

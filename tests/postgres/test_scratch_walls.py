@@ -67,7 +67,8 @@ async def test_no_other_server_is_reached(
     """Neither by TCP nor through another server's socket, with the right password in hand."""
     port, came = listener
     other = parameters(server.url())
-    to_other = f"host={other['host']} port={other['port']} user={other['user']} password={other['password']} dbname=postgres"
+    login = f"user={other['user']} password={other['password']}"
+    to_other = f"host={other['host']} port={other['port']} dbname=postgres {login}"
     to_tcp = f"host=127.0.0.1 port={port} user=x dbname=x connect_timeout=3"
     with psycopg.connect(to_other):
         pass  # from here it can be reached
@@ -83,7 +84,8 @@ async def test_no_other_server_is_reached(
             database,
             "CREATE EXTENSION postgres_fdw",
             f"CREATE SERVER o FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{host}', dbname '{name}')",
-            f"CREATE USER MAPPING FOR postgres SERVER o OPTIONS (user '{other['user']}', password '{other['password']}')",
+            "CREATE USER MAPPING FOR postgres SERVER o "
+            f"OPTIONS (user '{other['user']}', password '{other['password']}')",
             "CREATE FOREIGN TABLE f (n int) SERVER o OPTIONS (schema_name 'pg_catalog', table_name 'pg_class')",
             "SELECT count(*) FROM f",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def shop(folder: Path, length: int = 2) -> AlembicTool:
     (folder / "migrations" / "env.py").write_text(SHARED)
     program = folder / "shop"
     program.write_text(SHOP.format(python=tool.python))
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    program.chmod(0o755)
     tool.config.write_text("[alembic]\n")
     return replace(
         tool, commands={"upgrade": (str(program), "upgrade"), "history": (str(program), "history")}

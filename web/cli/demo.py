@@ -35,6 +35,7 @@ from web.store.database import open_store
 from web.store.tables import EnvironmentStateRow
 from web.store.upgrade import upgrade
 from web.tools.alembic_history import read_history
+from web.walls.layers import hide_process
 
 DIRECTORY = Path(".cleanstart")
 PROJECT = "clinic"
@@ -61,6 +62,7 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
     """
     if not is_loopback(host):
         raise AddressNotSafe(host)
+    hide_process()
     stopping = asyncio.Event()
     stop_on_signals(stopping)
     directory = directory.absolute()

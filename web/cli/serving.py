@@ -235,6 +235,7 @@ async def upgrade_store(configuration: Configuration) -> str:
 @asynccontextmanager
 async def running_store(configuration: Configuration) -> AsyncIterator[StorePlace]:
     """The store, upgraded; an embedded one runs for as long as this is open."""
+    hide_process()
     place = configured_place(configuration)
     if place is not None:
         await upgrade(place.owner_url, place.runtime_role)

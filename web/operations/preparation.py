@@ -172,7 +172,7 @@ def _warnings(kind: AnyKind, project: Project, *, fresh: bool) -> Iterator[tuple
     if project.without_wall:
         yield (
             "Project code may run without a wall",
-            f"With without_wall = true {project.name} also runs where nothing keeps its code from the rest of the host.",
+            f"With without_wall = true {project.name} also runs where nothing keeps it from the rest of the host.",
         )
     if kind.code == "on the target":
         for command in unseen(project, fresh=fresh):

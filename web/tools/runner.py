@@ -143,7 +143,7 @@ async def _follow_reports(reports: asyncio.StreamReader, talk: Conversation) -> 
         try:
             line = await reports.readline()
             record = json.loads(line) if line else None
-        except ValueError as error:  # no JSON, no UTF-8, or a line without end
+        except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a line without end
             raise ReportsGarbled from error
         if record is None:
             return

@@ -56,12 +56,11 @@ def find_programs() -> Iterator[Path]:
     yield from (program for program in candidates if _version(program) >= _OLDEST)
 
 
-def wrap(program: Path, argv: tuple[str, ...], reach: Reach, cwd: Path | None) -> tuple[str, ...]:
+def wrap(program: Path, argv: tuple[str, ...], reach: Reach) -> tuple[str, ...]:
     """The command line that runs `argv` behind the wall."""
     user = _AS_ROOT if os.geteuid() == 0 else _AS_ANYBODY
     network = () if reach.network else ("--unshare-net",)
-    where = ("--chdir", str(cwd)) if cwd is not None else ()
-    return (str(program), *user, *network, *_FLAGS, *_mounts(reach), *where, "--", *argv)
+    return (str(program), *user, *network, *_FLAGS, *_mounts(reach), "--", *argv)
 
 
 def _mounts(reach: Reach) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 Stand-alone (`python -I launch.py SPEC PROGRAM …`), because doing this between fork and exec inside a process with
 threads is not safe. SPEC is JSON, all keys optional: `parent` and `death_signal` (what the program gets when that
-process dies), `adopt` (orphans of the program become its children), `uid` and `gid`, `limits`, `confine`. With
+process dies), `adopt` (orphans of the program become its children), `uid` and `gid`, `cwd`, `limits`, `confine`. With
 `confine` it does not become the program but stays beside it: `supervise.py`.
 """
 
@@ -37,6 +37,8 @@ def main() -> None:
         os.setgroups([spec["gid"]])
         os.setgid(spec["gid"])
         os.setuid(spec["uid"])
+    if "cwd" in spec:
+        os.chdir(spec["cwd"])
     if prctl is not None:
         if spec.get("sealed"):
             prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

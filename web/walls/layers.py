@@ -112,10 +112,13 @@ class Wall:
         spec: dict[str, object] = {"sealed": True, "limits": _limits(reach)}
         if reach.account is not None:
             spec |= {"uid": reach.account.uid, "gid": reach.account.gid}
+        if cwd is not None:
+            # As its own user: root inside has no right to pass folders of others.
+            spec["cwd"] = str(cwd)
         match layers.kind:
             case "namespaces":
                 assert layers.program is not None
-                wrapped = bubblewrap.wrap(layers.program, launch(argv, spec), reach, cwd)
+                wrapped = bubblewrap.wrap(layers.program, launch(argv, spec), reach)
                 return launch(wrapped, {"parent": os.getpid(), "death_signal": signal.SIGKILL})
             case "filters":
                 spec |= {"parent": os.getpid(), "death_signal": signal.SIGTERM, "confine": _filters(reach)}
