@@ -13,7 +13,6 @@ from web.config import AlembicTool, Prelude
 from web.errors import OperationFailed, SourceInvalid
 from web.tools.alembic import replay
 from web.tools.events import Log, StatementFinished
-from web.tools.prelude import split
 
 PRELUDE = """
 -- Tables that no migration makes; a semicolon; in a comment
@@ -108,8 +107,3 @@ async def test_a_prelude_command_that_fails(tmp_path: Path, database: str) -> No
     tool = replace(linear(tmp_path, 1), prelude=Prelude(command=command))
     with pytest.raises(OperationFailed, match="The prelude failed: sh ended with exit code 4: no such thing"):
         await replay(project_of(tmp_path, tool), url=database)
-
-
-def test_split_keeps_every_statement_whole() -> None:
-    assert [one.split()[0] for one in split(PRELUDE, "x.sql")][-3:] == ["CREATE", "CREATE", "INSERT"]
-    assert split("", "x.sql") == split(" ; -- nothing\n", "x.sql") == ()
