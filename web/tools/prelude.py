@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from web.config import AlembicTool, Prelude
 from web.errors import CommandFailed, OperationFailed
@@ -67,3 +68,8 @@ async def _run_file(file: Path, url: str, application_name: str, on_event: OnEve
                 ) from error
             rows = cursor.rowcount if cursor.rowcount >= 0 else None
             await on_event(StatementFinished(statement, time.monotonic() - started, rows))
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            raise OperationFailed(
+                f"The prelude {file.name} ended inside a transaction that it had begun; that was rolled back.",
+                hint="Write the COMMIT that is missing, or leave the BEGIN out.",
+            )
