@@ -139,10 +139,6 @@ class JobKind(Generic[P]):
     #: A start while the same kind is still queued on the environment joins that job (observe).
     joins: bool = False
 
-    def step_title(self, name: str) -> str:
-        """The announced title of a step, or its name."""
-        return next((step.title for step in self.steps if step.name == name), name)
-
 
 #: Kinds with different parameters in one tuple.
 AnyKind = JobKind[Any]
