@@ -231,13 +231,6 @@ class OperationFailed(CleanStartError):
     title = "The operation failed"
 
 
-class Cancelled(OperationFailed):
-    """A person cancelled the job."""
-
-    status = 409
-    title = "Cancelled"
-
-
 class CommandFailed(OperationFailed):
     """A program ended with an error."""
 

@@ -9,10 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.access.small_site import PASSWORD, CreateUser
+from tests.access.standing import still_may
 from web.access import audit
 from web.access.limiter import begin_attempt
 from web.access.passwords import NOBODY, check_password, hash_password
-from web.access.principals import still_may
 from web.access.sessions import find_session, sign_in, sign_out
 from web.access.users import disable_user, enable_user, grant_role, set_password
 from web.errors import Invalid, NotSignedIn, TooManyAttempts

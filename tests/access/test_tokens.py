@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.access.standing import still_may
 from web.access.permissions import EVERY_PROJECT, Principal, Role, local_admin, may
-from web.access.principals import still_may
 from web.access.tokens import create_token, find_token, list_tokens, revoke_token
 from web.errors import Conflict, Invalid, NotFound, OperationNotAllowed
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-import pglast
 import psycopg
 import pytest
 from psycopg import sql
@@ -14,6 +13,7 @@ from psycopg import sql
 from web.backups.places import Folder
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
+from web.postgres.scripts import split
 
 ROLES = ("backup_owner", "backup_reader")
 NASTY = Path(__file__).with_name("nasty.sql")
@@ -52,5 +52,5 @@ def fill(url: str) -> None:
             if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchall():
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
         # One transaction each: a new value of an enum is used only after it was committed.
-        for statement in pglast.split(NASTY.read_text()):
+        for statement in split(NASTY.read_text(), NASTY.name):
             connection.execute(statement.encode())

@@ -11,9 +11,9 @@ from demo.build import Demo
 from web.cli.exits import NO
 from web.cli.program import run
 from web.config import load
-from web.inspection.comparison import prove_repair
-from web.inspection.model_drift import model_drift
-from web.inspection.sources import Reader
+from web.inspection.comparison import compare_sources, prove_repair
+from web.inspection.sources import Reader, parse_source
+from web.inspection.unmodelled import can_be_modelled
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 
@@ -27,24 +27,28 @@ def reader(demo: Demo, scratch: ScratchServers, programs: tuple[Programs, ...]) 
 
 
 async def test_models_and_migrations(reader: Reader) -> None:
-    found = await model_drift(reader, "clinic")
+    found = await compare_sources(reader, parse_source("clinic:models"), parse_source("clinic@heads"))
+    modelled = [each for each in found.differences if can_be_modelled(each)]
+    unmodelled = [each for each in found.differences if not can_be_modelled(each)]
     # `alembic check` is silent about these: the convention was applied to names that had it already.
-    assert {(each.kind, each.change) for each in found.modelled if each.severity != "cosmetic"} == {
+    assert {(each.kind, each.change) for each in modelled if each.severity != "cosmetic"} == {
         ("constraint", "renamed")
     }
-    assert all("ck_" in each.object for each in found.modelled if each.change == "renamed")
-    assert {each.kind for each in found.unmodelled} == ONLY_IN_MIGRATIONS
-    assert {each.attribute for each in found.unmodelled if each.kind == "table"} == {"row security"}
-    assert (await prove_repair(reader, found.comparison, destructive=True)).holds
+    assert all("ck_" in each.object for each in modelled if each.change == "renamed")
+    assert {each.kind for each in unmodelled} == ONLY_IN_MIGRATIONS
+    assert {each.attribute for each in unmodelled if each.kind == "table"} == {"row security"}
+    assert (await prove_repair(reader, found, destructive=True)).holds
 
 
 async def test_models_and_a_live_database(reader: Reader) -> None:
-    found = await model_drift(reader, "clinic", "staging")
-    structure = {(each.kind, each.object): each.change for each in found.modelled}
+    found = await compare_sources(reader, parse_source("clinic:models"), parse_source("clinic/staging"))
+    modelled = [each for each in found.differences if can_be_modelled(each)]
+    unmodelled = [each for each in found.differences if not can_be_modelled(each)]
+    structure = {(each.kind, each.object): each.change for each in modelled}
     assert structure["column", "public.appointments.checked_in_at"] == "added"
     assert structure["table", "public.sessions"] == "added"
-    assert {each.kind for each in found.unmodelled} == ONLY_IN_MIGRATIONS
-    assert (await prove_repair(reader, found.comparison)).holds
+    assert {each.kind for each in unmodelled} == ONLY_IN_MIGRATIONS
+    assert (await prove_repair(reader, found)).holds
 
 
 async def test_the_command_says_what_no_model_can(demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import AlembicTool, Prelude, Project
+from web.inspection.comparison import Comparison, compare_sources
 from web.inspection.expected import Expected
-from web.inspection.model_drift import ModelDrift, model_drift
 from web.inspection.modelled import cache_key, modelled_schema
-from web.inspection.sources import CouldNotCompare, Reader
+from web.inspection.sources import CouldNotCompare, Reader, parse_source
+from web.inspection.unmodelled import can_be_modelled
 from web.postgres.scratch import ScratchServers
 from web.schema.model import Extension
 
@@ -57,18 +58,26 @@ def written(folder: Path, *statements: str, models: str = MODELS) -> AlembicTool
     return replace(tool, models=("shop_models:metadata",))
 
 
-def described(found: ModelDrift) -> tuple[list[str], list[str]]:
-    """Kinds and objects of both parts."""
-    parts = found.modelled, found.unmodelled
+async def model_drift(reader: Reader, other: str = "clinic@heads") -> Comparison:
+    return await compare_sources(reader, parse_source("clinic:models"), parse_source(other))
+
+
+def described(found: Comparison) -> tuple[list[str], list[str]]:
+    """Kinds and objects: what a model can say, and what it cannot."""
     first, second = (
-        [f"{each.kind} {each.object} {each.attribute or ''}".strip() for each in part] for part in parts
+        [
+            f"{each.kind} {each.object} {each.attribute or ''}".strip()
+            for each in found.differences
+            if can_be_modelled(each) is modelled
+        ]
+        for modelled in (True, False)
     )
     return first, second
 
 
 async def test_models_that_say_what_migrations_say(reader_of: ReaderOf, tmp_path: Path) -> None:
-    found = await model_drift(reader_of(project(tmp_path, written(tmp_path, *HEAD))), "clinic")
-    assert found.comparison.differences == ()
+    found = await model_drift(reader_of(project(tmp_path, written(tmp_path, *HEAD))))
+    assert found.differences == ()
 
 
 async def test_what_models_can_say_and_what_not(reader_of: ReaderOf, tmp_path: Path, database: str) -> None:
@@ -91,8 +100,8 @@ async def test_what_models_can_say_and_what_not(reader_of: ReaderOf, tmp_path: P
     )
     dev = environment(tmp_path, database)
     reader = reader_of(project(tmp_path, written(tmp_path, *HEAD, *BEYOND, *WITHIN), dev))
-    for other in (None, "dev"):
-        modelled, unmodelled = described(await model_drift(reader, "clinic", other))
+    for other in ("clinic@heads", "clinic/dev"):
+        modelled, unmodelled = described(await model_drift(reader, other))
         assert (sorted(modelled), sorted(unmodelled)) == (sorted(expected[0]), sorted(expected[1]))
 
 
@@ -104,7 +113,7 @@ metadata = sa.MetaData()
 sa.Table("users", metadata, sa.Column("mail", postgresql.CITEXT))
 """
     tool = written(tmp_path, "CREATE EXTENSION citext", "CREATE TABLE users (mail citext)", models=models)
-    assert (await model_drift(reader_of(project(tmp_path, tool)), "clinic")).comparison.differences == ()
+    assert (await model_drift(reader_of(project(tmp_path, tool)))).differences == ()
 
 
 async def test_a_role_that_the_models_name(reader_of: ReaderOf, tmp_path: Path) -> None:
@@ -112,16 +121,16 @@ async def test_a_role_that_the_models_name(reader_of: ReaderOf, tmp_path: Path) 
         "sa.event.listen(metadata, 'after_create', sa.DDL('GRANT SELECT ON users TO models_reader'))\n"
     )
     tool = written(tmp_path, *HEAD, "GRANT SELECT ON users TO models_reader", models=models)
-    assert (await model_drift(reader_of(project(tmp_path, tool)), "clinic")).comparison.differences == ()
+    assert (await model_drift(reader_of(project(tmp_path, tool)))).differences == ()
 
 
 async def test_why_it_could_not_be_compared(reader_of: ReaderOf, tmp_path: Path) -> None:
     tool = replace(written(tmp_path, *HEAD), models=("shop_models:meta",))
     with pytest.raises(CouldNotCompare, match="models of clinic: shop_models has no meta") as failed:
-        await model_drift(reader_of(project(tmp_path, tool)), "clinic")
+        await model_drift(reader_of(project(tmp_path, tool)))
     assert failed.value.hint.startswith("Check `models`")
     with pytest.raises(CouldNotCompare, match="not configured where the models of clinic are"):
-        await model_drift(reader_of(project(tmp_path, replace(tool, models=()))), "clinic")
+        await model_drift(reader_of(project(tmp_path, replace(tool, models=()))))
 
 
 async def test_what_is_kept_and_for_how_long(

@@ -18,13 +18,7 @@ from tests.tools import runs
 from tests.tools.written import execute, migration, write_project
 from web.config import Environment, Prelude, Project
 from web.inspection.drift import read_drift
-from web.inspection.environment import (
-    read_applied_revisions,
-    read_backups,
-    read_jobs,
-    read_state,
-    view,
-)
+from web.inspection.environment import read_backups, view
 from web.inspection.observation import read_records
 from web.inspection.observe import observe, pin_identity
 from web.postgres.connections import connect
@@ -86,19 +80,17 @@ async def test_a_look_at_a_database_in_sync(
     assert (seen.drift.state, seen.drift.count) == ("none", 0), seen.drift.reason
     async with store.connect() as connection:
         configured = configuration(tmp_path, clinic)
-        shown = await view(connection, configured, "clinic", "dev")
+        shown = await view(connection, configured, "clinic", "dev", tables=True)
         assert shown.verdict.standing == "in sync"
         assert shown.verdict.edits_known
         assert shown.observation == seen
         assert shown.record is not None
         assert shown.record.pinned
-        facts = await read_state(connection, shown.record.environment_id)
-        assert facts is not None
-        assert {table.name for table in facts.tables} == {"users", "alembic_version"}
-        assert set(await read_applied_revisions(connection, shown.record.environment_id)) == {"a", "b", "c"}
+        assert shown.facts is not None
+        assert {table.name for table in shown.facts.tables} == {"users", "alembic_version"}
+        assert set(shown.applied) == {"a", "b", "c"}
         assert await read_drift(connection, seen.drift) == ()
         assert await read_backups(connection, shown.record.environment_id) == ()
-        assert await read_jobs(connection, shown.record.environment_id) == ()
         assert shown.to_json()["verdict"] == "in sync"
 
 
@@ -321,8 +313,7 @@ async def test_a_dead_database_is_an_observation(
     async with store.connect() as connection:
         shown = await view(connection, configuration(tmp_path, clinic), "clinic", "dev")
         assert shown.verdict.standing == "unreachable"
-        assert shown.record is not None
-        assert await read_state(connection, shown.record.environment_id) is not None
+        assert shown.facts is not None
     again = await observe(store, clinic, environment(tmp_path, database), scratch)
     assert again.reachable
     assert again.drift.state == "none"

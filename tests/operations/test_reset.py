@@ -294,7 +294,7 @@ async def test_the_projects_own_script(site: Site, tmp_path: Path) -> None:
     assert site.query("SELECT count(*) FROM added_later") == [(1,)]
     script.write_text("\\! rm -rf /")
     job = await site.run(RESET)
-    assert outcome(job)["error"]["type"] == "SourceInvalid"
+    assert outcome(job)["error"]["type"] == "ScriptInvalid"
 
 
 async def test_more_tables_than_the_lock_table_holds_go_in_batches(site: Site) -> None:

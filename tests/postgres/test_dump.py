@@ -18,8 +18,6 @@ from web.postgres.dump import (
     dump_command,
     dump_database,
     restore_database,
-    run_command,
-    script_command,
     start_command,
 )
 from web.postgres.embedded import EmbeddedServer
@@ -142,18 +140,6 @@ async def test_an_older_client_is_refused_before_anything_runs(
 def test_the_servers_own_major_is_preferred(programs: tuple[Programs, ...]) -> None:
     assert client_for(15, programs).major == 15
     assert client_for(16, [found for found in programs if found.major != 16]).major == 17
-
-
-async def test_a_script_stops_at_its_first_error(
-    database: str, programs: tuple[Programs, ...], tmp_path: Path
-) -> None:
-    script = tmp_path / "-c seed.sql"
-    script.write_text(
-        "CREATE TABLE t (i int);\nINSERT INTO t VALUES (1);\nSELECT no_such();\nINSERT INTO t VALUES (2);"
-    )
-    with pytest.raises(CommandFailed, match="no_such"):
-        await run_command(script_command(programs, database, server_major=17, file=script))
-    assert await rows(database) == 1
 
 
 async def test_dump_of_15_restores_on_15(

@@ -12,13 +12,14 @@ from tests.tools.written import execute, linear, migration, write_project
 from web.config import AlembicTool, Prelude
 from web.errors import OperationFailed, SourceInvalid
 from web.tools.events import Log, StatementFinished
-from web.tools.prelude import split
 
-PRELUDE = """
+PRELUDE = """\ufeff
 -- Tables that no migration makes; a semicolon; in a comment
 CREATE TABLE people (name text DEFAULT 'a;b');
 CREATE FUNCTION shout(word text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN RETURN upper(word) || ';'; END $$;
+CREATE FUNCTION twice(n int) RETURNS int BEGIN ATOMIC SELECT n; SELECT n * 2; END;
+BEGIN; SET LOCAL search_path = public; COMMIT;
 CREATE INDEX CONCURRENTLY people_name ON people (name);
 INSERT INTO people VALUES ('größer 100%');
 """
@@ -38,7 +39,7 @@ async def test_prelude_then_migrations(tmp_path: Path, database: str) -> None:
     assert result.heads == ("a",)
     assert await ask(database, "SELECT name FROM people WHERE age IS NULL") == ["größer 100%"]
     statements = [one.statement for one in told.of(StatementFinished)]
-    assert len([one for one in statements if one.revision is None and not one.bookkeeping]) == 4
+    assert len([one for one in statements if one.revision is None and not one.bookkeeping]) == 8
 
 
 async def test_a_prelude_command(tmp_path: Path, database: str) -> None:
@@ -85,7 +86,14 @@ async def test_up_to_several_version_rows(tmp_path: Path, database: str) -> None
     [
         ("CREATE TABLE a ();\nSELECT 1/0;", OperationFailed, "statement 2 of 2: division by zero"),
         ("CREATE TABLE a ();\n\\i more.sql\n", SourceInvalid, r"line 2: “\\i” is a command of psql"),
-        ("SELECT 'unterminated", SourceInvalid, "cannot be split"),
+        (
+            "CREATE TABLE a ();\nSELECT 'DROP TABLE b' \\gexec",
+            SourceInvalid,
+            r"line 2: “\\gexec” is a command of psql",
+        ),
+        ("CREATE TABLE a ();\nCOPY a FROM stdin;\n\\.\n", SourceInvalid, "line 2: “COPY … STDIN” needs psql"),
+        ("CREATE TABLE a (); SELECT 'unterminated", SourceInvalid, "cannot be split"),
+        ("BEGIN; CREATE TABLE a ();", OperationFailed, "ended inside a transaction"),
     ],
 )
 async def test_where_a_prelude_stops(
@@ -94,6 +102,8 @@ async def test_where_a_prelude_stops(
     project = project_of(tmp_path, with_prelude(tmp_path, linear(tmp_path, 1), sql))
     with pytest.raises(error, match=sentence):
         await replay(project, url=database)
+    remains = ["a"] if "of 2" in sentence else [None]
+    assert await ask(database, "SELECT to_regclass('a')::text") == remains
 
 
 async def test_a_prelude_that_is_not_there(tmp_path: Path, database: str) -> None:
@@ -107,8 +117,3 @@ async def test_a_prelude_command_that_fails(tmp_path: Path, database: str) -> No
     tool = replace(linear(tmp_path, 1), prelude=Prelude(command=command))
     with pytest.raises(OperationFailed, match="The prelude failed: sh ended with exit code 4: no such thing"):
         await replay(project_of(tmp_path, tool), url=database)
-
-
-def test_split_keeps_every_statement_whole() -> None:
-    assert [one.split()[0] for one in split(PRELUDE, "x.sql")][-3:] == ["CREATE", "CREATE", "INSERT"]
-    assert split("", "x.sql") == split(" ; -- nothing\n", "x.sql") == ()

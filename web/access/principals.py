@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from web.access.permissions import Principal, may
+from web.access.permissions import Principal
 from web.access.sessions import session_by_digest
 from web.access.tokens import token_by_id
 from web.access.users import any_users
@@ -19,13 +19,3 @@ async def present(engine: AsyncEngine, principal: Principal) -> Principal | None
         if principal.token_id is not None:
             return await token_by_id(connection, principal.token_id)
     return None if await any_users(engine) else principal
-
-
-async def still_may(engine: AsyncEngine, principal: Principal, permission: str, project: str | None) -> bool:
-    """Whether the principal is still who it was and may still do this.
-
-    One look-up by key, holding a store connection only for that. A stream asks every few seconds and ends at
-    no: within 5 s after a session or token was revoked, a user disabled or a role taken away.
-    """
-    now = await present(engine, principal)
-    return now is not None and may(now, permission, project)

@@ -22,11 +22,6 @@ from web.config import is_loopback
 from web.errors import Conflict, Invalid, NotFound, Refused
 from web.store.tables import RoleGrantRow, SessionRow, UserRow
 
-#: Shown at start and on every page while there is no user.
-LOCAL_MODE = (
-    "No users are configured: whoever reaches this machine's loopback address is an administrator. "
-    "`cleanstart users create` ends that."
-)
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
 
 

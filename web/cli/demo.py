@@ -37,7 +37,6 @@ from web.store.upgrade import upgrade
 from web.tools.alembic_history import read_history
 from web.walls.layers import hide_process
 
-DIRECTORY = Path(".cleanstart")
 PROJECT = "clinic"
 #: Seconds that the first looks may take before the address is told all the same.
 FIRST_LOOKS = 20.0

@@ -290,7 +290,7 @@ def _scripts(project: Project) -> Iterator[tuple[str, Path]]:
 
 
 def _script(key: str, file: Path) -> Iterator[Finding]:
-    from web.operations.script import read_script
+    from web.postgres.scripts import read_script
 
     try:
         # As the operation would read it. This runs in a thread, which has no loop.

@@ -32,8 +32,6 @@ from web.store.tables import (
     EnvironmentRow,
     EnvironmentStateRow,
     HistoryRow,
-    JobRow,
-    PlanRow,
 )
 
 
@@ -97,20 +95,6 @@ class StoredBackup:
     job_id: int | None
     manifest: dict[str, Any]
     verification: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class ListedJob:
-    """A job as lists show it."""
-
-    id: int
-    kind: str
-    state: str
-    requested_by: str
-    requested_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    title: str | None
 
 
 async def view(
@@ -226,37 +210,6 @@ async def _read_details(
     )
 
 
-async def read_state(connection: AsyncConnection, environment_id: int) -> Facts | None:
-    """The volatile facts as of the last look that reached the database."""
-    facts = await connection.scalar(
-        select(EnvironmentStateRow.facts).where(EnvironmentStateRow.environment_id == environment_id)
-    )
-    return Facts.from_json(facts or {})
-
-
-async def read_applied_revisions(
-    connection: AsyncConnection, environment_id: int
-) -> dict[str, AppliedRevision]:
-    """When each applied revision was first seen, by revision."""
-    query = select(
-        AppliedRevisionRow.revision, AppliedRevisionRow.file_digest, AppliedRevisionRow.first_seen
-    ).where(AppliedRevisionRow.environment_id == environment_id, AppliedRevisionRow.gone_at.is_(None))
-    return {row.revision: AppliedRevision(*row) for row in await connection.execute(query)}
-
-
-async def read_plan(
-    connection: AsyncConnection, environment_id: int, plan_hash: str
-) -> dict[str, Any] | None:
-    """The content of the newest plan with this hash, in the shape that `web.plans` owns."""
-    query = (
-        select(PlanRow.content)
-        .where(PlanRow.environment_id == environment_id, PlanRow.hash == plan_hash)
-        .order_by(PlanRow.id.desc())
-        .limit(1)
-    )
-    return await connection.scalar(query)
-
-
 async def read_backups(
     connection: AsyncConnection, environment_id: int, *, limit: int = 100
 ) -> Sequence[StoredBackup]:
@@ -277,27 +230,3 @@ async def read_backups(
         .limit(limit)
     )
     return tuple(StoredBackup(str(row.id), *row[1:]) for row in await connection.execute(query))
-
-
-async def read_jobs(
-    connection: AsyncConnection, environment_id: int, *, limit: int = 50, looks: bool = False
-) -> Sequence[ListedJob]:
-    """The environment's newest jobs, newest first; mere looks (`observe`) only where asked for."""
-    query = (
-        select(
-            JobRow.id,
-            JobRow.kind,
-            JobRow.state,
-            JobRow.requested_by,
-            JobRow.requested_at,
-            JobRow.started_at,
-            JobRow.finished_at,
-            JobRow.outcome["title"].astext,
-        )
-        .where(JobRow.environment_id == environment_id)
-        .order_by(JobRow.id.desc())
-        .limit(limit)
-    )
-    if not looks:
-        query = query.where(JobRow.kind != "observe")
-    return tuple(ListedJob(*row) for row in await connection.execute(query))

@@ -106,11 +106,6 @@ class Overview:
     rows: tuple[Row, ...]
     attention: tuple[Attention, ...]
 
-    @property
-    def environment_names(self) -> tuple[str, ...]:
-        """The columns: every name that some project uses, in the order in which they are met."""
-        return tuple(dict.fromkeys(name for row in self.rows for name in row.cells))
-
 
 async def read_overview(
     connection: AsyncConnection,

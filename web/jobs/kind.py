@@ -141,10 +141,6 @@ class JobKind(Generic[P]):
     #: Where the project's own code runs in it: people are told what the wall around that does not hold.
     code: Literal["nowhere", "in scratch", "on the target"] = "nowhere"
 
-    def step_title(self, name: str) -> str:
-        """The announced title of a step, or its name."""
-        return next((step.title for step in self.steps if step.name == name), name)
-
 
 #: Kinds with different parameters in one tuple.
 AnyKind = JobKind[Any]

@@ -66,11 +66,6 @@ class JobRecord:
         """`project/environment`."""
         return f"{self.project}/{self.environment}"
 
-    @property
-    def fraction(self) -> float | None:
-        """How far the present step is, from 0 to 1; None where that is not known."""
-        return min(self.done / self.total, 1.0) if self.done is not None and self.total else None
-
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:

@@ -26,10 +26,11 @@ from web.operations.emptying import Contents, drop, read_contents, still_there
 from web.operations.looking import look_afterwards
 from web.operations.migrate import require_seen
 from web.operations.parameters import Parameters
-from web.operations.script import read_script, run_script
+from web.operations.script import run_script
 from web.operations.upgrading import LockPatience, read_trace, run_prelude, upgrade
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
+from web.postgres.scripts import read_script
 from web.tools.history import History
 from web.tools.protocol import tool_of
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
 
-from web.errors import OperationFailed, SourceInvalid
+from web.errors import OperationFailed
 from web.jobs.progress import Progress
 from web.postgres.connections import Connection, describe_error
-from web.tools.prelude import split
 
 
 class ScriptStopped(OperationFailed):
@@ -25,16 +23,6 @@ class ScriptStopped(OperationFailed):
             f"{file.name} stopped at statement {number} of {total} “{' '.join(statement.split())[:120]}”: {reason}",
             hint="The statements before it took effect, unless the file has transactions of its own.",
         )
-
-
-async def read_script(file: Path) -> tuple[str, ...]:
-    """The file's statements. Raises SourceInvalid for what is not there or holds psql's own commands."""
-    try:
-        text = await asyncio.to_thread(file.read_text, "utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SourceInvalid(f"The file {file} cannot be read: {reason}.") from error
-    return await asyncio.to_thread(split, text, file.name)
 
 
 async def run_script(

@@ -1,4 +1,4 @@
-"""pg_dump, pg_restore and psql as commands: fixed argv, secrets in the environment, no error missed.
+"""pg_dump and pg_restore as commands: fixed argv, secrets in the environment, no error missed.
 
 What is done with a dump (digest, manifest, verification) is for the backups.
 """
@@ -92,23 +92,6 @@ def restore_command(
     options += ["--verbose"] if verbose else []
     command = _command(client.path("pg_restore"), options, url, application_name)
     return Command((*command.argv, *((str(file),) if file else ())), command.env, command.secrets)
-
-
-def script_command(
-    programs: Sequence[Programs],
-    url: str,
-    *,
-    server_major: int,
-    file: Path,
-    application_name: str = "cleanstart",
-) -> Command:
-    """Build a psql that runs an SQL file and stops at the first error, without reading anybody's psqlrc.
-
-    Only for files that the configuration names: a script may hold psql commands, which run programs.
-    """
-    client = client_for(server_major, programs)
-    options = ["--no-psqlrc", "--no-password", "--set=ON_ERROR_STOP=1", "--echo-errors", "--quiet"]
-    return _command(client.path("psql"), [*options, f"--file={file}"], url, application_name)
 
 
 async def start_command(

@@ -30,7 +30,7 @@ _SYSTEM = (
     "usr/local/pgsql/bin",
 )
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)((?:\.\d+)*)")
-_CLIENTS = ("pg_dump", "pg_restore", "psql")
+_CLIENTS = ("pg_dump", "pg_restore")
 _SERVERS = ("initdb", "postgres")
 
 

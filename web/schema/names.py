@@ -5,11 +5,24 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from pglast.keywords import COL_NAME_KEYWORDS, RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS
+import postgast
+from postgast.pg_query_pb2 import KeywordKind, Token
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z", re.ASCII)
 _LAST = re.compile(r'\.(?:"(?:[^"]|"")*"|[^".]+)\Z')
-_KEYWORDS = RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS | COL_NAME_KEYWORDS
+
+
+def _keywords() -> frozenset[str]:
+    """Every keyword that is not unreserved, as the embedded scanner has them: the same whatever the server's major."""
+    words = " ".join(name.removesuffix("_P").lower() for name in Token.DESCRIPTOR.values_by_name)
+    return frozenset(
+        words[token.start : token.end]
+        for token in postgast.scan(words).tokens
+        if token.keyword_kind not in (KeywordKind.NO_KEYWORD, KeywordKind.UNRESERVED_KEYWORD)
+    )
+
+
+_KEYWORDS = _keywords()
 
 
 @lru_cache(maxsize=65536)

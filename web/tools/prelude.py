@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pglast
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from web.config import AlembicTool, Prelude
-from web.errors import CommandFailed, OperationFailed, SourceInvalid
+from web.errors import CommandFailed, OperationFailed
 from web.postgres.connections import describe_error
 from web.postgres.identity import KnownDatabase
 from web.postgres.processes import run
+from web.postgres.scripts import read_script
 from web.tools.confinement import Confinement
 from web.tools.events import Log, OnEvent, StatementFinished, StatementStarted
-
-_META_COMMAND = re.compile(r"^\\[a-z!?]", re.MULTILINE)
 
 
 async def run_prelude(
@@ -58,11 +55,7 @@ async def run_prelude(
 
 
 async def _run_file(file: Path, database: KnownDatabase, application_name: str, on_event: OnEvent) -> None:
-    try:
-        text = await asyncio.to_thread(file.read_text, "utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceInvalid(f"The prelude {file} cannot be read: {error}") from error
-    statements = await asyncio.to_thread(split, text, file.name)
+    statements = await read_script(file)
     async with database.connect(application_name=application_name) as connection:
         for number, sql in enumerate(statements, 1):
             statement = StatementStarted(number, sql, False, None, False, connection.info.backend_pid)
@@ -78,18 +71,8 @@ async def _run_file(file: Path, database: KnownDatabase, application_name: str, 
                 ) from error
             rows = cursor.rowcount if cursor.rowcount >= 0 else None
             await on_event(StatementFinished(statement, time.monotonic() - started, rows))
-
-
-def split(text: str, name: str) -> tuple[str, ...]:
-    """Split SQL with PostgreSQL's own scanner. Raises `SourceInvalid` on commands of psql."""
-    meta = _META_COMMAND.search(text)
-    if meta is not None:
-        line = text.count("\n", 0, meta.start()) + 1
-        raise SourceInvalid(
-            f"{name}, line {line}: “{text[meta.start() :].split()[0]}” is a command of psql, not SQL.",
-            hint="Keep to SQL in this file, or name a command that runs psql.",
-        )
-    try:
-        return tuple(part for part in pglast.split(text, with_parser=False) if part.strip())
-    except pglast.Error as error:
-        raise SourceInvalid(f"{name} cannot be split into statements: {error}") from error
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            raise OperationFailed(
+                f"The prelude {file.name} ended inside a transaction that it had begun; that was rolled back.",
+                hint="Write the COMMIT that is missing, or leave the BEGIN out.",
+            )
