@@ -17,8 +17,10 @@ from postgast.pg_query_pb2 import ScanToken, Token
 
 from web.errors import SourceInvalid
 
+# Looked up once: a file has millions of tokens.
 _COMMENTS = (Token.SQL_COMMENT, Token.C_COMMENT)
 _SEMICOLON, _BACKSLASH, _OPENED, _CLOSED = Token.ASCII_59, Token.ASCII_92, Token.ASCII_40, Token.ASCII_41
+_BEGIN, _ATOMIC, _CASE, _END = Token.BEGIN_P, Token.ATOMIC, Token.CASE, Token.END_P
 _BOM = "\ufeff"
 _ROUTINE = re.compile(r"create(?: or replace)? (?:function|procedure)\Z")
 _CLIENT_SIDE = re.compile(r"\bstd(?:in|out)\b", re.IGNORECASE)
@@ -182,11 +184,11 @@ def _by_statement(scanned: _Scanned) -> Iterator[list[ScanToken]]:
         if len(statement) <= 5 and not _ROUTINE.match(beginning):
             word = scanned.data[token.start : token.end].decode().lower().lstrip(_BOM)
             beginning = f"{beginning} {word}".lstrip()
-        if kind == Token.ATOMIC and statement[-2:-1] and statement[-2].token == Token.BEGIN_P:
+        if kind == _ATOMIC and statement[-2:-1] and statement[-2].token == _BEGIN:
             blocks = 1 if _ROUTINE.match(beginning) else 0
-        elif blocks and kind == Token.CASE:
+        elif blocks and kind == _CASE:
             blocks += 1
-        elif blocks and kind == Token.END_P:
+        elif blocks and kind == _END:
             blocks -= 1
     if statement:
         yield statement
