@@ -223,4 +223,5 @@ def _wall() -> str:
     """What the configuration says of the wall around project code: nothing, where this machine has one."""
     if find_layers().kind != "none":
         return ""
-    return "# There is no wall around project code on this machine (docs/walls.md), and this code is known.\nwithout_wall = true\n"
+    why = "# There is no wall around project code on this machine (docs/walls.md), and this code is known."
+    return f"{why}\nwithout_wall = true\n"
