@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from web.config import Project
 from web.errors import CleanStartError, ExtensionsMissing, MigrationFailed, ScratchUnavailable
 from web.inspection.drift import as_expected, load_schema, store_schema
+from web.inspection.reached import require_reached
 from web.postgres.connections import connect
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchServers
@@ -32,7 +33,7 @@ from web.tools.history import History
 from web.tools.protocol import tool_of
 
 #: Counted up when expected schemas are made in another way, so that old ones are not taken for new ones.
-_FORMAT = 1
+_FORMAT = 2
 _ROLE_THERE = re.compile(r'role "(?:[^"]|"")+" already exists')
 _MISSING_ROLE = re.compile(r'role "((?:[^"]|"")+)" does not exist')
 
@@ -76,9 +77,10 @@ async def expected_schema(
         return known
 
     async def replay(url: str) -> None:
-        await tool_of(project).replay(
+        result = await tool_of(project).replay(
             project, url=url, revisions=sorted(revisions), application_name="cleanstart/replay"
         )
+        require_reached(history, revisions, result)
 
     try:
         schema = await build(scratch, project, replay, major, roles, [name for name, _ in extensions])

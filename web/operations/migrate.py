@@ -28,7 +28,14 @@ from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.looking import look_afterwards
 from web.operations.parameters import Parameters
-from web.operations.upgrading import LockPatience, invalid_indexes, read_trace, run_prelude, upgrade
+from web.operations.upgrading import (
+    LockPatience,
+    invalid_indexes,
+    read_trace,
+    require_head,
+    run_prelude,
+    upgrade,
+)
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.schema.fingerprint import fingerprint
@@ -71,6 +78,9 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
         async with work.progress.step("migrate"):
             if not before and work.job.project.alembic.prelude and (await read_schema(connection)).is_empty:
                 await run_prelude(work)
+                # It may have recorded what it made.
+                before = (await tool_of(job.project).applied(job.project, connection)).revisions
+                pending = history.pending(before)
             intent = await work.intend(
                 "upgrade",
                 {
@@ -86,13 +96,16 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
             except CleanStartError:
                 await look_afterwards(work)
                 raise
+            require_head(history, result)
             await work.receive(intent, {"rows": list(result.heads)})
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
     count = len(result.revisions)
+    title = f"{count} migrations applied" if count != 1 else "1 migration applied"
+    said = (f"{job.environment.label} is at {', '.join(result.heads)}.", result.remark or "", seen)
     return Outcome(
-        f"{count} migrations applied" if count != 1 else "1 migration applied",
-        f"{job.environment.label} is at {', '.join(result.heads)}. {seen}".strip(),
+        title if count else "The prelude left nothing to apply",
+        " ".join(each for each in said if each),
         data={
             "before": list(before),
             "after": list(result.heads),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from web.config import Project
 from web.errors import CleanStartError, Invalid, SourceInvalid
-from web.postgres.connections import Connection
+from web.postgres.connections import Connection, connect
 from web.postgres.identity import TargetIdentity
 from web.tools.alembic_applied import Applied, read_applied
 from web.tools.alembic_history import read_asked, read_history
@@ -137,11 +137,15 @@ async def replay(
     application_name: str = "cleanstart",
     source: Path | None = None,
 ) -> UpgradeResult:
-    """Build what the migrations up to `revisions` give in an empty database: the prelude, then an upgrade."""
+    """Build what the migrations up to `revisions` give in an empty database: the prelude, then an upgrade.
+
+    Whether it came to where it was to go is for the caller to see; without revisions it is the prelude alone.
+    """
     folder, listen = checkout(project, source), on_event or _ignore
     await prepare(project, folder, url=url, application_name=application_name, on_event=listen)
     if not revisions:
-        return UpgradeResult((), (), 0, {})
+        async with connect(url, application_name=application_name) as connection:
+            return UpgradeResult((), (await applied(project, connection)).revisions, 0, {})
     return await _change(
         project,
         "upgrade",
