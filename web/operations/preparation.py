@@ -12,14 +12,14 @@ from web.access.permissions import PHRASES, Principal, may
 from web.config import Configuration, Environment
 from web.inspection.drift import load_schema
 from web.inspection.environment import View, view
-from web.inspection.gate import Gate, repair_gate, reset_gate
+from web.inspection.gate import Condition, Gate, Rehearsed, repair_gate, reset_gate
 from web.inspection.histories import Histories
 from web.inspection.repair import Repair, read_repair
 from web.inspection.state import Facts
 from web.jobs.kind import AnyKind
 from web.jobs.reading import live_workers
 from web.operations.fate import Fate, fate_of
-from web.operations.starting import held_back_by, name_to_type
+from web.operations.starting import asks_for_reason, held_back_by, name_to_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Preparation:
     #: What a revert would run; None for others, and where nothing was planned for what is there.
     repair: Repair | None
     live_workers: int
+    #: The failed rehearsal in spite of which it may be started with a reason; None: there is none.
+    wants_reason: Condition | None = None
 
     @property
     def environment(self) -> Environment:
@@ -87,6 +89,8 @@ class Preparation:
             "repair": self.repair.to_json() if self.repair else None,
             "gate": self.gate.to_json() if self.gate else None,
             "closed": list(self.closed),
+            "rehearsal": _rehearsal(self.view.rehearsed) if self.kind.name == "migrate" else None,
+            "wants_reason": None if self.wants_reason is None else self.wants_reason.detail,
             "type_to_confirm": self.expected,
             "confirmation": self.confirmation,
             "live_workers": self.live_workers,
@@ -152,7 +156,19 @@ async def prepare(
         plan=plan,
         repair=repair,
         live_workers=await live_workers(connection),
+        wants_reason=asks_for_reason(kind, seen),
     )
+
+
+def _rehearsal(rehearsed: Rehearsed | None) -> dict[str, object] | None:
+    if rehearsed is None:
+        return None
+    return {
+        "outcome": rehearsed.outcome,
+        "message": rehearsed.message,
+        "at": rehearsed.made_at.isoformat(),
+        "plan_hash": rehearsed.plan_hash,
+    }
 
 
 def _gate(kind: AnyKind, seen: View, repair: Repair | None) -> Gate | None:

@@ -131,12 +131,12 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _interpreter(python: Path) -> list[object]:
-    """Which interpreter it is: an upgrade in place changes the file."""
+    """Which interpreter it is; no times, which differ between workers that have the same one."""
     settings = python.parent.parent / "pyvenv.cfg"
     real = python.resolve()
     state = real.stat() if real.is_file() else None
     version = settings.read_text(encoding="utf-8") if settings.is_file() else ""
-    return [str(python), str(real), *((state.st_size, state.st_mtime_ns) if state else ()), version]
+    return [str(python), str(real), state.st_size if state else None, version]
 
 
 def _packages(python: Path) -> tuple[list[list[str]], set[Path]] | None:
