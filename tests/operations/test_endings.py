@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from datetime import timedelta
 
 import pytest
 
 from tests.operations.conftest import Site, outcome
-from tests.tools.test_endings import ENDINGS
+from tests.tools.test_endings import ENDINGS, LIMIT
 from tests.tools.written import execute, migration, write_project
 from web.cli import exits
 from web.operations.migrate import MIGRATE
@@ -47,7 +46,7 @@ async def test_a_migrate_says_what_the_rows_say(
         env_py=ending.env_py,
     )
     if name.startswith("hangs"):
-        site.set_tool(time_limit=timedelta(seconds=8))
+        site.set_tool(time_limit=LIMIT)
     await site.observe()
     try:
         job = await site.run(MIGRATE)

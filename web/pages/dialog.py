@@ -14,7 +14,7 @@ from web.operations.preparation import Preparation
 from web.pages import addresses, words
 from web.pages.drift import shown_repair
 from web.pages.environment_head import ICONS
-from web.pages.planned import hazards_of, statements_of
+from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref
 from web.pages.views.dialogs import (
     Confirmation,
@@ -165,7 +165,7 @@ def _fate(prepared: Preparation, fate: PreparedFate) -> Fate:
 
 
 def _pending(prepared: Preparation) -> tuple[PendingMigration, ...]:
-    planned = {each["revision"]: each for each in (prepared.plan or {}).get("migrations", ())}
+    planned = planned_of(prepared.plan or {}, prepared.view.verdict.pending)
     return tuple(
         PendingMigration(
             revision=step.revision,

@@ -21,7 +21,7 @@ from web.inspection.state import Facts, Table
 from web.pages import addresses, words
 from web.pages.environment_head import job_action
 from web.pages.graph import lay_out
-from web.pages.planned import hazards_of, statements_of
+from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import backup_mark, error_view, stored_error
 from web.pages.shell import now
 from web.pages.views.environment import (
@@ -144,7 +144,7 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
     verdict, observation = seen.verdict, seen.observation
     history = seen.source.history if seen.source else None
     plan = seen.rehearsed.content if seen.rehearsed else {}
-    rehearsed = {each["revision"]: each for each in plan.get("migrations", ())}
+    rehearsed = planned_of(plan, verdict.pending)
     pending = {step.revision for step in verdict.pending}
     told = verdict.standing not in ("unreachable", "not known")
     rows = [
