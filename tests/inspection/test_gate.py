@@ -43,7 +43,9 @@ def gate(
     return deployment_gate(found, PRODUCTION, record, rehearsed, now=NOW)
 
 
-REHEARSED = Rehearsed("p", False, NOW, {}, "division by zero", 0)
+REHEARSED = Rehearsed(
+    "p", "failed", NOW, {step.revision: step.digest for step in LINE.pending(["b"])}, "division by zero", 0
+)
 
 CASES = [
     (gate(), "approval", "Not approved"),
@@ -51,9 +53,20 @@ CASES = [
     (gate(), "nothing pending", "Migrations are pending"),
     (gate(rehearsed=REHEARSED), "rehearsal", "The rehearsal failed"),
     (
-        gate(rehearsed=replace(REHEARSED, succeeded=True)),
+        gate(rehearsed=replace(REHEARSED, outcome="succeeded", files={})),
         "rehearsal",
         "Not rehearsed as the migrations are now",
+    ),
+    (gate(rehearsed=replace(REHEARSED, files={})), "rehearsal", "Not rehearsed as the migrations are now"),
+    (
+        gate(rehearsed=replace(REHEARSED, outcome="not held")),
+        "rehearsal",
+        "Could not rehearse in a scratch database",
+    ),
+    (
+        gate(rehearsed=replace(REHEARSED, outcome="succeeded", stale=True)),
+        "rehearsal",
+        "Not rehearsed with the project's code as it is now",
     ),
     (gate(history=FORK), "one head", "Several heads"),
     (gate(observed=at("lost")), "revision known", "The database has revisions that are not in this history"),

@@ -445,6 +445,59 @@ async def test_a_prelude_is_part_of_what_is_expected(
     assert (seen.drift.state, seen.drift.count) == ("none", 0), seen.drift.reason
 
 
+async def test_a_prelude_that_makes_the_head_and_stamps_it(
+    store: AsyncEngine, scratch: ScratchServers, tmp_path: Path, database: str
+) -> None:
+    """As jupyterhub does it: at the head it can be compared; before it there is nothing to compare with."""
+    migrations = {
+        "a": migration("a", None, execute("CREATE TABLE users (id int)")),
+        "b": migration("b", "a", execute("ALTER TABLE users ADD note text")),
+        "c": migration("c", "b"),
+    }
+    clinic, dev = written(tmp_path, database, **migrations)
+    await upgrade(clinic, database, revision="a")
+    (tmp_path / "clinic" / "prelude.sql").write_text(
+        "CREATE TABLE users (id int, note text); CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
+        "INSERT INTO alembic_version VALUES ('c')"
+    )
+    clinic = replace(clinic, alembic=replace(clinic.alembic, prelude=Prelude(sql=Path("prelude.sql"))))
+    seen = await observe(store, clinic, dev, scratch)
+    assert seen.drift.state == "not compared"
+    assert seen.drift.reason == "Could not compare: a replay up to a came to c."
+    await upgrade(clinic, database)
+    seen = await observe(store, clinic, dev, scratch)
+    assert (seen.drift.state, seen.drift.count) == ("none", 0), seen.drift.reason
+    # Nor is the prelude what a database without any revision should look like.
+    async with connect(database) as connection:
+        await connection.execute("DELETE FROM alembic_version")
+    seen = await observe(store, clinic, dev, scratch)
+    assert seen.drift.state == "not compared"
+    assert seen.drift.reason == "Could not compare: a replay up to no revision came to c."
+
+
+async def test_one_version_row_may_stand_for_two_heads(
+    store: AsyncEngine, scratch: ScratchServers, tmp_path: Path, database: str
+) -> None:
+    """What is asked for and what is reached are compared as Alembic keeps its rows."""
+    clinic, dev = written(
+        tmp_path,
+        database,
+        a=migration("a", None, execute("CREATE TABLE a ()"), branch_labels=["main"]),
+        x=migration("x", None, execute("CREATE TABLE x ()"), branch_labels=["other"]),
+        b=migration("b", "a", execute("CREATE TABLE b ()"), depends_on="x"),
+        c=migration("c", "b"),
+    )
+    await upgrade(clinic, database)
+    seen = await observe(store, clinic, dev, scratch)
+    assert (seen.drift.state, seen.drift.count) == ("none", 0), seen.drift.reason
+    # Both rows, as a stamp by hand leaves them, say the same.
+    async with connect(database) as connection:
+        await connection.execute("DELETE FROM alembic_version")
+        await connection.execute("INSERT INTO alembic_version VALUES ('c'), ('x')")
+    seen = await observe(store, clinic, dev, scratch)
+    assert (seen.drift.state, seen.drift.count) == ("none", 0), seen.drift.reason
+
+
 async def test_a_source_without_migrations(
     store: AsyncEngine, scratch: ScratchServers, tmp_path: Path, database: str
 ) -> None:

@@ -66,6 +66,12 @@ class Site:
         changed = replace(clinic, environments={"dev": replace(self.dev, **values)})
         self.configuration = replace(self.configuration, projects={"clinic": changed})
 
+    def set_tool(self, **values: Any) -> None:
+        """Change how the project's Alembic is run."""
+        clinic = self.configuration.project("clinic")
+        changed = replace(clinic, alembic=replace(clinic.alembic, **values))
+        self.configuration = replace(self.configuration, projects={"clinic": changed})
+
     def also(self, name: str) -> None:
         """Configure one more environment with the same database."""
         clinic = self.configuration.project("clinic")

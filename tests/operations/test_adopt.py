@@ -182,3 +182,31 @@ async def test_nothing_to_adopt(site: Site) -> None:
     site.query("DROP TABLE extra")
     job = await site.run(ADOPT)
     assert (job.state, outcome(job)["title"]) == ("succeeded", "Nothing to adopt")
+
+
+async def test_what_never_ran_is_not_said_to_leave_a_difference(site: Site) -> None:
+    """env.py sets version folders of its own (as prefect's does): the new migration lies where nobody looks."""
+    await drifted(site)
+    versions = site.folder / "migrations" / "versions"
+    env_py = site.folder / "migrations" / "env.py"
+    own = f"context.script.version_locations = [{str(versions)!r}]\n"
+    env_py.write_text(f"{env_py.read_text()}".replace("\nrun()\n", f"\n{own}\nrun()\n"))
+    written = await adopted(site)
+    assert written.refusal is not None
+    assert f"did not run {written.revision}" in written.refusal
+    assert "it ran a, b, c" in written.refusal
+    assert written.remaining == ()
+
+
+async def test_a_way_back_is_there_only_where_it_was_seen_to_run(site: Site) -> None:
+    """A downgrade that Alembic is told to do, and env.py does not do."""
+    await drifted(site)
+    env_py = site.folder / "migrations" / "env.py"
+    text = env_py.read_text().replace(
+        "\nrun()\n", "\nimport sys\nif 'downgrade' in sys.argv:\n    raise SystemExit(0)\nrun()\n"
+    )
+    env_py.write_text(text)
+    written = await adopted(site)
+    assert written.proven
+    assert written.no_downgrade is not None
+    assert "NotImplementedError" in written.text

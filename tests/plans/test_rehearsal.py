@@ -15,10 +15,10 @@ from tests.inspection.configured import environment, project
 from tests.tools.runs import upgrade
 from tests.tools.written import execute, migration, write_project
 from web.config import Project
-from web.errors import Conflict, ScratchUnavailable, SeveralHeads
+from web.errors import Conflict, SeveralHeads, TargetChanged
 from web.jobs.start import environment_row
 from web.plans.plan import Plan, plan_from_json
-from web.plans.rehearsal import Stage, rehearse
+from web.plans.rehearsal import Keeps, Stage, all_but_passing, nothing, rehearse, successes
 from web.postgres.connections import connect
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
@@ -57,10 +57,16 @@ class Theatre:
     url: str
     environment_id: int
 
-    async def rehearse(self) -> Plan:
+    async def rehearse(self, keeps: Keeps = successes) -> Plan:
         history = read_history(Path(str(self.clinic.source)), self.clinic.alembic)
         async with connect(self.url) as connection:
-            return await rehearse(self.stage, self.clinic, self.environment_id, history, connection, self.url)
+            return await rehearse(
+                self.stage, self.clinic, self.environment_id, history, connection, self.url, keeps=keeps
+            )
+
+    @property
+    def env_py(self) -> Path:
+        return Path(str(self.clinic.source)) / "migrations" / "env.py"
 
     def write(self, **migrations: str) -> None:
         write_project(Path(str(self.clinic.source)), migrations)
@@ -182,8 +188,76 @@ async def test_several_heads_and_unknown_revisions_are_refused(theatre: Theatre)
         await theatre.rehearse()
 
 
-async def test_without_scratch_there_is_no_rehearsal(theatre: Theatre, tmp_path: Path) -> None:
-    nothing = ScratchServers(tmp_path / "none", {}, ())
-    theatre.stage = replace(theatre.stage, scratch=nothing)
-    with pytest.raises(ScratchUnavailable):
+async def test_without_scratch_it_cannot_be_held_and_that_may_pass(theatre: Theatre, tmp_path: Path) -> None:
+    stage = theatre.stage
+    theatre.stage = replace(stage, scratch=ScratchServers(tmp_path / "none", {}, ()))
+    first = await theatre.rehearse()
+    assert (first.outcome, first.tries) == ("not held", 1)
+    assert first.failure is not None
+    assert first.failure.passing
+    assert (await theatre.rehearse(all_but_passing)).tries == 2
+    theatre.stage = stage
+    # Nothing that it depends on has changed, and the schedule holds it all the same.
+    plan = await theatre.rehearse(all_but_passing)
+    assert (plan.outcome, plan.tries, plan.ran) == ("succeeded", 0, ("b", "c", "d"))
+
+
+async def test_a_driver_that_was_missing(theatre: Theatre) -> None:
+    """Not held, since nothing was seen to run; a person's try always runs, the schedule's once it is installed."""
+    theatre.env_py.write_text("import a_driver\n" + theatre.env_py.read_text())
+    plan = await theatre.rehearse()
+    assert plan.outcome == "not held"
+    assert plan.failure is not None
+    assert not plan.failure.passing
+    assert "No module named 'a_driver'" in plan.failure.message
+    assert (plan.ran, plan.statements) == ((), 0)
+    # Nothing has changed: for the schedule it is the same answer, a person is answered anew.
+    assert (await theatre.rehearse(all_but_passing)).made_at == plan.made_at
+    assert (await theatre.rehearse(nothing)).made_at > plan.made_at
+    (Path(str(theatre.clinic.source)) / "a_driver.py").write_text("")
+    assert (await theatre.rehearse(all_but_passing)).outcome == "succeeded"
+
+
+async def test_a_failure_is_kept_for_the_schedule_alone(theatre: Theatre) -> None:
+    theatre.write(c=migration("c", "b", execute("SELECT 1 / 0")))
+    plan = await theatre.rehearse()
+    assert (plan.outcome, plan.ran) == ("failed", ("b",))
+    assert (await theatre.rehearse(all_but_passing)).made_at == plan.made_at
+    assert (await theatre.rehearse(successes)).made_at > plan.made_at
+    # What lies beside env.py is part of what it depends on.
+    (theatre.env_py.parent / "more.sql").write_text("SELECT 1")
+    assert (await theatre.rehearse(all_but_passing)).made_at > plan.made_at
+
+
+@pytest.mark.parametrize("url", ["database"], indirect=True)
+async def test_what_was_ended_says_nothing_about_the_migrations(theatre: Theatre) -> None:
+    theatre.write(c=migration("c", "b", "import os\nos.kill(os.getpid(), 9)"))
+    plan = await theatre.rehearse()
+    assert plan.failure is not None
+    assert (plan.outcome, plan.failure.passing) == ("not held", True)
+
+
+@pytest.mark.parametrize("url", ["database"], indirect=True)
+async def test_only_what_was_seen_to_run_is_rehearsed(theatre: Theatre) -> None:
+    """env.py stops where it likes, or sets version folders of its own."""
+    text = theatre.env_py.read_text()
+    stops = text.replace(
+        "\nrun()\n", "\nplan = context._proxy.script._upgrade_revs\ncontext.configure\n"
+        "context._proxy.context_opts['fn'] = lambda rev, ctx: plan('c', rev)\nrun()\n"
+    )  # fmt: skip
+    theatre.env_py.write_text(stops)
+    plan = await theatre.rehearse()
+    assert plan.outcome == "not held", plan
+    assert plan.failure is not None
+    assert "d was not run" in plan.failure.message
+    assert plan.ran == ("b", "c")
+
+
+@pytest.mark.parametrize("url", ["database"], indirect=True)
+async def test_a_target_that_changes_meanwhile_is_no_rehearsal(theatre: Theatre) -> None:
+    """Whoever says that the database was not touched has looked."""
+    by_itself = f"import psycopg\nwith psycopg.connect({theatre.url!r}) as other:\n"
+    by_itself += "    other.execute(\"UPDATE alembic_version SET version_num = 'b'\")"
+    theatre.write(c=migration("c", "b", by_itself))
+    with pytest.raises(TargetChanged, match="went from a to b"):
         await theatre.rehearse()

@@ -140,7 +140,6 @@ SWALLOW = env().replace(
 )
 FORGETS = env().replace("with context.begin_transaction()", "connection.begin()\n        if True")
 PRETENDS = "from sqlalchemy import MetaData\nprint('tables are made elsewhere')\n"
-LEAVES = env() + "\nimport sys\nsys.exit(3)\n"
 
 
 @pytest.mark.parametrize(
@@ -166,14 +165,6 @@ async def test_an_upgrade_that_nobody_commits_is_noticed(tmp_path: Path, databas
     tool = write_project(tmp_path, {"a": migration("a")}, env_py=FORGETS)
     with pytest.raises(UpgradeStopped, match="the version table does not say that it is done"):
         await run_upgrade(tmp_path, tool, database)
-
-
-async def test_an_error_after_the_last_commit_is_still_an_error(tmp_path: Path, database: str) -> None:
-    tool = write_project(tmp_path, {"a": migration("a")}, env_py=LEAVES)
-    with pytest.raises(UpgradeStopped, match="SystemExit: 3") as stopped:
-        await run_upgrade(tmp_path, tool, database)
-    assert (stopped.value.account.recorded, stopped.value.account.is_clean) == (("a",), True)
-    assert await ask(database, VERSIONS) == ["a"]
 
 
 async def test_a_version_row_that_no_file_has(tmp_path: Path, database: str) -> None:

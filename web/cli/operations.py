@@ -22,6 +22,8 @@ from web.jobs.kind import AnyKind
 
 #: What every such command takes, whatever its kind.
 _OWN = frozenset({"environment", "wait", "confirm", "context", "format_", "config", "format"})
+#: The parameter with which somebody answers for a failed rehearsal.
+_REASON = "despite_failed_rehearsal"
 Wait = Annotated[
     bool, typer.Option("--wait", help="Stay until it has ended. Exits 0: succeeded, 1: not, 3: unknown.")
 ]
@@ -113,6 +115,10 @@ async def _start(
         prepared = await api.get(*where.path, "jobs", "new", kind.name)
         if prepared["type_to_confirm"] is not None:
             body |= _confirmed(writer, kind, prepared, confirm)
+        elif prepared["wants_reason"] is not None and parameters.get(_REASON):
+            # The reason is for the failure that is shown here, and for no other.
+            writer.note(f"  The rehearsal failed: {prepared['wants_reason']}")
+            body["plan_hash"] = prepared["plan_hash"]
     job = await api.post(*where.path, "jobs", kind.name, body=body)
     if wait:
         if not writer.as_json:

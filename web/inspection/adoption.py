@@ -17,6 +17,7 @@ from web.errors import CleanStartError, Conflict
 from web.inspection.drift import as_expected, as_on, usual_owner
 from web.inspection.expected import build, excluded_tables
 from web.inspection.ignoring import IgnoreRule, sort_out
+from web.inspection.reached import NotReached, require_reached, require_run
 from web.postgres.connections import Connection
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchDatabase, ScratchServers
@@ -31,6 +32,7 @@ from web.store.tables import AdoptionRow
 from web.tools.alembic import downgrade as run_downgrade
 from web.tools.alembic_writing import WrittenMigration, stand_in, write_migration
 from web.tools.confinement import checkout, in_scratch
+from web.tools.ending import UpgradeResult
 from web.tools.history import History
 from web.tools.protocol import tool_of
 
@@ -119,7 +121,7 @@ async def adopt(
         ) from impossible
     if not found.differences:
         return None
-    ways = await _find_ways(scratch, project, wanted, given, live)
+    ways = await _find_ways(scratch, project, history, wanted, given, live)
     if not ways.forth:
         raise Conflict(f"Clean Start has no statement for this: {ways.left[0].reason}")
     # Should a call of Alembic's not give what its statement gives, the statements themselves are taken.
@@ -142,13 +144,13 @@ class _Ways:
 
 
 async def _find_ways(
-    scratch: ScratchServers, project: Project, wanted: Schema, given: Schema, live: Live
+    scratch: ScratchServers, project: Project, history: History, wanted: Schema, given: Schema, live: Live
 ) -> _Ways:
     """Go both ways in a database that the migrations made: a change may bring what only another look shows."""
     found: list[_Ways] = []
 
     async def make(database: ScratchDatabase) -> None:
-        await _replay(project, database)
+        require_reached(history, history.heads, await _replay(project, database))
         async with database.connect(application_name="cleanstart/adopt") as connection:
             try:
                 forth, left = await _lead(connection, project, wanted, live)
@@ -255,7 +257,7 @@ async def _prove(
     live: Live,
 ) -> Adoption:
     async def replay(database: ScratchDatabase) -> None:
-        await _replay(project, database)
+        _require_written(adoption, await _replay(project, database))
 
     try:
         schema = await _built(scratch, project, replay, live)
@@ -266,19 +268,31 @@ async def _prove(
     return replace(adoption, remaining=tuple(each for each in differs if each.key not in left))
 
 
+def _require_written(adoption: Adoption, result: UpgradeResult) -> None:
+    """What is about to be said of the written migration stands on its having run. Raises NotRun, NotReached."""
+    require_run(adoption.revision, result)
+    if result.cut_off or set(result.heads) != {adoption.revision}:
+        raise NotReached(
+            f"A replay up to {adoption.revision} came to {', '.join(result.heads) or 'no revision'}."
+        )
+
+
 async def _try_back(
     scratch: ScratchServers, project: Project, adoption: Adoption, given: Schema, live: Live
 ) -> str | None:
     """Why its downgrade does not lead back to what the old head gives; None: it does."""
 
     async def forth_and_back(database: ScratchDatabase) -> None:
-        await _replay(project, database)
-        await run_downgrade(
+        _require_written(adoption, await _replay(project, database))
+        back = await run_downgrade(
             project,
             confinement=await in_scratch(project, database),
             revision=adoption.down or "base",
             application_name="cleanstart/adopt",
         )
+        require_run(adoption.revision, back)
+        if adoption.revision in back.heads:
+            raise NotReached(f"The database is still at {adoption.revision}.")
 
     try:
         schema = await _built(scratch, project, forth_and_back, live)
@@ -290,8 +304,8 @@ async def _try_back(
     return None
 
 
-async def _replay(project: Project, database: ScratchDatabase) -> None:
-    await tool_of(project).replay(
+async def _replay(project: Project, database: ScratchDatabase) -> UpgradeResult:
+    return await tool_of(project).replay(
         project,
         confinement=await in_scratch(project, database),
         revisions=("heads",),

@@ -7,9 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -18,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from web.config import Project
 from web.errors import CleanStartError, ExtensionsMissing, MigrationFailed, ScratchUnavailable
 from web.inspection.drift import as_expected, load_schema, store_schema
+from web.inspection.reached import require_reached
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.schema.fingerprint import fingerprint
@@ -26,13 +25,13 @@ from web.schema.snapshot import read_schema
 from web.store.tables import ExpectedSchemaRow
 from web.tools.alembic_applied import VERSION_TABLE
 from web.tools.alembic_models import ModelsFailed
-from web.tools.alembic_settings import config_file, read_locations
 from web.tools.confinement import in_scratch
 from web.tools.history import History
+from web.tools.inputs import digest_of_inputs
 from web.tools.protocol import tool_of
 
 #: Counted up when expected schemas are made in another way, so that old ones are not taken for new ones.
-_FORMAT = 1
+_FORMAT = 2
 _ROLE_THERE = re.compile(r'role "(?:[^"]|"")+" already exists')
 _MISSING_ROLE = re.compile(r'role "((?:[^"]|"")+)" does not exist')
 
@@ -72,16 +71,17 @@ async def expected_schema(
     are named. The revisions must be known to the history. Without a store nothing is cached.
     """
     key = await asyncio.to_thread(_cache_key, project, history, revisions, major, extensions)
-    if store is not None and (known := await cached(store, key)) is not None:
+    if store is not None and key is not None and (known := await cached(store, key)) is not None:
         return known
 
     async def replay(database: ScratchDatabase) -> None:
-        await tool_of(project).replay(
+        result = await tool_of(project).replay(
             project,
             confinement=await in_scratch(project, database),
             revisions=sorted(revisions),
             application_name="cleanstart/replay",
         )
+        require_reached(history, revisions, result)
 
     try:
         schema = await build(scratch, project, replay, major, roles, [name for name, _ in extensions])
@@ -163,38 +163,22 @@ def _cache_key(
     revisions: Collection[str],
     major: int,
     extensions: Sequence[tuple[str, str]],
-) -> str:
-    """Hash of everything that the replay stands on. Reads files."""
-    tool = project.alembic
+) -> str | None:
+    """Hash of everything that the replay stands on; None where that cannot be told. Reads files."""
+    # Migrations that come later change nothing about what these give.
+    inputs = digest_of_inputs(project, without=[step.path for step in history.migrations])
+    if inputs is None:
+        return None
     implied = history.ancestors(revisions)
     content = {
         "format": _FORMAT,
-        "tool": ["alembic", tool.section, tool.version_table, tool.version_table_schema, *tool.x_arguments],
-        "commands": {name: list(command) for name, command in tool.commands.items()},
+        "inputs": inputs,
         "files": [[step.revision, step.digest] for step in history.migrations if step.revision in implied],
         "revisions": sorted(revisions),
-        "surroundings": surroundings(project),
         "major": major,
         "extensions": sorted(extensions),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def surroundings(project: Project) -> list[list[str]]:
-    """Digests of what runs besides the migrations: configuration, env.py, prelude."""
-    tool, source = project.alembic, project.source
-    assert isinstance(source, Path)
-    files = [config_file(source, tool)]
-    with suppress(CleanStartError):  # the replay itself will say so
-        files += [folder.parent / "env.py" for folder in read_locations(source, tool).folders]
-    found: list[list[str]] = []
-    if tool.prelude is not None:
-        found.append(["prelude", *(tool.prelude.command or ())])
-        files += [source / tool.prelude.sql] if tool.prelude.sql is not None else []
-    for file in files:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "none"
-        found.append([file.name, digest])
-    return found
 
 
 def _lowered(text: str) -> str:

@@ -76,7 +76,8 @@ class Rehearsed:
     """The newest rehearsal that stands on where the database is now, and who consented to its plan."""
 
     plan_hash: str
-    succeeded: bool
+    #: `succeeded`, `failed`, or `not held`: then nothing can be said about the migrations.
+    outcome: str
     made_at: datetime
     #: Digest of each file that was rehearsed, by revision.
     files: dict[str, str]
@@ -84,6 +85,28 @@ class Rehearsed:
     approvals: int
     #: The whole plan, in the shape that `web.plans` owns.
     content: Mapping[str, Any] = field(default_factory=dict)
+    #: What to do about the message.
+    hint: str = ""
+    #: Whether what it stood on has changed since, besides the migrations; known only to who can read files.
+    stale: bool = False
+
+    @property
+    def inputs(self) -> str | None:
+        """The digest of what it stood on."""
+        return self.content.get("inputs")
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome == "succeeded"
+
+    @property
+    def words(self) -> str:
+        """How it ended, as the beginning of a sentence."""
+        return {
+            "succeeded": "Rehearsed",
+            "failed": "The rehearsal failed",
+            "not held": "Could not rehearse",
+        }[self.outcome]
 
 
 async def read_rehearsal(
@@ -111,14 +134,17 @@ async def read_rehearsal(
     if row is None:
         return None
     plan_hash, content, made_at, count = row
+    failure = content.get("failure") or {}
     return Rehearsed(
         plan_hash=plan_hash,
-        succeeded=content["succeeded"],
+        # Plans of before the two were told apart say only whether it succeeded.
+        outcome=content.get("outcome") or ("succeeded" if content["succeeded"] else "failed"),
         made_at=made_at,
         files=content["files"],
-        message=(content.get("failure") or {}).get("message"),
+        message=failure.get("message"),
         approvals=count,
         content=content,
+        hint=failure.get("hint") or "",
     )
 
 
@@ -165,10 +191,18 @@ _ENFORCED = frozenset({"looked at", "one head", "revision known", "unchanged", "
 def enforced(condition: Condition, environment: Environment) -> bool:
     """Whether a migrate waits for this condition; what is not enforced is shown as a warning.
 
-    Drift is not: whoever has it must be able to migrate out of it. A rehearsal is on production only, because
-    development and staging are where one finds out.
+    Drift is not: whoever has it must be able to migrate out of it. That there is a rehearsal is on production only,
+    because development and staging are where one finds out; one that failed is everywhere, see `excusable`.
     """
-    return condition.name in _ENFORCED or (condition.name == "rehearsal" and environment.tier == "production")
+    return condition.name in _ENFORCED or (
+        condition.name == "rehearsal" and (environment.tier == "production" or condition.state == "not met")
+    )
+
+
+def excusable(condition: Condition, environment: Environment) -> bool:
+    """Whether a person may go on in spite of it, with a reason: where a rehearsal failed below production."""
+    failed = condition.name == "rehearsal" and condition.state == "not met"
+    return failed and environment.tier != "production"
 
 
 def reset_gate(environment: Environment, record: Record | None, *, now: datetime | None = None) -> Gate:
@@ -283,7 +317,7 @@ def _migration_conditions(
     if backup_needed(environment):
         yield _verified_backup(environment, record, now)
     if verdict.pending and told:
-        yield _rehearsal(verdict, rehearsed)
+        yield _rehearsal(verdict, rehearsed, environment)
         if environment.approvals:
             yield _approval(environment, rehearsed)
 
@@ -337,16 +371,32 @@ def _verified_backup(environment: Environment, record: Record | None, now: datet
     return Condition("verified backup", met, "met", f"taken {_span(age)} ago")
 
 
-def _rehearsal(verdict: Verdict, rehearsed: Rehearsed | None) -> Condition:
+def _rehearsal(verdict: Verdict, rehearsed: Rehearsed | None, environment: Environment) -> Condition:
     way = "Rehearse the migrations."
     if rehearsed is None:
         return Condition("rehearsal", "Not rehearsed in a scratch database", "not known", "not yet", way)
-    if not rehearsed.succeeded:
-        reason = rehearsed.message or "it failed"
-        return Condition("rehearsal", "The rehearsal failed", "not met", reason, "Correct the migration.")
     if {step.revision: step.digest for step in verdict.pending} != rehearsed.files:
         title = "Not rehearsed as the migrations are now"
         return Condition("rehearsal", title, "not known", "the files have changed since", way)
+    if rehearsed.stale:
+        title = "Not rehearsed with the project's code as it is now"
+        changed = "env.py, what it imports, packages or settings have changed since"
+        return Condition("rehearsal", title, "not known", changed, way)
+    if rehearsed.outcome == "not held":
+        way = f"{rehearsed.hint or 'Put that right.'} Then rehearse again."
+        reason = rehearsed.message or "no reason is known"
+        return Condition("rehearsal", "Could not rehearse in a scratch database", "not known", reason, way)
+    if rehearsed.outcome == "failed":
+        way = "Correct the migration, or rehearse again where something else was at fault."
+        if environment.tier == "production":
+            way += (
+                " To go on in spite of it takes an approval of exactly this failure, and there are none yet."
+            )
+        else:
+            way += " To go on in spite of it takes a reason."
+        return Condition(
+            "rehearsal", "The rehearsal failed", "not met", rehearsed.message or "no message", way
+        )
     title = "Rehearsed in a scratch database"
     return Condition("rehearsal", title, "met", rehearsed.made_at.isoformat(timespec="seconds"))
 

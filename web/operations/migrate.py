@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import select
 
 from web.config import Environment
@@ -20,7 +22,7 @@ from web.errors import (
 )
 from web.inspection.evidence import read_evidence
 from web.inspection.expected import excluded_tables
-from web.inspection.gate import enforced, migration_gate, read_rehearsal
+from web.inspection.gate import Condition, Rehearsed, enforced, excusable, migration_gate, read_rehearsal
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
 from web.inspection.verdict import Observed, verdict
@@ -28,17 +30,30 @@ from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.looking import look_afterwards
 from web.operations.parameters import Parameters
-from web.operations.upgrading import LockPatience, invalid_indexes, read_trace, run_prelude, upgrade
+from web.operations.upgrading import (
+    LockPatience,
+    invalid_indexes,
+    read_trace,
+    require_head,
+    run_prelude,
+    upgrade,
+)
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.schema.fingerprint import fingerprint
 from web.schema.snapshot import read_schema
 from web.store.tables import PlanRow
 from web.tools.history import History
+from web.tools.inputs import digest_of_inputs
 from web.tools.protocol import tool_of
 
 #: Characters of a statement that an account names.
 SHOWN = 90
+
+
+def _said(reason: str | None) -> str | None:
+    """A reason, or none where only blanks were given."""
+    return (reason or "").strip() or None
 
 
 class MigrateParameters(Parameters):
@@ -53,6 +68,12 @@ class MigrateParameters(Parameters):
     )
     lock_attempts: int = Field(
         default=3, ge=1, le=20, title="Attempts", description="How often it is tried in all."
+    )
+    despite_failed_rehearsal: Annotated[str | None, AfterValidator(_said)] = Field(
+        default=None,
+        max_length=500,
+        title="Reason to go on although the rehearsal failed",
+        description="Below production, and for exactly the failure that is shown. The audit trail keeps it.",
     )
 
 
@@ -71,6 +92,9 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
         async with work.progress.step("migrate"):
             if not before and work.job.project.alembic.prelude and (await read_schema(connection)).is_empty:
                 await run_prelude(work)
+                # It may have recorded what it made.
+                before = (await tool_of(job.project).applied(job.project, connection)).revisions
+                pending = history.pending(before)
             intent = await work.intend(
                 "upgrade",
                 {
@@ -86,13 +110,16 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
             except CleanStartError:
                 await look_afterwards(work)
                 raise
+            require_head(history, result)
             await work.receive(intent, {"rows": list(result.heads)})
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
     count = len(result.revisions)
+    title = f"{count} migrations applied" if count != 1 else "1 migration applied"
+    said = (f"{job.environment.label} is at {', '.join(result.heads)}.", result.remark or "", seen)
     return Outcome(
-        f"{count} migrations applied" if count != 1 else "1 migration applied",
-        f"{job.environment.label} is at {', '.join(result.heads)}. {seen}".strip(),
+        title if count else "The prelude left nothing to apply",
+        " ".join(each for each in said if each),
         data={
             "before": list(before),
             "after": list(result.heads),
@@ -141,10 +168,18 @@ async def _check(work: Work[MigrateParameters], connection: Connection) -> tuple
         rehearsed = await read_rehearsal(
             store, job.environment_id, record.observation if record else None, history.heads
         )
+        if rehearsed is not None and rehearsed.succeeded:
+            inputs = await asyncio.to_thread(digest_of_inputs, job.project)
+            rehearsed = replace(rehearsed, stale=rehearsed.inputs != inputs)
         gate = migration_gate(found, job.environment, record, rehearsed)
         await _require_plan(work, history, applied.revisions)
     # That the database was looked at is not asked: this look is the newest.
     closed = [each for each in gate.closed_by if enforced(each, job.environment) and each.name != "looked at"]
+    if (reason := job.parameters.despite_failed_rehearsal) is not None:
+        left = [each for each in closed if not _excused(work, each, rehearsed)]
+        if left != closed:
+            await work.progress.log(f"Going on in spite of the failed rehearsal: {reason}", level="warning")
+        closed = left
     if closed:
         kind = OperationNotAllowed if closed[0].name in ("verified backup", "approval") else Conflict
         said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
@@ -152,6 +187,18 @@ async def _check(work: Work[MigrateParameters], connection: Connection) -> tuple
     for each in gate.closed_by:
         await work.progress.log(f"{each.title}: {each.detail or each.state}", level="warning")
     return history, applied.revisions
+
+
+def _excused(work: Work[MigrateParameters], condition: Condition, rehearsed: Rehearsed | None) -> bool:
+    """Whether the reason that was given is for this very failure. Raises TargetChanged where it is for another."""
+    if not excusable(condition, work.job.environment):
+        return False
+    if rehearsed is None or work.job.plan_hash != rehearsed.plan_hash:
+        raise TargetChanged(
+            f"The rehearsal failed in another way than the one that a reason was given for: {condition.detail}",
+            hint="Read it, then give the reason again.",
+        )
+    return True
 
 
 async def _require_plan(work: Work[MigrateParameters], history: History, applied: tuple[str, ...]) -> None:

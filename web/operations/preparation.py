@@ -13,14 +13,14 @@ from web.access.permissions import PHRASES, Principal, may
 from web.config import Configuration, Environment, Project
 from web.inspection.drift import load_schema
 from web.inspection.environment import View, view
-from web.inspection.gate import Gate, repair_gate, reset_gate
+from web.inspection.gate import Condition, Gate, Rehearsed, repair_gate, reset_gate
 from web.inspection.histories import Histories
 from web.inspection.repair import Repair, read_repair
 from web.inspection.state import Facts
 from web.jobs.kind import AnyKind
 from web.jobs.reading import live_workers
 from web.operations.fate import Fate, fate_of
-from web.operations.starting import held_back_by, name_to_type
+from web.operations.starting import asks_for_reason, held_back_by, name_to_type
 from web.tools.confinement import unseen
 
 
@@ -48,6 +48,8 @@ class Preparation:
     live_workers: int
     #: What a person should know of the project's code before it runs: a title and a sentence each.
     warnings: tuple[tuple[str, str], ...] = ()
+    #: The failed rehearsal in spite of which it may be started with a reason; None: there is none.
+    wants_reason: Condition | None = None
 
     @property
     def environment(self) -> Environment:
@@ -91,6 +93,8 @@ class Preparation:
             "repair": self.repair.to_json() if self.repair else None,
             "gate": self.gate.to_json() if self.gate else None,
             "closed": list(self.closed),
+            "rehearsal": _rehearsal(self.view.rehearsed) if self.kind.name == "migrate" else None,
+            "wants_reason": None if self.wants_reason is None else self.wants_reason.detail,
             "type_to_confirm": self.expected,
             "confirmation": self.confirmation,
             "warnings": [f"{title}. {sentence}" for title, sentence in self.warnings],
@@ -162,6 +166,7 @@ async def prepare(
                 kind, seen.project, fresh=kind.destructive or not (observation and observation.revisions)
             )
         ),
+        wants_reason=asks_for_reason(kind, seen),
     )
 
 
@@ -180,6 +185,17 @@ def _warnings(kind: AnyKind, project: Project, *, fresh: bool) -> Iterator[tuple
                 "A command of the project's own runs",
                 f"“{command}” may start other programs, and what those connect to on the network is not checked.",
             )
+
+
+def _rehearsal(rehearsed: Rehearsed | None) -> dict[str, object] | None:
+    if rehearsed is None:
+        return None
+    return {
+        "outcome": rehearsed.outcome,
+        "message": rehearsed.message,
+        "at": rehearsed.made_at.isoformat(),
+        "plan_hash": rehearsed.plan_hash,
+    }
 
 
 def _gate(kind: AnyKind, seen: View, repair: Repair | None) -> Gate | None:

@@ -6,14 +6,32 @@ from web.config import Environment
 from web.errors import OperationFailed, SourceInvalid
 from web.inspection.history import refresh_history
 from web.jobs.events import announce_change
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import BY_SCHEDULE, JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
-from web.plans.rehearsal import Stage, rehearse
+from web.plans.plan import Plan
+from web.plans.rehearsal import Stage, all_but_passing, nothing, rehearse
+
+
+class RehearsalFailed(OperationFailed):
+    """A migration was refused in the scratch copy."""
+
+    title = "The rehearsal failed"
+    hint = "Correct the migration, or see whether it needs rows, which the scratch copy lacks. Then rehearse again."
+
+
+class CouldNotRehearse(OperationFailed):
+    """Nothing was seen to run, so nothing is said about the migrations."""
+
+    title = "Could not rehearse"
+    hint = "Put that right, then rehearse again."
 
 
 async def run(work: Work[Parameters]) -> Outcome:
-    """Rehearse and store the plan. A rehearsal that stopped ends the job as failed, with its plan stored."""
+    """Hold the rehearsal and store its plan. What a person asks for is always held; the schedule repeats no failure.
+
+    A rehearsal that failed, or that could not be held, ends the job as failed, with its plan stored.
+    """
     job = work.job
     async with work.progress.step("read"):
         source = await refresh_history(work.store, job.project)
@@ -29,6 +47,7 @@ async def run(work: Work[Parameters]) -> Outcome:
             connection,
             work.url,
             tell=work.progress.log,
+            keeps=all_but_passing if job.requested_by == BY_SCHEDULE else nothing,
         )
         for migration in plan.migrations:
             await work.progress.log(f"{migration.revision} {migration.message}".strip())
@@ -40,18 +59,33 @@ async def run(work: Work[Parameters]) -> Outcome:
                 await work.progress.log(hazard.words, level="warning")
     async with work.store.begin() as connection_to_store:
         await announce_change(connection_to_store, job.environment_id)
-    if plan.failure is not None:
-        raise OperationFailed(
-            f"The rehearsal stopped: {plan.failure.message} The database itself was not touched.",
-            hint="Correct the migration, or see whether it needs rows, of which the scratch copy has none.",
-        )
-    count = len(plan.migrations)
+    _require_held(plan)
+    count = len(plan.ran)
+    title = "Rehearsed" if count == 1 else f"{count} migrations rehearsed"
+    if not count:
+        title = "Nothing is pending" if not plan.migrations else "The prelude left nothing to rehearse"
     return Outcome(
-        "Nothing is pending" if not count else f"{count} migrations rehearsed" if count > 1 else "Rehearsed",
+        title,
         f"{plan.statements} statement{'s' if plan.statements != 1 else ''} ran in a scratch database. "
         "The database itself was not touched.",
-        data={"plan_hash": plan.hash, "migrations": count, "statements": plan.statements},
+        data={
+            "outcome": plan.outcome,
+            "plan_hash": plan.hash,
+            "migrations": count,
+            "statements": plan.statements,
+        },
     )
+
+
+def _require_held(plan: Plan) -> None:
+    """Say which of the two it was that went wrong. Raises RehearsalFailed, CouldNotRehearse."""
+    failure = plan.failure
+    if failure is None:
+        return
+    if failure.held:
+        raise RehearsalFailed(f"{failure.message} The database itself was not touched.")
+    then = f"{failure.hint} Then rehearse again." if failure.hint else None
+    raise CouldNotRehearse(f"{failure.message} The database itself was not touched.", hint=then)
 
 
 async def reconcile(evidence: Evidence[Parameters]) -> Reconciled:

@@ -27,7 +27,7 @@ from web.operations.looking import look_afterwards
 from web.operations.migrate import require_seen
 from web.operations.parameters import Parameters
 from web.operations.script import run_script
-from web.operations.upgrading import LockPatience, read_trace, run_prelude, upgrade
+from web.operations.upgrading import LockPatience, read_trace, require_head, run_prelude, upgrade
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.postgres.scripts import read_script
@@ -197,6 +197,7 @@ async def _migrate(work: Work[ResetParameters], connection: Connection, history:
         rows = (await tool_of(work.job.project).applied(work.job.project, connection)).revisions
         intent = await work.intend("upgrade", {"from": list(rows), "to": list(history.heads)})
         result = await upgrade(work, "commit", LockPatience(work.job.parameters.lock_timeout))
+        require_head(history, result)
         await work.receive(intent, {"rows": list(result.heads)})
         return [step.revision for step in result.revisions]
 

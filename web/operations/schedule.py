@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from web.config import Configuration, Environment
+from web.config import Configuration, Environment, Project
 from web.inspection.gate import read_rehearsal
 from web.inspection.overview import Cell, read_overview
 from web.jobs.kind import BY_SCHEDULE, JobKind, P
@@ -17,13 +19,18 @@ from web.operations.forgetting import BATCH, forget
 from web.operations.observe import OBSERVE
 from web.operations.rehearse import REHEARSE
 from web.store.tables import EnvironmentRow, EnvironmentStateRow, JobRow
+from web.tools.inputs import digest_of_inputs
 
 #: How old a look may become. A dead database is looked at as often: it shows when it is back.
 EVERY = timedelta(minutes=1)
 
 
-#: How soon a rehearsal that could not be held is tried again.
-RETRY = timedelta(minutes=5)
+#: How soon a rehearsal is tried again at the earliest. One that could not be held for a reason outside of what it
+#: depends on (no scratch server, a full disk, the time limit) is, each time after twice as long, up to `RARELY`; one
+#: that failed only when something changed that it depends on.
+RETRY, RARELY = timedelta(minutes=5), timedelta(hours=6)
+#: How long it is taken for granted what a project's code stands on: that reads all of its files.
+READ_EVERY = 60.0
 #: Looks that the schedule started are forgotten after this: what they found is in the observations.
 KEPT = timedelta(minutes=10)
 #: How often it is looked for what else nobody needs any more.
@@ -33,10 +40,11 @@ FORGET_EVERY = timedelta(minutes=30)
 def scheduled(configuration: Configuration) -> Callable[[AsyncEngine], Awaitable[None]]:
     """What a worker calls every few seconds, while no other one does: `start_due`, and now and then `forget`."""
     forgotten: datetime | None = None
+    inputs = Inputs()
 
     async def run(store: AsyncEngine) -> None:
         nonlocal forgotten
-        await start_due(store, configuration)
+        await start_due(store, configuration, inputs)
         now = datetime.now(UTC)
         if forgotten is None or now - forgotten >= FORGET_EVERY:
             removed = await forget(store)
@@ -46,10 +54,25 @@ def scheduled(configuration: Configuration) -> Callable[[AsyncEngine], Awaitable
     return run
 
 
-async def start_due(store: AsyncEngine, configuration: Configuration) -> None:
+class Inputs:
+    """What the projects' code stands on, read at most every `READ_EVERY` seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, str | None]] = {}
+
+    async def of(self, project: Project) -> str | None:
+        """The project's digest; None where it cannot be told."""
+        read_at, digest = self._known.get(project.name, (-READ_EVERY, None))
+        if time.monotonic() - read_at >= READ_EVERY:
+            digest = await asyncio.to_thread(digest_of_inputs, project)
+            self._known[project.name] = time.monotonic(), digest
+        return digest
+
+
+async def start_due(store: AsyncEngine, configuration: Configuration, inputs: Inputs | None = None) -> None:
     """Start what is due, and forget looks that are done. Called by one worker at a time."""
     await start_due_looks(store, configuration)
-    await start_due_rehearsals(store, configuration)
+    await start_due_rehearsals(store, configuration, inputs or Inputs())
     await forget_old_looks(store)
 
 
@@ -84,19 +107,15 @@ async def start_due_looks(store: AsyncEngine, configuration: Configuration) -> N
                 await _start(store, OBSERVE, environment)
 
 
-async def start_due_rehearsals(store: AsyncEngine, configuration: Configuration) -> None:
-    """Rehearse what is pending and was not rehearsed yet, so that its SQL is there before a person asks.
-
-    A rehearsal whose migrations failed has a plan that says so; one that could not be held at all (no scratch
-    server) has none, and is tried again after `RETRY`.
-    """
+async def start_due_rehearsals(store: AsyncEngine, configuration: Configuration, inputs: Inputs) -> None:
+    """Rehearse what is pending and was not rehearsed yet, so that its SQL is there before a person asks."""
     tried = (
         select(EnvironmentRow.project, EnvironmentRow.name, func.max(JobRow.requested_at))
         .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
         .where(JobRow.kind == REHEARSE.name)
         .group_by(EnvironmentRow.project, EnvironmentRow.name)
     )
-    retry_before = datetime.now(UTC) - RETRY
+    now = datetime.now(UTC)
     async with store.connect() as connection:
         overview = await read_overview(connection, configuration)
         last = {(project, name): at for project, name, at in await connection.execute(tried)}
@@ -104,20 +123,40 @@ async def start_due_rehearsals(store: AsyncEngine, configuration: Configuration)
         for row in overview.rows:
             for cell in row.cells.values():
                 at = last.get((row.project.name, cell.environment.name))
-                if cell.verdict.standing != "pending" or (at is not None and at > retry_before):
+                if cell.verdict.standing != "pending" or (at is not None and at > now - RETRY):
                     continue
-                if REHEARSE.available(cell.environment) is None and not await _rehearsed(connection, cell):
+                since = now - at if at is not None else RARELY
+                if REHEARSE.available(cell.environment) is None and await _is_due(
+                    connection, cell, row.project, inputs, since
+                ):
                     due.append(cell.environment)
     for environment in due:
         await _start(store, REHEARSE, environment)
 
 
-async def _rehearsed(connection: AsyncConnection, cell: Cell) -> bool:
+async def _is_due(
+    connection: AsyncConnection, cell: Cell, project: Project, inputs: Inputs, since_last_try: timedelta
+) -> bool:
+    """Whether a rehearsal may say something that the last one did not."""
     record, verdict = cell.record, cell.verdict
     if record is None:
-        return False
+        return True
     plan = await read_rehearsal(connection, record.environment_id, record.observation, verdict.heads)
-    return plan is not None and plan.files == {step.revision: step.digest for step in verdict.pending}
+    if plan is None or plan.files != {step.revision: step.digest for step in verdict.pending}:
+        return True
+    if plan.succeeded:
+        return False
+    stands_on = await inputs.of(project)
+    observed = record.observation.fingerprint if record.observation is not None else None
+    if stands_on is not None and (plan.inputs, plan.content.get("observed")) != (stands_on, observed):
+        return True
+    failure = plan.content.get("failure") or {}
+    if plan.outcome == "not held" and (failure.get("passing", True) or stands_on is None):
+        tries = max(1, int(plan.content.get("tries", 1)))
+        pause: timedelta = RETRY * 2 ** min(tries - 1, 10)
+        return since_last_try >= min(pause, RARELY)
+    # Where it cannot be told whether anything changed, now and then.
+    return stands_on is None and since_last_try >= RARELY
 
 
 async def forget_old_looks(store: AsyncEngine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from web.config import Environment
-from web.errors import Conflict, Invalid, SeveralHeads, SourceInvalid
+from web.errors import Conflict, Invalid, OperationFailed, SeveralHeads, SourceInvalid
 from web.inspection.drift import drift
 from web.inspection.expected import excluded_tables, expected_schema
 from web.inspection.history import refresh_history
@@ -58,7 +58,7 @@ async def run(work: Work[StampParameters]) -> Outcome:
             await _require_true(work, connection, history, wanted)
         async with work.progress.step("stamp"):
             intent = await work.intend("stamp", {"from": list(before), "to": [wanted]})
-            await tool_of(job.project).stamp(
+            result = await tool_of(job.project).stamp(
                 job.project,
                 confinement=await on_target(job.project, work.database),
                 revision=wanted,
@@ -67,7 +67,13 @@ async def run(work: Work[StampParameters]) -> Outcome:
                 application_name=work.application_name,
                 acknowledge=_Heard(work).acknowledge,
             )
-            await work.receive(intent, {"rows": [wanted]})
+            if result.remark is not None:
+                await work.progress.log(result.remark, level="warning")
+            if set(history.effective(result.heads)) != {wanted}:
+                raise OperationFailed(
+                    f"Alembic came to its end, but {', '.join(result.heads) or 'no revision'} is recorded."
+                )
+            await work.receive(intent, {"rows": list(result.heads)})
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
     return Outcome(

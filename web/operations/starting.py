@@ -26,7 +26,7 @@ from web.errors import (
     TargetChanged,
 )
 from web.inspection.environment import View, view
-from web.inspection.gate import Condition, enforced, repair_gate, reset_gate
+from web.inspection.gate import Condition, enforced, excusable, repair_gate, reset_gate
 from web.inspection.repair import Repair, read_repair
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.start import start
@@ -81,8 +81,19 @@ def held_back_by(kind: AnyKind, seen: View, repair: Repair | None = None) -> tup
     if kind.name == "revert":
         return repair_gate(seen.environment, seen.record, repair).closed_by
     if kind.name == "migrate":
-        return tuple(each for each in seen.gate.closed_by if enforced(each, seen.environment))
+        return tuple(
+            each
+            for each in seen.gate.closed_by
+            if enforced(each, seen.environment) and not excusable(each, seen.environment)
+        )
     return ()
+
+
+def asks_for_reason(kind: AnyKind, seen: View) -> Condition | None:
+    """The failure in spite of which a person may start this kind, if a reason is given; None: there is none."""
+    if kind.name != "migrate":
+        return None
+    return next((each for each in seen.gate.closed_by if excusable(each, seen.environment)), None)
 
 
 async def start_job(
@@ -147,6 +158,7 @@ async def _start(
                 number, seen_fingerprint, seen_revisions = _confirmed(kind, environment, who, wish, key, now)
             repair = await _repair(connection, kind, wish, now)
             _require_open(kind, now, repair)
+            _require_reason(kind, now, wish, parameters)
         job_id = await start(
             connection,
             kind,
@@ -203,6 +215,26 @@ def _require_open(kind: AnyKind, now: View, repair: Repair | None) -> None:
             f"{kind.title} is not open on {now.environment.label}: "
             + "; ".join(f"{each.title} ({each.detail or each.state})" for each in said),
             hint=" ".join(dict.fromkeys(each.way for each in said if each.way)),
+        )
+
+
+def _require_reason(kind: AnyKind, now: View, wish: Wish, parameters: BaseModel) -> None:
+    """A migrate whose rehearsal failed stops here, unless somebody answers for exactly that failure.
+
+    Raises OperationNotAllowed, TargetChanged.
+    """
+    failed = asks_for_reason(kind, now)
+    if failed is None:
+        return
+    if getattr(parameters, "despite_failed_rehearsal", None) is None:
+        raise OperationNotAllowed(
+            f"{kind.title} is not open on {now.environment.label}: {failed.title} ({failed.detail})",
+            hint=failed.way,
+        )
+    if now.rehearsed is None or wish.plan_hash != now.rehearsed.plan_hash:
+        raise TargetChanged(
+            f"The reason is not for the failure that there is now: {failed.detail}",
+            hint="Read it, then give the reason again.",
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from web.errors import OperationFailed
 from web.jobs.kind import Intent, Json
 from web.jobs.work import Work
 from web.operations.blockers import blockers_told
@@ -31,6 +32,7 @@ from web.tools.events import (
     StatementRefused,
     StatementStarted,
 )
+from web.tools.history import History
 from web.tools.protocol import tool_of
 
 #: `lock_not_available`: the one error after which the same migrations are tried again.
@@ -74,7 +76,7 @@ async def upgrade(work: Work[Any], step: str, patience: LockPatience) -> Upgrade
     async with blockers_told(work, run.pids):
         for attempt in range(1, patience.attempts + 1):
             try:
-                return await tool_of(work.job.project).upgrade(
+                result = await tool_of(work.job.project).upgrade(
                     work.job.project,
                     confinement=confinement,
                     revision="heads",
@@ -83,6 +85,9 @@ async def upgrade(work: Work[Any], step: str, patience: LockPatience) -> Upgrade
                     lock_timeout=f"{patience.seconds}s",
                     acknowledge=run.acknowledge,
                 )
+                if result.remark is not None:
+                    await work.progress.log(result.remark, level="warning")
+                return result
             except UpgradeStopped as error:
                 again = error.sqlstate == LOCK_NOT_AVAILABLE and error.account.is_clean
                 if not again or attempt == patience.attempts:
@@ -96,6 +101,16 @@ async def upgrade(work: Work[Any], step: str, patience: LockPatience) -> Upgrade
                 run.restart()
                 await asyncio.sleep(pause)
     raise AssertionError("unreachable")
+
+
+def require_head(history: History, result: UpgradeResult) -> None:
+    """That Alembic came to its end is not yet that the database is where it was to go. Raises OperationFailed."""
+    if not history.is_at_head(result.heads):
+        raise OperationFailed(
+            f"Alembic came to its end, but the database is at {', '.join(result.heads) or 'no revision'}, not at "
+            f"{', '.join(history.heads)}.",
+            hint="See whether env.py sets version locations of its own, or stops at a revision of its choice.",
+        )
 
 
 async def run_prelude(work: Work[Any]) -> None:

@@ -25,13 +25,14 @@ from web.inspection.builds import (
     read_neighbours,
 )
 from web.inspection.environment import View, view
+from web.inspection.gate import Rehearsed
 from web.inspection.history import load_history
 from web.inspection.observation import Record, read_records
 from web.inspection.verdict import Verdict
 from web.jobs.patience import patiently
 from web.pages import addresses, badge, words
 from web.pages.environment_head import job_action
-from web.pages.planned import hazards_of, statements_of
+from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref, second_mark, track, verdict_mark
 from web.pages.question import answer_account, answer_mark
 from web.pages.shell import Framed, now
@@ -223,7 +224,7 @@ def _answer(board: Dashboard, who: Principal, seen: View, reply: Answer) -> Buil
     project, name, number = seen.project, seen.environment.name, reply.build.number if reply.build else 0
     moment = now()
     plan = seen.rehearsed.content if seen.rehearsed else {}
-    planned = {each["revision"]: each for each in plan.get("migrations", ())}
+    planned = planned_of(plan, reply.verdict.pending)
     migrate = board.kinds.by_name.get("migrate")
     goes_there = set(reply.verdict.heads) == set(seen.verdict.heads) and bool(reply.verdict.pending)
     return BuildAnswer(
@@ -243,9 +244,7 @@ def _answer(board: Dashboard, who: Principal, seen: View, reply: Answer) -> Buil
             )
             for step in reply.verdict.pending
         ),
-        pending_account=_pending_account(
-            seen.rehearsed is not None, moment, seen.rehearsed.made_at if seen.rehearsed else None
-        ),
+        pending_account=_pending_account(seen.rehearsed, moment),
         observed_at=reply.observation.observed_at if reply.observation else None,
         check=Action(
             f"Check {name} now",
@@ -264,12 +263,12 @@ def _closed(reply: Answer) -> Mark:
     return Mark("blocked", "Gate closed")
 
 
-def _pending_account(planned: bool, moment: datetime, made_at: datetime | None) -> str:
-    return (
-        f"SQL as rehearsed {words.ago(made_at, moment)}"
-        if planned and made_at
-        else "SQL is shown once rehearsed"
-    )
+def _pending_account(rehearsed: Rehearsed | None, moment: datetime) -> str:
+    if rehearsed is None:
+        return "SQL is shown once rehearsed"
+    if not rehearsed.succeeded:
+        return f"{rehearsed.words} {words.ago(rehearsed.made_at, moment)}"
+    return f"SQL as rehearsed {words.ago(rehearsed.made_at, moment)}"
 
 
 def _badge_markdown(base: str, project: str, number: int, environment: str) -> str:

@@ -14,7 +14,7 @@ from web.operations.preparation import Preparation
 from web.pages import addresses, words
 from web.pages.drift import shown_repair
 from web.pages.environment_head import ICONS
-from web.pages.planned import hazards_of, statements_of
+from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref
 from web.pages.views.dialogs import (
     Confirmation,
@@ -165,7 +165,7 @@ def _fate(prepared: Preparation, fate: PreparedFate) -> Fate:
 
 
 def _pending(prepared: Preparation) -> tuple[PendingMigration, ...]:
-    planned = {each["revision"]: each for each in (prepared.plan or {}).get("migrations", ())}
+    planned = planned_of(prepared.plan or {}, prepared.view.verdict.pending)
     return tuple(
         PendingMigration(
             revision=step.revision,
@@ -183,7 +183,7 @@ def _plan_account(prepared: Preparation, moment: datetime) -> str:
     if rehearsed is None:
         return "Not rehearsed: the SQL is not known yet"
     if not rehearsed.succeeded:
-        return f"The rehearsal failed: {rehearsed.message}"
+        return f"{rehearsed.words}: {rehearsed.message}"
     return f"As rehearsed {words.ago(rehearsed.made_at, moment)}"
 
 
@@ -195,7 +195,7 @@ def _checks(prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
                 each,
                 warning=prepared.kind.name == "migrate" and not enforced(each, prepared.environment),
                 now=moment,
-                link=_proof(prepared) if each.name == "verified backup" and each.state != "met" else None,
+                link=_way(prepared, each.name) if each.state != "met" else None,
             )
             for each in prepared.gate.conditions
         ]
@@ -203,6 +203,17 @@ def _checks(prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
     if not prepared.live_workers:
         found.append(Check(Mark("warn", "No worker is alive"), account="The job waits until one is."))
     return tuple(found)
+
+
+def _way(prepared: Preparation, condition: str) -> Link | None:
+    """Where a person goes to have a condition met."""
+    if condition == "verified backup":
+        return _proof(prepared)
+    if condition == "rehearsal":
+        environment = prepared.environment
+        words = "Rehearse again" if prepared.view.rehearsed else "Rehearse"
+        return Link(words, addresses.new_job(environment.project, environment.name, "rehearse"))
+    return None
 
 
 def _proof(prepared: Preparation) -> Link:
@@ -221,6 +232,8 @@ async def _fields(
     """A field for each parameter that a person may choose, from the kind's own description of it."""
     found = []
     for name, field in prepared.kind.parameters.model_fields.items():
+        if name == "despite_failed_rehearsal" and prepared.wants_reason is None:
+            continue
         title = field.title or name.replace("_", " ").capitalize()
         hint = field.description or ""
         if name == "backup":

@@ -21,7 +21,7 @@ from web.inspection.state import Facts, Table
 from web.pages import addresses, words
 from web.pages.environment_head import job_action
 from web.pages.graph import lay_out
-from web.pages.planned import hazards_of, statements_of
+from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import backup_mark, error_view, stored_error
 from web.pages.shell import now
 from web.pages.views.environment import (
@@ -144,7 +144,7 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
     verdict, observation = seen.verdict, seen.observation
     history = seen.source.history if seen.source else None
     plan = seen.rehearsed.content if seen.rehearsed else {}
-    rehearsed = {each["revision"]: each for each in plan.get("migrations", ())}
+    rehearsed = planned_of(plan, verdict.pending)
     pending = {step.revision for step in verdict.pending}
     told = verdict.standing not in ("unreachable", "not known")
     rows = [
@@ -233,7 +233,8 @@ def _rehearsal(seen: View) -> Mark:
     if rehearsed is None:
         return Mark("queued", "Not rehearsed yet")
     if not rehearsed.succeeded:
-        return Mark("failed", f"Rehearsal failed: {rehearsed.message or 'no message'}")
+        said = f"{rehearsed.words}: {rehearsed.message or 'no message'}"
+        return Mark("failed" if rehearsed.outcome == "failed" else "unknown", said)
     current = {step.revision: step.digest for step in seen.verdict.pending} == rehearsed.files
     said = f"Rehearsed {words.ago(rehearsed.made_at, now())}"
     return Mark("ok", said) if current else Mark("warn", f"{said}, the files have changed since")
@@ -242,7 +243,7 @@ def _rehearsal(seen: View) -> Mark:
 def _rehearse(seen: View, who: Principal, board: Dashboard) -> Action:
     kind = board.kinds.by_name["rehearse"]
     project, name = seen.environment.project, seen.environment.name
-    action = job_action(kind, who, seen, text="Rehearse")
+    action = job_action(kind, who, seen, text="Rehearse again" if seen.rehearsed else "Rehearse")
     return Action(
         action.words,
         addresses.start_job(project, name, kind.name),

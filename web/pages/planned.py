@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from web.pages.views.environment import Hazard, RehearsedStatement
 from web.pages.views.marks import Mark
 from web.plans import hazards
+from web.tools.history import Migration
+
+
+def planned_of(content: Mapping[str, Any], pending: Iterable[Migration]) -> dict[str, Mapping[str, Any]]:
+    """What a stored plan has of these migrations, by revision: of their files as they are, and that were seen to run.
+
+    One at which a rehearsal stopped is among them, with what it executed until then.
+    """
+    planned = {each["revision"]: each for each in content.get("migrations", ())}
+    # Plans of before what ran was written down do not say.
+    ran = content.get("ran") or planned
+    return {
+        step.revision: planned[step.revision]
+        for step in pending
+        if step.revision in planned
+        and content["files"].get(step.revision) == step.digest
+        and (step.revision in ran or planned[step.revision]["statements"])
+    }
 
 
 def statements_of(planned: Mapping[str, Any] | None) -> tuple[RehearsedStatement, ...] | None:

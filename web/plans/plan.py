@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from web.plans.hazards import Hazard, hazards_from_json
 
@@ -53,16 +53,32 @@ class PlannedMigration:
         }
 
 
+#: `failed`: a migration was seen to start, and it was refused. `not held`: nothing can be said about the migrations.
+RehearsalOutcome = Literal["succeeded", "failed", "not held"]
+
+
 @dataclass(frozen=True, slots=True)
 class RehearsalFailure:
-    """Where a rehearsal stopped."""
+    """Where a rehearsal stopped, or why it could not be held."""
 
     revision: str | None
     message: str
     sqlstate: str | None
+    #: Whether a migration was seen to start and was refused.
+    held: bool = True
+    hint: str = ""
+    #: Whether it may pass although nothing changes that the key covers: no scratch server, a full disk, a time limit.
+    passing: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"revision": self.revision, "message": self.message, "sqlstate": self.sqlstate}
+        return {
+            "revision": self.revision,
+            "message": self.message,
+            "sqlstate": self.sqlstate,
+            "held": self.held,
+            "hint": self.hint,
+            "passing": self.passing,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,20 @@ class Plan:
     #: What a rehearsal in a database without rows cannot show.
     not_exercised: tuple[str, ...] = ()
     made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    #: The migrations that were seen to come to their end.
+    ran: tuple[str, ...] = ()
+    #: What it stood on, so that the schedule knows when to hold it again: the digest of the project's code, None where
+    #: that cannot be told; and the target's fingerprint as it was last looked at.
+    inputs: str | None = None
+    observed: str | None = None
+    #: How often in a row it could not be held.
+    tries: int = 0
+
+    @property
+    def outcome(self) -> RehearsalOutcome:
+        if self.failure is None:
+            return "succeeded"
+        return "failed" if self.failure.held else "not held"
 
     @property
     def succeeded(self) -> bool:
@@ -94,7 +124,9 @@ class Plan:
                 [migration.revision, [statement.sql for statement in migration.statements]]
                 for migration in self.migrations
             ],
-            "failure": self.failure.to_json() if self.failure else None,
+            "failure": [self.failure.revision, self.failure.message, self.failure.sqlstate]
+            if self.failure
+            else None,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -103,9 +135,14 @@ class Plan:
         return sum(len(migration.statements) for migration in self.migrations)
 
     def to_json(self) -> dict[str, Any]:
-        """What is stored; `inspection.gate` reads `succeeded`, `files` and `failure` of it."""
+        """What is stored; `inspection.gate` reads all but the statements of it."""
         return {
             "succeeded": self.succeeded,
+            "outcome": self.outcome,
+            "ran": list(self.ran),
+            "inputs": self.inputs,
+            "observed": self.observed,
+            "tries": self.tries,
             "failure": self.failure.to_json() if self.failure else None,
             "files": dict(self.files),
             "migrations": [migration.to_json() for migration in self.migrations],
@@ -138,9 +175,11 @@ def plan_from_json(
             for each in content["migrations"]
         ),
         files=content["files"],
-        failure=RehearsalFailure(failure["revision"], failure["message"], failure["sqlstate"])
-        if failure
-        else None,
+        failure=RehearsalFailure(**failure) if failure else None,
         not_exercised=tuple(content["not_exercised"]),
         made_at=made_at,
+        ran=tuple(content.get("ran", ())),
+        inputs=content.get("inputs"),
+        observed=content.get("observed"),
+        tries=content.get("tries", 0),
     )

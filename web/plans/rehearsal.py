@@ -5,12 +5,13 @@ The copy holds the target's schema and version rows, and no other rows: what dep
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from psycopg import sql
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.backups.contents import read_contents
 from web.config import Project
-from web.errors import CleanStartError, Conflict, MigrationFailed, SeveralHeads
+from web.errors import CleanStartError, Conflict, FencedOff, SeveralHeads, TargetChanged
 from web.plans.hazards import HazardWatch
 from web.plans.plan import Plan, PlannedMigration, PlannedStatement, RehearsalFailure, plan_from_json
 from web.postgres.connections import Connection, connect
@@ -28,26 +29,35 @@ from web.postgres.identity import read_identity
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.schema.fingerprint import fingerprint
+from web.schema.model import Schema
 from web.schema.snapshot import read_schema
-from web.store.tables import PlanRow
+from web.store.tables import EnvironmentStateRow, ObservationRow, PlanRow
 from web.tools.alembic_applied import version_table
 from web.tools.confinement import in_scratch
+from web.tools.ending import UpgradeResult, UpgradeStopped
 from web.tools.events import (
     Committed,
+    RevisionFinished,
     RolledBack,
     RunnerEvent,
     StatementFinished,
     StatementRefused,
 )
-from web.tools.history import History
+from web.tools.history import History, Migration
+from web.tools.inputs import digest_of_inputs
 from web.tools.protocol import tool_of
 
 #: Counted up when plans are made in another way.
-_FORMAT = 1
+_FORMAT = 2
 _ROWS = re.compile(r"\s*(?:with\b.*?\)\s*)?(update|delete|insert|merge)\b", re.IGNORECASE | re.DOTALL)
 _MISSING_ROLE = re.compile(r'role "((?:[^"]|"")+)" does not exist')
 
+#: SQLSTATE classes that say nothing about a migration: connection, resources, an operator, the system.
+_PASSING = ("08", "53", "57", "58")
+
 Tell = Callable[[str], Awaitable[None]]
+#: Whether a stored rehearsal of the same key is taken rather than another one held.
+Keeps = Callable[[Plan], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,21 @@ class Stage:
     application_name: str = "cleanstart/rehearsal"
 
 
+def successes(plan: Plan) -> bool:
+    """What may always be taken again: files, schema and code are the same, and it came to its end."""
+    return plan.succeeded
+
+
+def all_but_passing(plan: Plan) -> bool:
+    """What the schedule takes: nothing that it depends on has changed, so a failure would be the same."""
+    return plan.failure is None or not plan.failure.passing
+
+
+def nothing(plan: Plan) -> bool:
+    """What a person gets who asks for it: it is held."""
+    return False
+
+
 async def rehearse(
     stage: Stage,
     project: Project,
@@ -69,15 +94,17 @@ async def rehearse(
     url: str,
     *,
     tell: Tell | None = None,
+    keeps: Keeps = successes,
 ) -> Plan:
     """Rehearse what a migrate to the history's head would do on the target of `connection`, and store the plan.
 
-    A rehearsal that fails is a plan with a failure. The same files on the same schema are not rehearsed twice.
+    A rehearsal that fails, or that cannot be held, is a plan with a failure. What `keeps` says yes to is not held
+    again where everything that it stands on is the same.
 
     Raises:
         SeveralHeads: which head to go to is not guessed.
         Conflict: the target has revisions that the history lacks.
-        ScratchUnavailable, ExtensionsMissing, ProgramMissing: it cannot be held.
+        TargetChanged: its version rows changed meanwhile, so nothing can be said.
     """
     if len(history.heads) > 1:
         raise SeveralHeads(history.heads)
@@ -93,31 +120,71 @@ async def rehearse(
     schema = await read_schema(connection)
     pending = history.pending(applied)
     files = {step.revision: step.digest for step in pending}
-    key = _cache_key(project, files, applied, history.heads, target.major, fingerprint(schema))
-    if (known := await _cached(stage, environment_id, key)) is not None:
+    inputs = await asyncio.to_thread(digest_of_inputs, project)
+    key = _cache_key(inputs, files, applied, history.heads, target.major, fingerprint(schema))
+    known = await _cached(stage, environment_id, key)
+    if known is not None and inputs is not None and keeps(known):
         await say("These migrations were rehearsed on this very schema before.")
+        if not known.succeeded and known.observed != (seen := await _observed(stage, environment_id)):
+            # So that the schedule does not ask again because of what changed nothing.
+            await _store(stage, environment_id, key, replace(known, observed=seen))
         return known
+    recorder = _Recorder(history, applied)
+    try:
+        failure = await _hold(
+            stage, project, recorder, connection, url, applied, pending, schema, target.major, say
+        )
+    except FencedOff:
+        raise
+    except CleanStartError as error:
+        # Neither a migration nor the project's code had its turn.
+        failure = RehearsalFailure(None, str(error), None, held=False, hint=error.hint, passing=True)
+    now = (await tool_of(project).applied(project, connection)).revisions
+    if set(now) != set(applied):
+        raise TargetChanged(
+            f"While it was rehearsed, the database itself went from {', '.join(applied) or 'no revision'} to "
+            f"{', '.join(now) or 'no revision'}.",
+            hint="See whether somebody applied them, or env.py connects to a database of its own choice.",
+        )
+    plan = replace(
+        recorder.plan(applied, files, failure),
+        inputs=inputs,
+        observed=await _observed(stage, environment_id),
+        tries=0 if failure is None or failure.held else (known.tries if known is not None else 0) + 1,
+    )
+    await _store(stage, environment_id, key, plan)
+    return plan
+
+
+async def _hold(
+    stage: Stage,
+    project: Project,
+    recorder: _Recorder,
+    connection: Connection,
+    url: str,
+    applied: Sequence[str],
+    pending: Sequence[Migration],
+    schema: Schema,
+    major: int,
+    say: Tell,
+) -> RehearsalFailure | None:
+    """Hold it in a copy of the schema. Raises ScratchUnavailable and whatever else keeps a copy from being made."""
     contents = await read_contents(connection)
     extensions = [extension.name for extension in contents.extensions]
     known_roles = set(contents.roles)
     while True:
-        async with stage.scratch.database(
-            target.major, roles=sorted(known_roles), extensions=extensions
-        ) as copy:
+        async with stage.scratch.database(major, roles=sorted(known_roles), extensions=extensions) as copy:
             await say("Copying the schema into a scratch database")
-            await _copy_schema(stage, url, copy.url, target.major)
+            await _copy_schema(stage, url, copy.url, major)
             await _copy_versions(project, copy.url, applied)
             await say(f"Running {len(pending)} migrations there")
-            recorder = _Recorder(history)
+            recorder.restart()
             failure = await _run(stage, project, copy, recorder, from_nothing=schema.is_empty)
         role = _missing_role(failure)
         if role is None or role in known_roles:
-            break
+            return failure
         # Definitions only need it to exist.
         known_roles.add(role)
-    plan = recorder.plan(applied, files, failure)
-    await _store(stage, environment_id, key, plan)
-    return plan
 
 
 async def _run(
@@ -130,13 +197,14 @@ async def _run(
             confinement = await in_scratch(project, copy)
             if from_nothing:
                 # As a migrate does it in an empty database: its prelude first.
-                await tool_of(project).replay(
+                made = await tool_of(project).replay(
                     project,
                     confinement=confinement,
                     revisions=(),
                     application_name=stage.application_name,
                 )
-            await tool_of(project).upgrade(
+                recorder.made = made.heads
+            result = await tool_of(project).upgrade(
                 project,
                 confinement=confinement,
                 revision="heads",
@@ -144,11 +212,19 @@ async def _run(
                 application_name=stage.application_name,
                 step_by_step=True,
             )
-        except MigrationFailed as error:
-            return RehearsalFailure(error.revision, str(error), error.sqlstate)
+        except UpgradeStopped as error:
+            return _stopped(error)
         except CleanStartError as error:
-            return RehearsalFailure(None, str(error), None)
-    return None
+            # Its interpreter, its driver or its prelude.
+            return RehearsalFailure(None, str(error), None, held=False, hint=error.hint)
+    return recorder.missed(result)
+
+
+def _stopped(error: UpgradeStopped) -> RehearsalFailure:
+    """Whether the migrations failed, or the rehearsal: decided by what was seen to run."""
+    passing = error.cut_off or (error.sqlstate or "").startswith(_PASSING)
+    held = error.begun and not passing
+    return RehearsalFailure(error.revision, str(error), error.sqlstate, held=held, passing=passing)
 
 
 @dataclass(slots=True)
@@ -156,11 +232,42 @@ class _Recorder:
     """Collects what a run executes, by revision."""
 
     history: History
+    applied: tuple[str, ...] = ()
     statements: list[tuple[str, int, PlannedStatement]] = field(default_factory=list)
     watch: HazardWatch | None = None
+    #: Version rows that a prelude left.
+    made: tuple[str, ...] = ()
+    ran: list[str] = field(default_factory=list)
+
+    def restart(self) -> None:
+        """Forget the run that ended."""
+        self.statements.clear()
+        self.ran.clear()
+        self.made, self.watch = (), None
+
+    def missed(self, result: UpgradeResult) -> RehearsalFailure | None:
+        """What was to be rehearsed and was not seen to run, or the other way round."""
+        wanted = {step.revision for step in self.history.pending(self.made or self.applied)}
+        if result.cut_off:
+            said, passing = f"It was ended before it was done. {result.remark}", True
+        elif left := sorted(wanted - set(self.ran)):
+            said, passing = f"Alembic came to its end, but {', '.join(left)} was not run.", False
+        elif others := sorted(set(self.ran) - wanted):
+            said, passing = (
+                f"Alembic ran {', '.join(others)}, which the project's history does not have.",
+                False,
+            )
+        elif not self.history.is_at_head(result.heads):
+            said, passing = f"Alembic came to its end at {', '.join(result.heads) or 'no revision'}.", False
+        else:
+            return None
+        hint = "" if passing else "See whether env.py sets version locations of its own."
+        return RehearsalFailure(None, said, None, held=False, hint=hint, passing=passing)
 
     async def hear(self, event: RunnerEvent) -> None:
         match event:
+            case RevisionFinished(revision):
+                self.ran.append(revision)
             case StatementFinished(statement, seconds) | StatementRefused(statement, seconds):
                 if statement.bookkeeping or statement.revision is None:
                     return
@@ -200,6 +307,7 @@ class _Recorder:
             ),
             files=files,
             failure=failure,
+            ran=tuple(self.ran),
             not_exercised=tuple(
                 f"{revision}: {' '.join(each.sql.split())[:80]}"
                 for revision, _, each in self.statements
@@ -251,6 +359,17 @@ async def _cached(stage: Stage, environment_id: int, key: str) -> Plan | None:
     return plan_from_json(*row) if row is not None else None
 
 
+async def _observed(stage: Stage, environment_id: int) -> str | None:
+    """The fingerprint of the target as the last look found it, by which the schedule tells that it changed."""
+    query = (
+        select(ObservationRow.fingerprint)
+        .join(EnvironmentStateRow, EnvironmentStateRow.observation_id == ObservationRow.id)
+        .where(EnvironmentStateRow.environment_id == environment_id)
+    )
+    async with stage.store.connect() as connection:
+        return await connection.scalar(query)
+
+
 async def _store(stage: Stage, environment_id: int, key: str, plan: Plan) -> None:
     async with stage.store.begin() as connection:
         await connection.execute(
@@ -267,23 +386,21 @@ async def _store(stage: Stage, environment_id: int, key: str, plan: Plan) -> Non
 
 
 def _cache_key(
-    project: Project,
+    inputs: str | None,
     files: dict[str, str],
     applied: Sequence[str],
     heads: Sequence[str],
     major: int,
     schema: str,
 ) -> str:
-    tool = project.alembic
     content = {
         "format": _FORMAT,
-        "tool": ["alembic", tool.section, tool.version_table, tool.version_table_schema],
+        "inputs": inputs,
         "files": files,
         "from": sorted(applied),
         "to": sorted(heads),
         "major": major,
         "schema": schema,
-        "prelude": str(project.alembic.prelude),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -90,7 +90,10 @@ class RunningProgram:
         process: asyncio.subprocess.Process,
         on_stderr_line: Callable[[str], Awaitable[None]] | None,
         redact: Collection[str],
+        *,
+        walled: bool = False,
     ) -> None:
+        self._walled = walled
         self.argv = tuple(argv)
         self.pid = process.pid
         self.process_group = process.pid
@@ -173,7 +176,9 @@ class RunningProgram:
         """Wait for the program itself: asyncio's `wait` also waits until nobody holds its pipes (3.11, seen)."""
         while self._process.returncode is None:
             await asyncio.wait({self._exit}, timeout=0.1)
-        return self._process.returncode
+        code = self._process.returncode
+        # From behind a wall a signal comes as shells tell it.
+        return 128 - code if self._walled and 128 < code <= 128 + signal.NSIG else code
 
     def _close_pipes(self) -> None:
         """Close what is left of the pipes: a process that got away may hold their other ends for ever."""
@@ -262,7 +267,7 @@ async def start(
         start_new_session=True,
         limit=1 << 20,
     )
-    return RunningProgram(argv, process, on_stderr_line, redact)
+    return RunningProgram(argv, process, on_stderr_line, redact, walled=wall is not None)
 
 
 async def run(

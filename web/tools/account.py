@@ -6,6 +6,7 @@ Invalid indexes and the like are for the caller to find in the database.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from web.tools.events import StatementStarted
@@ -134,6 +135,21 @@ class Account:
         self._committing.discard(pid)
         self._session(pid).forget()
         self._session(pid).savepoints.clear()
+
+    def settle(self, rows: Collection[str]) -> None:
+        """Decide commits that nobody reported by the version rows, read when the run's sessions were gone."""
+        for pid in tuple(self._committing):
+            if recorded := self.recorded_in(pid):
+                if recorded[-1] in rows:
+                    self.committed(pid)
+                else:
+                    self.rolled_back(pid)
+        if self.revision is not None and self.revision in rows and self.revision not in self._recorded:
+            # A row that commits by itself, or a commit that nothing saw.
+            self._recorded.append(self.revision)
+            self._reached = tuple(rows)
+            self._committed.clear()
+            self._interrupted = self._outside = None
 
     def savepoint(self, pid: int | None) -> None:
         session = self._session(pid)

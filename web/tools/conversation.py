@@ -90,11 +90,10 @@ class Run:
 
     account: Account = field(default_factory=Account)
     sessions: list[Connected] = field(default_factory=list)
-    planned: list[str] = field(default_factory=list)
     finished_revisions: list[RevisionFinished] = field(default_factory=list)
-    #: Version rows that should be there now, and how many times Alembic ran on that table.
+    #: Version rows that should be there now, and what Alembic meant to run there, each time that it ran.
     versions: dict[VersionTable, tuple[str, ...]] = field(default_factory=dict)
-    plans: dict[VersionTable, int] = field(default_factory=dict)
+    plans: dict[VersionTable, list[tuple[str, ...]]] = field(default_factory=dict)
     #: Migration files as Alembic loaded them (command `history`).
     migrations: list[Record] = field(default_factory=list)
     libraries: dict[str, str] = field(default_factory=dict)
@@ -104,10 +103,19 @@ class Run:
     unreachable: str | None = None
     #: Whether our code ever ran in that interpreter.
     hello: bool = False
+    #: Whether the command came to its end without an error.
     finished: bool = False
     timed_out: bool = False
+    #: Its work was done, and it was ended because it did not leave.
+    lingered: bool = False
     exit_code: int | None = None
     stderr_tail: str = ""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it was ended from outside while it may still have had something to do."""
+        signalled = self.exit_code is not None and self.exit_code < 0
+        return self.timed_out or (signalled and not self.lingered)
 
     @property
     def half_applied(self) -> HalfApplied:
@@ -137,6 +145,9 @@ class Conversation:
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._room = MOST_OUTPUT
         self._statements: dict[int, StatementStarted] = {}
+        #: How much was taken of what came, and whether some of it is being dealt with.
+        self.taken = 0
+        self.busy = False
 
     async def tell(self, event: RunnerEvent) -> None:
         async with self._telling:
@@ -144,6 +155,7 @@ class Conversation:
 
     async def hear(self, line: str) -> None:
         """Take a line of output; written down in turn, so that a full pipe never stops the program."""
+        self.taken += 1
         if self._room > 0:
             self._room -= len(line) + 1
             self._lines.put_nowait(self._redact(line[:LONGEST_LINE]))
@@ -165,7 +177,12 @@ class Conversation:
         """
         if not _fits(record):
             raise ReportInvalid(str(record.get("event"))[:80])
-        await self._take(record)
+        self.taken += 1
+        self.busy = True
+        try:
+            await self._take(record)
+        finally:
+            self.busy = False
 
     async def _take(self, record: Record) -> None:
         account, pid = self.run.account, _pid(record)
@@ -182,8 +199,7 @@ class Conversation:
             case "planned":
                 planned = Planned(_texts(record["revisions"]), _texts(record["heads"]))
                 table = _table(record)
-                self.run.planned += planned.revisions
-                self.run.plans[table] = self.run.plans.get(table, 0) + 1
+                self.run.plans.setdefault(table, []).append(planned.revisions)
                 self.run.versions[table] = planned.heads
                 await self.tell(planned)
             case "started":

@@ -25,6 +25,8 @@ from web.tools.redaction import redaction
 VARIABLE = "CLEANSTART_RUNNER"
 #: After the command came to its end, the process may take this long to go.
 LINGER = 10.0
+#: After the process has gone, pipes on which nothing came for so long are held open by somebody else.
+HELD_OPEN = 1.0
 _REPORT_LIMIT = 32 << 20
 
 
@@ -121,18 +123,25 @@ async def _see_it_end(
 ) -> None:
     waiting = asyncio.ensure_future(program.wait(check=False))
     ended = asyncio.ensure_future(talk.ended.wait())
+    ended_by_us = False
     try:
         await asyncio.wait([waiting, ended], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([waiting], timeout=LINGER)
         if not waiting.done():
-            # Its work is done; something that it started (a thread, a child) holds the process.
+            # Its work is done; something that it started (a thread, a child) holds the process, or its output.
+            ended_by_us = True
             await program.terminate()
         talk.run.exit_code = (await waiting).exit_code
+        talk.run.lingered = ended_by_us and talk.run.exit_code != 0
     finally:
         ended.cancel()
         waiting.cancel()
-    # What left the process group may hold the pipes open; nobody waits for that.
-    await asyncio.wait(following, timeout=1)
+    # All that it wrote is taken; what left the process group may hold the pipes open, and nobody waits for that.
+    while True:
+        before = talk.taken
+        _, open_ones = await asyncio.wait(following, timeout=HELD_OPEN)
+        if not open_ones or (talk.taken == before and not talk.busy):
+            break
     for task in following:
         task.cancel()
 
