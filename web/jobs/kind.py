@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from web.config import Environment, Project
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from web.jobs.work import Evidence, Work
 
 P = TypeVar("P", bound=BaseModel)
@@ -138,6 +140,12 @@ class JobKind(Generic[P]):
     reconcile: Callable[[Evidence[P]], Awaitable[Reconciled]]
     #: A start while the same kind is still queued on the environment joins that job (observe).
     joins: bool = False
+    #: It joins a job that runs already, too: what that one finds is what this one would (verify).
+    joins_running: bool = False
+    #: Only a job with equal values of these parameters is joined (the backup that is verified).
+    one_for: tuple[str, ...] = ()
+    #: Decides in the transaction of the start, with the environment's key, what the parameters leave open.
+    settle: Callable[[AsyncConnection, int, P], Awaitable[P]] | None = None
 
     def step_title(self, name: str) -> str:
         """The announced title of a step, or its name."""
