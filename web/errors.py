@@ -262,6 +262,12 @@ class BackupInvalid(Refused):
     hint = "Do not rely on it. Back up again."
 
 
+class BackupOfAnotherVersion(BackupInvalid):
+    """A backup that this version does not know how to read; that says nothing about whether it is sound."""
+
+    hint = "Use the version of Clean Start that made the backup, or a newer one."
+
+
 class FencedOff(CleanStartError):
     """This attempt was replaced; it may not write to the store any more."""
 

@@ -153,7 +153,7 @@ async def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     await put(folder, "clinic/dev/other.dump", b"x")
     folder.path(KEY).symlink_to(tmp_path / "secret")
-    with pytest.raises(PlaceUnavailable):
+    with pytest.raises(BackupInvalid, match="it is a link, and a part of a backup is a file"):
         await read_whole(folder, KEY, 100)
     await folder.remove(KEY)
     assert (tmp_path / "secret").read_text() == "secret"
@@ -163,9 +163,26 @@ async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "place")
     await put(folder, "clinic/dev/other.dump", b"x")
     os.mkfifo(folder.path(KEY))
-    with pytest.raises(PlaceUnavailable, match=f"{KEY} is not a file"):
+    with pytest.raises(BackupInvalid, match=f"{KEY} is not a file but a pipe"):
         async with asyncio.timeout(10):
             await read_whole(folder, KEY, 100)
+    folder.path(KEY).unlink()
+    folder.path(KEY).mkdir()
+    with pytest.raises(BackupInvalid, match=f"{KEY} is not a file but a folder"):
+        await read_whole(folder, KEY, 100)
+
+
+async def test_a_place_that_is_not_there_says_nothing_about_a_backup(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "place")
+    with pytest.raises(PlaceUnavailable, match="cannot be opened"):
+        await read_whole(folder, KEY, 100)
+    # What a mount leaves that is gone.
+    folder.root.mkdir()
+    with pytest.raises(PlaceUnavailable, match="Nothing at all is in the place"):
+        await read_whole(folder, KEY, 100)
+    await put(folder, "clinic/dev/other.dump", b"x")
+    with pytest.raises(BackupInvalid, match="missing"):
+        await read_whole(folder, KEY, 100)
 
 
 async def test_a_full_disk(tmp_path: Path) -> None:

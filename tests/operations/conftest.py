@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -24,6 +25,7 @@ from web.jobs.reading import JobRecord, read_job
 from web.jobs.resources import Resources
 from web.jobs.start import start
 from web.operations import KINDS
+from web.operations.backup import BACKUP
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
@@ -117,6 +119,12 @@ class Site:
         job_id = await self.start(kind, **values)
         await self.execution(job_id).run()
         return await self.job(job_id)
+
+    async def back_up(self) -> UUID:
+        """Take a backup and verify it: the one thing that lets a backup be leaned on."""
+        job = await self.run(BACKUP, verify=True)
+        assert outcome(job)["title"] == "Backed up and verified", outcome(job)
+        return UUID(outcome(job)["data"]["backup"])
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the target."""

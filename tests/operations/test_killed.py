@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from tests.inspection.stored import store_backup
 from tests.jobs.conftest import ROOT, until
 from tests.operations.conftest import MIGRATIONS, Site, outcome
+from tests.operations.test_opening import edit
 from tests.operations.test_revert import drifted, planned
 from tests.tools.written import execute, migration
 from web.inspection.changes import read_job_change
-from web.inspection.observation import record_of
 from web.jobs.kind import FINISHED, AnyKind
 from web.jobs.reading import JobRecord
 from web.jobs.start import start
@@ -132,10 +131,7 @@ def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> 
 async def prepare(site: Site) -> None:
     await site.observe()
     assert (await site.run(MIGRATE)).state == "succeeded"
-    async with site.store.begin() as connection:
-        record = await record_of(connection, site.dev)
-        assert record is not None
-        await store_backup(connection, record.environment_id, age=timedelta(hours=1))
+    await site.back_up()
 
 
 @pytest.mark.parametrize(
@@ -275,3 +271,18 @@ async def test_backup(yard: Yard, failpoint: str, state: str) -> None:
     assert list(rows) == (["unverified"] if state == "succeeded" else [])
     again = await yard.site.run(BACKUP)
     assert again.state == "succeeded", outcome(again)
+
+
+async def test_a_manifest_that_was_altered_before_the_store_had_a_copy(yard: Yard) -> None:
+    await yard.site.observe()
+    job_id = await yard.start(BACKUP)
+    process = yard.work("before-receipt:dump")
+    await asyncio.to_thread(process.wait, 60)
+    (manifest,) = Path(yard.site.configuration.backups.location).rglob("*.manifest.json")
+    edit(manifest, roles=["somebody"])
+    yard.work()
+    job = await yard.finished(job_id)
+    assert job.state == "unknown", outcome(job)
+    assert "not the one that this job was about to write" in outcome(job)["account"]
+    async with yard.site.store.connect() as connection:
+        assert (await connection.execute(select(BackupRow.state))).all() == []

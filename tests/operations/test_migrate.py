@@ -10,7 +10,6 @@ import psycopg
 import pytest
 from sqlalchemy import select
 
-from tests.inspection.stored import store_backup
 from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import execute, migration
@@ -116,10 +115,7 @@ async def test_production_needs_a_verified_backup_and_a_rehearsal(site: Site) ->
     job = await site.run(MIGRATE)
     assert outcome(job)["error"]["type"] == "OperationNotAllowed"
     assert site.query("SELECT to_regclass('users')") == [(None,)]
-    async with site.store.begin() as connection:
-        record = await record_of(connection, site.dev)
-        assert record is not None
-        await store_backup(connection, record.environment_id)
+    await site.back_up()
     # What runs on production was rehearsed; elsewhere that is a warning.
     job = await site.run(MIGRATE)
     assert "Not rehearsed in a scratch database" in outcome(job)["account"]

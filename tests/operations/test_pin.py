@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from psycopg import sql
-from sqlalchemy import update
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_reset import prepare
@@ -14,7 +13,6 @@ from web.operations.pin import PIN
 from web.postgres.connections import connect, with_database
 from web.postgres.identity import read_identity
 from web.postgres.urls import parameters
-from web.store.tables import BackupRow
 
 
 async def made_again(site: Site) -> str:
@@ -29,10 +27,6 @@ async def made_again(site: Site) -> str:
 
 async def test_a_database_made_again_is_pinned_and_used(site: Site) -> None:
     await prepare(site)
-    async with connect(site.url) as connection:
-        before = (await read_identity(connection)).identity.as_text
-    async with site.store.begin() as store:
-        await store.execute(update(BackupRow).values(manifest={"identity": before}))
     identity = await made_again(site)
     seen = await site.observe()
     assert seen.error is not None

@@ -13,17 +13,17 @@ import pytest
 from psycopg import sql
 
 from tests.inspection.configured import environment
-from tests.inspection.stored import store_backup
 from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import execute, migration
-from web.config import Prelude, ResetPolicy
+from web.config import BackupPolicy, Prelude, ResetPolicy
 from web.errors import OperationNotAllowed
-from web.inspection.observation import record_of
 from web.jobs.reading import read_events
+from web.operations.backup import BACKUP
 from web.operations.emptying import BATCH, read_contents
 from web.operations.migrate import MIGRATE
 from web.operations.reset import RESET
+from web.operations.verify import VERIFY
 from web.postgres.connections import connect
 from web.postgres.urls import libpq_url, parameters
 
@@ -56,15 +56,12 @@ ALTER DATABASE {database} SET work_mem = '5MB';
 """
 
 
-async def prepare(site: Site, *, backup: timedelta | None = timedelta(hours=1)) -> None:
-    """Migrate, look, and have a verified backup of that age."""
+async def prepare(site: Site, *, backup: bool = True) -> None:
+    """Look, migrate, and have a verified backup."""
     await site.observe()
     assert (await site.run(MIGRATE)).state == "succeeded"
-    if backup is not None:
-        async with site.store.begin() as connection:
-            record = await record_of(connection, site.dev)
-            assert record is not None
-            await store_backup(connection, record.environment_id, age=backup)
+    if backup:
+        await site.back_up()
 
 
 def leftovers(site: Site) -> list[tuple[str, str]]:
@@ -131,16 +128,15 @@ async def test_the_seed_runs_last(site: Site, tmp_path: Path) -> None:
 
 
 async def test_without_a_young_verified_backup_nothing_is_dropped(site: Site) -> None:
-    await prepare(site, backup=None)
+    await prepare(site, backup=False)
     job = await site.run(RESET)
     assert outcome(job)["error"]["type"] == "OperationNotAllowed"
     assert "verified backup" in outcome(job)["account"]
-    async with site.store.begin() as connection:
-        record = await record_of(connection, site.dev)
-        assert record is not None
-        await store_backup(connection, record.environment_id, age=timedelta(hours=25))
-        await store_backup(connection, record.environment_id, state="unverified")
-    assert (await site.run(RESET)).state == "failed"
+    assert (await site.run(BACKUP)).state == "succeeded"
+    assert "there is none" in outcome(await site.run(RESET))["account"]
+    assert (await site.run(VERIFY)).state == "succeeded"
+    site.change(backup=BackupPolicy(max_age=timedelta(microseconds=1)))
+    assert "the newest was taken" in outcome(await site.run(RESET))["account"]
     assert site.query("SELECT count(*) FROM users") == [(100,)]
 
 
@@ -285,7 +281,15 @@ async def test_the_projects_own_script(site: Site, tmp_path: Path) -> None:
     site.query("INSERT INTO added_later VALUES (1)")
     job = await site.run(RESET)
     assert job.state == "succeeded", outcome(job)
-    assert outcome(job)["data"]["left_behind"] == ["public.added_later", "public.alembic_version"]
+    left = [(each["kind"], each["name"], each["rows"]) for each in outcome(job)["data"]["left_behind"]]
+    assert left == [
+        ("table", "public.added_later", True),
+        ("table", "public.alembic_version", True),
+        ("table", "public.tenants", False),
+        ("table", "public.users", False),
+    ]
+    assert outcome(job)["title"] == "Reset, but for 4 objects that the script left"
+    assert "2 of them with rows: table public.added_later (with rows)" in outcome(job)["account"]
     assert site.query("SELECT count(*) FROM users") == [(0,)]
     script.write_text("DELETE FROM users; SELECT * FROM no_such_table; DELETE FROM added_later")
     job = await site.run(RESET)

@@ -301,7 +301,9 @@ async def _backups(connection: AsyncConnection, key: int) -> None:
                 manifest=manifest,
                 state=state,
                 created_at=now - timedelta(days=number + 1),
-                verification={"account": HOSTILE} if state == "failed verification" else None,
+                verification={"problems": [HOSTILE], "finished_at": now.isoformat()}
+                if state == "failed verification"
+                else None,
             )
         )
 

@@ -12,6 +12,7 @@ from itsdangerous import TimestampSigner
 from sqlalchemy import delete, insert, select, update
 
 from tests.pages.test_templates import Markup
+from tests.web.filled import BACKUP
 from tests.web.site import SWAP, Site, said
 from tests.web.stored_jobs import JOBS
 from web.access import confirmations
@@ -240,6 +241,17 @@ async def test_looks_join_the_one_that_waits(site: Site) -> None:
     await site.post("/observations", "viewer")
     environments = len(site.configuration.project("clinic").environments)
     assert await site.count("job", "kind = 'observe' AND state = 'queued'") == environments
+
+
+async def test_a_hundred_posts_of_verify_are_one_job(site: Site) -> None:
+    path = "/projects/clinic/environments/dev/jobs/verify"
+    before = await site.count("job", "kind = 'verify'")
+    responses = await asyncio.gather(
+        *(site.post(path, "operator", {"backup": str(BACKUP)}) for _ in range(100))
+    )
+    assert {response.status_code for response in responses} == {303}
+    assert len({response.headers["location"] for response in responses}) == 1
+    assert await site.count("job", "kind = 'verify'") == before + 1
 
 
 async def test_a_reset_needs_a_verified_backup(site: Site) -> None:

@@ -220,6 +220,8 @@ async def show_backups(board: Board, store: Store, environment: InEnvironment) -
                 "bytes": each.size,
                 "state": each.state,
                 "verified_at": each.verified_at.isoformat() if each.verified_at else None,
+                # What was found wrong with it; empty where nothing was.
+                "problems": list((each.verification or {}).get("problems") or ()),
                 "job": each.job_id,
                 "manifest": each.manifest,
                 # For pg_restore, on the machine where the backups lie.

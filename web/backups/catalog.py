@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from web.backups.manifest import LARGEST, Manifest, from_json, to_json
+from web.backups.manifest import LARGEST, Manifest, as_written, from_json, from_store, to_json
 from web.backups.places import Place, read_whole
 from web.config import Environment
 from web.errors import BackupInvalid
@@ -43,13 +45,30 @@ async def write_manifest(place: Place, manifest: Manifest) -> None:
 
 
 async def read_manifest(place: Place, project: str, environment: str, backup_id: UUID) -> Manifest:
-    """Read a backup's manifest. Raises BackupInvalid when it is missing, altered or another backup's."""
+    """Read a manifest that the store has no copy of yet. Raises BackupInvalid: missing, altered, another backup's.
+
+    Where the store has one, `require_same_manifest` is what reads it.
+    """
     key = keys_of(project, environment, backup_id).manifest
     manifest = from_json(await read_whole(place, key, LARGEST))
     if (manifest.project, manifest.environment, manifest.id) != (project, environment, backup_id):
         raise BackupInvalid(
             f"{key} is the manifest of another backup, {manifest.id} "
             f"of {manifest.project}/{manifest.environment}."
+        )
+    return manifest
+
+
+async def require_same_manifest(place: Place, stored: Mapping[str, Any]) -> Manifest:
+    """Give the manifest as the store keeps it, once the one beside the backup was found to be the same, to the byte.
+
+    Raises BackupInvalid where it is not, BackupOfAnotherVersion.
+    """
+    manifest = from_store(stored)
+    key = keys_of(manifest.project, manifest.environment, manifest.id).manifest
+    if await read_whole(place, key, LARGEST) != as_written(stored):
+        raise BackupInvalid(
+            f"The manifest beside the backup is not the one that was stored when it was made: {key} was altered."
         )
     return manifest
 

@@ -1,19 +1,21 @@
 """What a backup says about itself: a versioned value that carries its own digest.
 
-The manifest makes a backup: without one, what lies at a place is no backup. Where it lies is `catalog`'s.
+The manifest makes a backup: without one, what lies at a place is no backup. Where it lies is `catalog`'s. Its digest
+finds accidents; against whoever edits it and makes the digest anew, there is the store's copy, which is the truth.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from web.errors import BackupInvalid
+from web.errors import BackupInvalid, BackupOfAnotherVersion
 from web.postgres.identity import TargetIdentity
 
 #: The format that this version writes, and the only one it reads.
@@ -114,8 +116,28 @@ class Manifest(BaseModel):
 
 def to_json(manifest: Manifest) -> bytes:
     """Write a manifest: equal manifests give equal bytes, and `digest` is over all the rest."""
-    content = manifest.model_dump(mode="json")
+    return as_written(to_store(manifest))
+
+
+def to_store(manifest: Manifest) -> dict[str, Any]:
+    """Give the copy of a manifest that the store keeps, all of it."""
+    return manifest.model_dump(mode="json")
+
+
+def as_written(stored: Mapping[str, Any]) -> bytes:
+    """Write what lies beside a backup whose manifest the store keeps, to the byte."""
+    content = dict(stored)
     return _canonical({**content, "digest": _digest(content)})
+
+
+def from_store(stored: Mapping[str, Any]) -> Manifest:
+    """Read the store's copy. Raises BackupInvalid where it holds none, BackupOfAnotherVersion."""
+    if "format" not in stored:
+        raise BackupInvalid(
+            "The store has no manifest of this backup, so there is nothing to hold it against."
+        )
+    _require_format(stored)
+    return _read(dict(stored))
 
 
 def from_json(data: bytes) -> Manifest:
@@ -126,14 +148,19 @@ def from_json(data: bytes) -> Manifest:
         raise BackupInvalid("The backup's manifest cannot be read: it is torn or not a manifest.") from error
     if not isinstance(content, dict):
         raise BackupInvalid("The backup's manifest is not a manifest.")
-    if content.get("format") != FORMAT:
-        raise BackupInvalid(
-            "The backup's manifest has a format that this version does not know.",
-            hint="Use the version of Clean Start that made the backup, or a newer one.",
-        )
+    _require_format(content)
     digest = content.pop("digest", None)
     if digest != _digest(content):
         raise BackupInvalid("The backup's manifest was altered: its digest does not fit.")
+    return _read(content)
+
+
+def _require_format(content: Mapping[str, Any]) -> None:
+    if content.get("format") != FORMAT:
+        raise BackupOfAnotherVersion("The backup's manifest has a format that this version does not know.")
+
+
+def _read(content: dict[str, Any]) -> Manifest:
     try:
         # JSON has no tuples, no ids and no times: validated in pydantic's mode for JSON.
         return Manifest.model_validate_json(_canonical(content))

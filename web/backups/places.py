@@ -24,6 +24,24 @@ from obstore.store import ObjectStore, from_url
 
 from web.errors import BackupInvalid, Invalid, PlaceFull, PlaceUnavailable
 
+#: What keeps from opening or reading one file while the place as a whole is there; the rest is the place's trouble.
+_OF_THE_PART = {
+    errno.EACCES: "this user may not read it",
+    errno.EPERM: "this user may not read it",
+    errno.ELOOP: "it is a link, and a part of a backup is a file",
+    errno.ENOTDIR: "what has to be its folder is none",
+    errno.ENXIO: "it is not a file",
+    errno.ENODEV: "it is not a file",
+    errno.EIO: "reading it fails",
+}
+_NO_FILES = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -54,7 +72,11 @@ class Place(Protocol):
         """Write a new key. It appears when the block ends well; when it does not, nothing is left of it."""
 
     def read(self, key: str) -> AsyncGenerator[bytes, None]:
-        """Read a key in chunks, within `aclosing`. Raises BackupInvalid where it is not there."""
+        """Read a key in chunks, within `aclosing`.
+
+        Raises BackupInvalid where it is not there or cannot be read although the place is there, and
+        PlaceUnavailable where the place itself is not, which says nothing about any backup.
+        """
 
     async def keys(self, prefix: str) -> list[str]:
         """List the keys below a prefix, sorted."""
@@ -113,7 +135,7 @@ class Folder:
         opened: list[int] = []
         try:
             with _translated(self.shown, key):
-                await _to_the_end(_open, self._file(key), opened)
+                await _to_the_end(_open, self.root, self._file(key), opened)
                 while chunk := await _to_the_end(os.read, opened[0], CHUNK):
                     yield chunk
         finally:
@@ -217,12 +239,33 @@ async def _to_the_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
         raise
 
 
-def _open(file: Path, opened: list[int]) -> None:
+def _open(root: Path, file: Path, opened: list[int]) -> None:
     """Open into a list: a cancelled caller gets no result, and still has to close."""
-    # A pipe in a file's place would be waited for without end, in a thread that nothing can cancel.
-    opened.append(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK))
-    if not stat.S_ISREG(os.fstat(opened[0]).st_mode):
-        raise PlaceUnavailable(f"{file} is not a file, and a part of a backup is.")
+    try:
+        # A pipe in a file's place would be waited for without end, in a thread that nothing can cancel.
+        opened.append(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK))
+    except OSError:
+        _require_place(root)
+        raise
+    if not stat.S_ISREG(mode := os.fstat(opened[0]).st_mode):
+        what = _NO_FILES.get(stat.S_IFMT(mode), "something else")
+        raise BackupInvalid(f"{file} is not a file but {what}, and a part of a backup is a file.")
+
+
+def _require_place(root: Path) -> None:
+    """Tell a place that is not there from a backup that is not. An empty folder is what a mount leaves."""
+    try:
+        with os.scandir(root) as entries:
+            if next(entries, None) is not None:
+                return
+    except OSError as error:
+        raise PlaceUnavailable(
+            f"The place for backups cannot be opened: {root}: {error.strerror}."
+        ) from error
+    raise PlaceUnavailable(
+        f"Nothing at all is in the place for backups, {root}.",
+        hint="See whether it is the right one and is mounted, then start again.",
+    )
 
 
 def _create(part: Path, opened: list[int]) -> None:
@@ -316,6 +359,11 @@ def _translated(place: str, key: str | None = None) -> Iterator[None]:
             "backup, and back up again.",
         ) from error
     except OSError as error:
+        if key is not None and error.errno in _OF_THE_PART:
+            raise BackupInvalid(
+                f"A part of the backup cannot be opened: {key} in {place}: {_OF_THE_PART[error.errno]}.",
+                hint="Put that right and verify the backup again, or back up again.",
+            ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise PlaceFull(f"There is no space left in {place} ({os.strerror(error.errno)}).") from error
         where = error.filename or place

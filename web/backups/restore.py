@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,9 +13,10 @@ from pathlib import Path
 from web.backups.catalog import keys_of
 from web.backups.copying import Copying
 from web.backups.manifest import LARGEST, Manifest, Part
+from web.backups.parts import check_part
 from web.backups.places import Folder, Place, read_whole
 from web.backups.reporting import Watch
-from web.errors import BackupInvalid, Conflict, PlaceFull
+from web.errors import BackupInvalid, BackupOfAnotherVersion, Conflict
 from web.postgres.connections import connect
 from web.postgres.dump import restore_command, start_command
 from web.postgres.programs import Programs
@@ -41,17 +41,17 @@ async def checked_dump(place: Place, manifest: Manifest, folder: Path) -> AsyncI
     """
     key = keys_of(manifest.project, manifest.environment, manifest.id).dump
     if isinstance(place, Folder):
-        await _check(place, key, manifest.dump, None)
+        await check_part(place, key, manifest.dump)
         yield place.path(key)
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="dump-") as copy:
-        await _check(place, key, manifest.dump, copy.fileno())
+        await check_part(place, key, manifest.dump, copy=copy.fileno())
         yield Path(copy.name)
 
 
 async def read_backup_schema(place: Place, manifest: Manifest) -> Schema:
-    """Read the schema that was described beside the dump. Raises BackupInvalid."""
+    """Read the schema that was described beside the dump. Raises BackupInvalid, BackupOfAnotherVersion."""
     key = keys_of(manifest.project, manifest.environment, manifest.id).schema
     content = await read_whole(place, key, max(manifest.dump_schema.size, LARGEST))
     if Part(size=len(content), sha256=sha256(content).hexdigest()) != manifest.dump_schema:
@@ -59,7 +59,9 @@ async def read_backup_schema(place: Place, manifest: Manifest) -> Schema:
     try:
         return schema_from_json(content)
     except ValueError as error:
-        raise BackupInvalid(f"{key} was written by a version that reads schemas differently.") from error
+        raise BackupOfAnotherVersion(
+            f"{key} was written by a version that reads schemas differently."
+        ) from error
 
 
 async def restore(
@@ -112,30 +114,3 @@ async def restore(
             # Whatever it met: how far the restore is does not decide how it ends.
             await asyncio.gather(looking, return_exceptions=True)
     await copying.finish()
-
-
-async def _check(place: Place, key: str, expected: Part, copy: int | None) -> None:
-    """Read a key to its end and compare; write what was read to the descriptor `copy`, where given."""
-    size, digest = 0, sha256()
-    async with aclosing(place.read(key)) as chunks:
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > expected.size:
-                break
-            await asyncio.to_thread(digest.update, chunk)
-            if copy is not None:
-                await _append(copy, chunk)
-    if size != expected.size:
-        found = f"more than {expected.size}" if size > expected.size else str(size)
-        raise BackupInvalid(f"{key} has {found} bytes, {expected.size} were written.")
-    if digest.hexdigest() != expected.sha256:
-        raise BackupInvalid(f"{key} is not what was written: its digest does not fit.")
-
-
-async def _append(descriptor: int, chunk: bytes) -> None:
-    try:
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[await asyncio.to_thread(os.write, descriptor, rest) :]
-    except OSError as error:
-        raise PlaceFull(f"There is no room to bring the dump here: {error.strerror}.") from error

@@ -6,7 +6,7 @@ Nothing is visible at the place before the manifest is, and whatever fails leave
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,8 +57,9 @@ async def take(
     backup_id: UUID,
     programs: Sequence[Programs],
     watch: Watch,
+    announce: Callable[[Manifest], Awaitable[None]] | None = None,
 ) -> Manifest:
-    """Take the backup with this new id and return its manifest.
+    """Take the backup with this new id and return its manifest, which `announce` gets before it can be seen.
 
     `connection` is an idle autocommit connection to the target whose identity was checked; a read-only
     transaction is open on it until the dump is done, and tables are counted there. Raises PrivilegeMissing
@@ -113,6 +114,8 @@ async def take(
             created_at=started,
             finished_at=datetime.now(UTC),
         )
+        if announce is not None:
+            await announce(manifest)
         await write_manifest(place, manifest)
     except BaseException:
         # What failed is the news; what cannot be removed now is found by the next sweep.

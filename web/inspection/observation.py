@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
+from uuid import UUID
 
 from sqlalchemy import TextClause, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -131,6 +132,8 @@ class LastBackup:
     created_at: datetime
     state: str
     verified_created_at: datetime | None
+    #: The newest one that a restore has proven: what leans on a backup opens this one first.
+    verified_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +253,9 @@ def _record(row: Mapping[Any, Any]) -> Record:
             else None
         ),
         backup=(
-            LastBackup(row["backup_created_at"], row["backup_state"], row["verified_created_at"])
+            LastBackup(
+                row["backup_created_at"], row["backup_state"], row["verified_created_at"], row["verified_id"]
+            )
             if row["backup_created_at"] is not None
             else None
         ),

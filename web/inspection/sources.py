@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from web.backups.catalog import read_manifest
+from web.backups.catalog import require_same_manifest
 from web.backups.places import open_place
 from web.backups.restore import read_backup_schema
 from web.config import Configuration, Project, Secret
@@ -244,18 +244,16 @@ class Reader:
         return majors[-1]
 
     async def _backed_up(self, source: Source, exclude: Sequence[str]) -> Sourced:
-        query = (
-            select(EnvironmentRow.project, EnvironmentRow.name)
-            .join(BackupRow, BackupRow.environment_id == EnvironmentRow.id)
-            .where(BackupRow.id == UUID(source.name), BackupRow.state != "removed")
+        query = select(BackupRow.manifest).where(
+            BackupRow.id == UUID(source.name), BackupRow.state != "removed"
         )
         async with self._kept(source).connect() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        if row is None:
+            stored = await connection.scalar(query)
+        if stored is None:
             raise NotFound(f"There is no backup {source.name}.", hint="`cleanstart backups` lists them.")
         assert self._configuration is not None
         place = open_place(self._configuration.backups.location)
-        manifest = await read_manifest(place, row[0], row[1], UUID(source.name))
+        manifest = await require_same_manifest(place, stored)
         schema = await read_backup_schema(place, manifest)
         return Sourced(source, without_tables(schema, exclude), roles=tuple(manifest.roles))
 

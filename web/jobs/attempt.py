@@ -182,8 +182,8 @@ class Attempt:
             if row.ended_at is None or row.outcome != state:
                 raise
 
-    async def interrupt(self, outcome: str, event: Event) -> None:
-        """End this attempt but not the job: a reaper goes on with it."""
+    async def interrupt(self, outcome: str, event: Event, stopped: Json) -> None:
+        """End this attempt but not the job: a reaper goes on with it, and is told why the run `stopped`."""
 
         async def action(connection: AsyncConnection) -> None:
             await connection.execute(
@@ -193,7 +193,7 @@ class Attempt:
             await connection.execute(
                 update(JobAttemptRow)
                 .where(JobAttemptRow.id == self.id)
-                .values(ended_at=func.now(), outcome=outcome)
+                .values(ended_at=func.now(), outcome=outcome, stopped=storable(dict(stopped)))
             )
             await announce_job_change(connection, self.job_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -58,6 +59,22 @@ class Verdict:
             "data": self.data or {},
             "error": self.error,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Why a run did not come to its end, although its worker lived to see that."""
+
+    #: "cancelled" by a person or with the worker, else "failed".
+    reason: Literal["cancelled", "failed"]
+    #: Who wanted it; empty where it failed.
+    why: str = ""
+    #: What it failed with, as `described` gives it.
+    error: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it down for a reaper."""
+        return {"reason": self.reason, "why": self.why, "error": self.error}
 
 
 class Execution:
@@ -115,7 +132,7 @@ class Execution:
         finally:
             await progress.close()
         if verdict is None:
-            return await self._hand_over(attempt, ended)
+            return await self._hand_over(attempt, self._stopped(run), ended)
         if self._equipment.witness is not None and loaded.kind.mutating:
             # Nothing of the run is alive any more, and the gate is still closed.
             within = LOOK_WITHIN if self._reason is None else LOOK_WITHIN_CANCELLED
@@ -190,7 +207,6 @@ class Execution:
         self, run: asyncio.Future[Outcome], attempt: Attempt, loaded: LoadedJob, ended: Ended
     ) -> Verdict:
         """Say how it ended: the run itself where it came to its end, else the kind by looking."""
-        error: BaseException | None = None
         if run.done() and not run.cancelled():
             error = run.exception()
             if error is None:
@@ -198,74 +214,34 @@ class Execution:
                 return Verdict(
                     "succeeded", outcome.title, outcome.account, outcome.next_step, data=dict(outcome.data)
                 )
-        if isinstance(error, FencedOff):
-            raise error
+            if isinstance(error, FencedOff):
+                raise error
         intents = await patiently(self._intents)
-        cancelled = self._reason is not None
-        if not any(intent.proof is None for intent in intents):
-            return self._plain(error, intents, ended)
-        reconciled = await reconcile(
-            self._equipment, loaded, attempt, intents, "cancelled" if cancelled else "failed"
-        )
-        state: JobState = (
-            "succeeded"
-            if reconciled.state == "done"
-            else "unknown"
-            if reconciled.state == "unknown"
-            else "cancelled"
-            if cancelled
-            else "failed"
-        )
-        evidence = {
-            **reconciled.evidence,
-            **({"remains": as_json(ended)} if ended.ended or ended.left else {}),
-        }
-        title = _TITLES[state] if error is None or state != "failed" else described(error)["title"]
-        said = [] if error is None or cancelled else [described(error)["message"]]
-        said += [f"Cancelled: {self._why()}."] if cancelled else []
-        return Verdict(
-            state,
-            title,
-            " ".join(_sentence(each) for each in (*said, reconciled.account)),
-            reconciled.next_step or (described(error)["hint"] if error is not None else ""),
-            evidence=evidence,
-            error=None if error is None else described(error),
-        )
+        return await judge(self._equipment, loaded, attempt, intents, self._stopped(run), ended)
 
-    async def _hand_over(self, attempt: Attempt, ended: Ended) -> None:
+    def _stopped(self, run: asyncio.Future[Outcome]) -> Stopped:
+        """Why the run ended without an outcome, or has to."""
+        error = run.exception() if run.done() and not run.cancelled() else None
+        about = None if error is None or isinstance(error, asyncio.CancelledError) else described(error)
+        if self._reason is not None:
+            return Stopped("cancelled", self._why(), about)
+        return Stopped("failed", error=about) if about is not None else Stopped("cancelled")
+
+    async def _hand_over(self, attempt: Attempt, stopped: Stopped, ended: Ended) -> None:
         """Leave the job to the reaper, its gate closed, because something of the run may still be alive."""
         left = ", ".join(ended.left)
-        event = state_event(attempt.next_seq(), "interrupted", f"Not yet seen gone: {left}.")
-        await attempt.interrupt("left behind", event)
-
-    def _plain(self, error: BaseException | None, intents: tuple[Intent, ...], ended: Ended) -> Verdict:
-        """No open intent: everything that was begun has a receipt, so nothing has to be found out."""
-        done = list(dict.fromkeys(intent.step for intent in intents))
-        what = f"Done before that: {', '.join(done)}." if done else "Nothing had been changed."
-        evidence = {"remains": as_json(ended)} if ended.ended or ended.left else None
-        if self._reason is not None:
-            return Verdict(
-                "cancelled", _TITLES["cancelled"], f"{self._why(capital=True)}. {what}", evidence=evidence
-            )
-        assert error is not None
-        if isinstance(error, asyncio.CancelledError):
-            return Verdict("cancelled", _TITLES["cancelled"], what, evidence=evidence)
-        about = described(error)
-        return Verdict(
-            "failed", about["title"], about["message"], about["hint"], evidence=evidence, error=about
-        )
+        said = f" {stopped.error['message']}" if stopped.error else ""
+        event = state_event(attempt.next_seq(), "interrupted", f"Not yet seen gone: {left}.{said}")
+        await attempt.interrupt("left behind", event, stopped.to_json())
 
     async def _intents(self) -> tuple[Intent, ...]:
         async with self._equipment.store.connect() as connection:
             return await read_intents(connection, self.job_id)
 
-    def _why(self, *, capital: bool = False) -> str:
-        text = (
-            f"{self._by or 'somebody'} asked for it"
-            if self._reason == "cancelled"
-            else "the worker is stopping"
-        )
-        return text[0].upper() + text[1:] if capital else text
+    def _why(self) -> str:
+        if self._reason == "cancelled":
+            return f"{self._by or 'somebody'} asked for it"
+        return "the worker is stopping"
 
 
 _TITLES: dict[str, str] = {
@@ -281,6 +257,57 @@ def _sentence(text: str) -> str:
     """With its full stop, so that another one can follow."""
     text = text.rstrip()
     return text if not text or text[-1] in ".!?:…" else f"{text}."
+
+
+async def judge(
+    equipment: Equipment,
+    loaded: LoadedJob,
+    attempt: Attempt,
+    intents: tuple[Intent, ...],
+    stopped: Stopped,
+    ended: Ended,
+) -> Verdict:
+    """Say how a run ended that did not come to its end: by its receipts, else the kind says so by looking."""
+    evidence = {"remains": as_json(ended)} if ended.ended or ended.left else {}
+    if not any(intent.proof is None for intent in intents):
+        return _plain(stopped, intents, evidence)
+    reconciled = await reconcile(equipment, loaded, attempt, intents, stopped.reason)
+    states: dict[str, JobState] = {"done": "succeeded", "unknown": "unknown", "not done": stopped.reason}
+    state = states[reconciled.state]
+    error = stopped.error
+    title = str(error["title"]) if error is not None and state == "failed" else _TITLES[state]
+    said = [error["message"]] if error is not None and stopped.reason == "failed" else []
+    said += (
+        [f"Cancelled: {stopped.why}." if stopped.why else "Cancelled."]
+        if stopped.reason == "cancelled"
+        else []
+    )
+    return Verdict(
+        state,
+        title,
+        " ".join(_sentence(each) for each in (*said, reconciled.account)),
+        reconciled.next_step or (str(error["hint"]) if error is not None else ""),
+        evidence={**reconciled.evidence, **evidence},
+        error=None if error is None else dict(error),
+    )
+
+
+def _plain(stopped: Stopped, intents: tuple[Intent, ...], evidence: dict[str, Any]) -> Verdict:
+    """No open intent: everything that was begun has a receipt, so nothing has to be found out."""
+    done = list(dict.fromkeys(intent.step for intent in intents))
+    what = f"Done before that: {', '.join(done)}." if done else "Nothing had been changed."
+    error = stopped.error
+    if stopped.reason == "failed" and error is not None:
+        return Verdict(
+            "failed",
+            error["title"],
+            error["message"],
+            error["hint"],
+            evidence=evidence or None,
+            error=dict(error),
+        )
+    why = f"{stopped.why[0].upper()}{stopped.why[1:]}. " if stopped.why else ""
+    return Verdict("cancelled", _TITLES["cancelled"], f"{why}{what}", evidence=evidence or None)
 
 
 async def reconcile(

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from web.config import Environment, Project
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from web.jobs.work import Evidence, Work
 
 P = TypeVar("P", bound=BaseModel)
@@ -140,6 +142,12 @@ class JobKind(Generic[P]):
     joins: bool = False
     #: Where the project's own code runs in it: people are told what the wall around that does not hold.
     code: Literal["nowhere", "in scratch", "on the target"] = "nowhere"
+    #: It joins a job that runs already, too: what that one finds is what this one would (verify).
+    joins_running: bool = False
+    #: Only a job with equal values of these parameters is joined (the backup that is verified).
+    one_for: tuple[str, ...] = ()
+    #: Decides in the transaction of the start, with the environment's key, what the parameters leave open.
+    settle: Callable[[AsyncConnection, int, P], Awaitable[P]] | None = None
 
 
 #: Kinds with different parameters in one tuple.

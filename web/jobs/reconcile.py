@@ -1,4 +1,6 @@
-"""The reaper: finds jobs whose worker is dead, ends what they left alive, has the kind say how they ended.
+"""The reaper: finds jobs that nobody works on, ends what they left alive, has the kind say how they ended.
+
+Mostly their worker is dead; or a run stopped and its worker could not see that nothing of it is left.
 
 Every worker runs one. A job is claimed by opening the next attempt, whose fence shuts out the one before and
 any other reaper; no lock is held meanwhile, so a reaper that dies or freezes is itself replaced. It never
@@ -22,7 +24,7 @@ from web.errors import CleanStartError, FencedOff, IdentityMismatch, SecretUnava
 from web.jobs.attempt import Attempt, end_job, insert_attempt, next_fence
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import announce_job_change, append_events, state_event
-from web.jobs.execution import Verdict, described, finish, reconcile
+from web.jobs.execution import Stopped, Verdict, described, finish, judge, reconcile
 from web.jobs.kind import JobState
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import passes, patiently
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: Between two looks for jobs without a living worker, and between two tries to see backends gone; seconds.
 EVERY = 5.0
+#: Outcome of an attempt that a living worker lost hold of: its log says why.
+BROKE_OFF = "broke off"
 
 # Queued jobs that no queue will ever bring: never deferred, or fetched by a worker that is dead.
 # Returns ids. A restarted store gives its workers time to show themselves.
@@ -181,7 +185,7 @@ class Reaper:
                 await connection.execute(
                     update(JobAttemptRow)
                     .where(JobAttemptRow.id == job.attempt_id)
-                    .values(ended_at=func.now(), outcome="worker died")
+                    .values(ended_at=func.now(), outcome=BROKE_OFF if ours else "worker died")
                 )
             fence = await next_fence(connection)
             attempt = await insert_attempt(
@@ -190,11 +194,8 @@ class Reaper:
             await connection.execute(
                 update(JobRow).where(JobRow.id == job.job_id).values(state="interrupted", statement=None)
             )
-            event = state_event(
-                attempt.next_seq(),
-                "interrupted",
-                f"Worker {job.worker} is gone. Finding out how far it came.",
-            )
+            gone = f"Worker {job.worker} is gone. " if held.ended_at is None and not ours else ""
+            event = state_event(attempt.next_seq(), "interrupted", f"{gone}Finding out how far it came.")
             await append_events(connection, job.job_id, [event])
             await announce_job_change(connection, job.job_id)
         return attempt
@@ -270,9 +271,11 @@ class Reaper:
     async def _judge(self, attempt: Attempt, loaded: LoadedJob, ended: Ended | None) -> Verdict:
         async def read() -> Any:
             async with self._equipment.store.connect() as connection:
-                return await read_intents(connection, attempt.job_id)
+                return await read_intents(connection, attempt.job_id), await read_end_of_run(
+                    connection, attempt.job_id
+                )
 
-        intents = await patiently(read)
+        intents, (outcome, stopped) = await patiently(read)
         if ended is None:
             return Verdict(
                 "unknown",
@@ -281,13 +284,17 @@ class Reaper:
                 "Look at the database, and at its sessions, before you do anything else with it.",
                 evidence={"open": [intent.step for intent in intents if intent.proof is None]},
             )
+        if stopped is not None:
+            # The run lived to say what stopped it; only what it had left was to be seen gone.
+            return await judge(self._equipment, loaded, attempt, intents, stopped, ended)
         reconciled = await reconcile(self._equipment, loaded, attempt, intents, "worker died")
         states: dict[str, JobState] = {"done": "succeeded", "not done": "not done", "unknown": "unknown"}
         titles = {"done": "Done", "not done": "Not done", "unknown": "Not known how it ended"}
         return Verdict(
             states[reconciled.state],
             titles[reconciled.state],
-            f"The worker that ran it died. {reconciled.account}",
+            f"{'It broke off inside its worker' if outcome == BROKE_OFF else 'The worker that ran it died'}. "
+            f"{reconciled.account}",
             reconciled.next_step,
             evidence={**reconciled.evidence, "remains": as_json(ended)},
         )
@@ -332,6 +339,19 @@ class Reaper:
                 job_id,
                 [state_event(row.last_seq + 1, "not done", "Not done", {"account": account})],
             )
+
+
+async def read_end_of_run(connection: AsyncConnection, job_id: int) -> tuple[str | None, Stopped | None]:
+    """How the attempt that ran the job ended, and why it stopped; later ones only found out."""
+    row = (
+        await connection.execute(
+            select(JobAttemptRow.outcome, JobAttemptRow.stopped)
+            .where(JobAttemptRow.job_id == job_id)
+            .order_by(JobAttemptRow.number)
+            .limit(1)
+        )
+    ).one()
+    return row.outcome, None if row.stopped is None else Stopped(**row.stopped)
 
 
 def _abandoned_attempt() -> ColumnElement[bool]:

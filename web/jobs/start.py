@@ -5,18 +5,18 @@ Permission, policy, confirmation and audit are the caller's, on the same connect
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment
 from web.errors import Conflict, Invalid, JobAlreadyRunning, OperationNotAllowed
 from web.jobs.events import announce_change, append_events, state_event, storable
-from web.jobs.kind import BY_SCHEDULE, FINISHED, JobKind, P
+from web.jobs.kind import BY_SCHEDULE, FINISHED, AnyKind, JobKind, P
 from web.jobs.queue import CHANGES, LOOKS, AlreadyEnqueued, defer
 from web.postgres.identity import TargetIdentity
 from web.store.tables import EnvironmentRow, JobRow, JobStepRow, JobTargetRow
@@ -38,7 +38,7 @@ async def start(
     """Start a job in the caller's transaction and return its id.
 
     A mutating job closes the gate of the environment's pinned identity and of every further one in
-    `identities` until it is finished. A kind that `joins` returns the job that is queued already.
+    `identities` until it is finished. A kind that `joins` returns the job that is there already.
 
     Raises:
         JobAlreadyRunning: another job holds one of the gates; the transaction is to be rolled back.
@@ -50,6 +50,8 @@ async def start(
     if (reason := kind.available(environment)) is not None:
         raise OperationNotAllowed(reason)
     environment_id, pinned = await environment_row(connection, environment.project, environment.name)
+    if kind.settle is not None:
+        parameters = await kind.settle(connection, environment_id, parameters)
     targets = set(identities) | ({pinned} if pinned is not None else set())
     if kind.mutating and pinned is None:
         raise Conflict(
@@ -67,10 +69,14 @@ async def start(
         "plan_hash": plan_hash,
         "confirmation": confirmation,
     }
+    lock = _one_for(kind, environment_id, values["parameters"])
+    if kind.joins_running:
+        # Between its being taken from the queue and our question it would be seen in neither state.
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(lock, 0))))
     for _ in range(5):
-        if kind.joins and (queued := await _queued(connection, kind.name, environment_id)) is not None:
-            await _take_over(connection, queued, requested_by)
-            return queued
+        if kind.joins and (there := await _joined(connection, kind, environment_id, values)) is not None:
+            await _take_over(connection, there, requested_by)
+            return there
         try:
             async with connection.begin_nested():
                 job_id = await _insert(connection, kind, values)
@@ -80,7 +86,7 @@ async def start(
                     connection,
                     job_id,
                     CHANGES if kind.mutating else LOOKS,
-                    queueing_lock=f"{kind.name}/{environment_id}" if kind.joins else None,
+                    queueing_lock=lock if kind.joins else None,
                 )
         except AlreadyEnqueued:
             continue  # somebody was quicker: theirs is ours
@@ -115,10 +121,25 @@ def _json(parameters: BaseModel) -> dict[str, Any]:
     return parameters.model_dump(mode="json")
 
 
-async def _queued(connection: AsyncConnection, kind: str, environment_id: int) -> int | None:
+def _one_for(kind: AnyKind, environment_id: int, parameters: Mapping[str, Any]) -> str:
+    """What starts have in common that are one job."""
+    return "/".join([kind.name, str(environment_id), *(str(parameters[name]) for name in kind.one_for)])
+
+
+async def _joined(
+    connection: AsyncConnection, kind: AnyKind, environment_id: int, values: Mapping[str, Any]
+) -> int | None:
+    same = {name: values["parameters"][name] for name in kind.one_for}
+    # What is being cancelled, or was left by its worker, will not tell what this start asks for.
+    states = ("queued", "running") if kind.joins_running else ("queued",)
     found: int | None = await connection.scalar(
         select(JobRow.id)
-        .where(JobRow.kind == kind, JobRow.environment_id == environment_id, JobRow.state == "queued")
+        .where(
+            JobRow.kind == kind.name,
+            JobRow.environment_id == environment_id,
+            JobRow.state.in_(states),
+            JobRow.parameters.contains(same),
+        )
         .order_by(JobRow.id)
         .limit(1)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.backups.catalog import keys_of, list_backups, read_manifest, remove_backup, sweep
-from web.backups.manifest import FORMAT, Manifest
+from web.backups.manifest import FORMAT, Manifest, to_json, to_store
 from web.backups.places import Place, open_place
 from web.backups.reporting import Watch
 from web.backups.retention import Kept, expired
@@ -18,7 +19,7 @@ from web.backups.take import Source, take
 from web.config import Environment
 from web.errors import CleanStartError, OperationFailed
 from web.jobs.events import announce_change
-from web.jobs.kind import JobKind, Json, Outcome, Reconciled, StepTitle
+from web.jobs.kind import Intent, JobKind, Json, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.operations.verify import verify_backup
@@ -51,6 +52,11 @@ async def run(work: Work[BackupParameters]) -> Outcome:
                 "place": place.shown,
             },
         )
+        announced: list[Intent] = []
+
+        async def announce(manifest: Manifest) -> None:
+            announced.append(await work.intend("manifest", {"sha256": _digest(manifest)}))
+
         manifest = await take(
             connection,
             Source(environment.project, environment.name, work.url, job.project.alembic),
@@ -58,7 +64,10 @@ async def run(work: Work[BackupParameters]) -> Outcome:
             backup_id,
             work.resources.programs,
             _watch(work),
+            announce,
         )
+        for each in announced:
+            await work.receive(each, {})
         await work.receive(intent, {"sha256": manifest.dump.sha256, "size": manifest.size})
     async with work.writing() as store:
         await _insert(store, job.environment_id, job.id, manifest)
@@ -68,7 +77,7 @@ async def run(work: Work[BackupParameters]) -> Outcome:
         await _let_go(work, place)
         return Outcome("Backed up, not verified", account, "Verify it.", data=_data(manifest, verified=False))
     async with work.progress.step("verify"):
-        found = await verify_backup(work, place, manifest)
+        found = await verify_backup(work, place, manifest.id, to_store(manifest))
         if not found.verified:
             raise OperationFailed(
                 f"The backup was taken, but its verification failed: {' '.join(found.problems[:3])}",
@@ -83,7 +92,9 @@ async def run(work: Work[BackupParameters]) -> Outcome:
 
 
 async def reconcile(evidence: Evidence[BackupParameters]) -> Reconciled:
-    """The manifest is written last, so it is the proof; without it, what was written is removed."""
+    """The manifest is written last, so it is the proof, where it is the one that was announced; without it, what was
+    written is removed.
+    """
     job, environment = evidence.job, evidence.job.environment
     dumps = [intent for intent in evidence.intents if intent.step == "dump"]
     if not dumps:
@@ -101,6 +112,14 @@ async def reconcile(evidence: Evidence[BackupParameters]) -> Reconciled:
             "" if evidence.reason == "failed" else "Back up again.",
         )
     manifest = await read_manifest(place, environment.project, environment.name, backup_id)
+    announced = [intent.what["sha256"] for intent in evidence.intents if intent.step == "manifest"]
+    if _digest(manifest) not in announced:
+        return Reconciled(
+            "unknown",
+            "A manifest lies there that is not the one that this job was about to write; it does not count.",
+            {"backup": str(backup_id), "place": place.shown},
+            "See who writes into the place for backups, then back up again.",
+        )
     async with evidence.writing() as store:
         await _insert(store, job.environment_id, job.id, manifest)
     return Reconciled(
@@ -114,6 +133,11 @@ async def reconcile(evidence: Evidence[BackupParameters]) -> Reconciled:
 def available(environment: Environment) -> str | None:
     """Every environment may be backed up."""
     return None
+
+
+def _digest(manifest: Manifest) -> str:
+    """Of the whole manifest as it is written, for the time before the store has a copy."""
+    return sha256(to_json(manifest)).hexdigest()
 
 
 def _watch(work: Work[BackupParameters]) -> Watch:
@@ -137,7 +161,7 @@ async def _insert(connection: AsyncConnection, environment_id: int, job_id: int,
             size=manifest.size,
             sha256=manifest.dump.sha256,
             manifest_version=FORMAT,
-            manifest=manifest.model_dump(mode="json"),
+            manifest=to_store(manifest),
             created_at=manifest.created_at,
         )
         .on_conflict_do_nothing(index_elements=["id"])
@@ -146,7 +170,7 @@ async def _insert(connection: AsyncConnection, environment_id: int, job_id: int,
 
 
 async def _let_go(work: Work[BackupParameters], place: Place) -> None:
-    """Remove the backups that no rule keeps. That this fails is told, and is no failure of the backup."""
+    """Remove the backups that no rule keeps. One that cannot be is told; it keeps nothing else from going."""
     environment = work.job.environment
     query = select(BackupRow.id, BackupRow.created_at, BackupRow.state).where(
         BackupRow.environment_id == work.job.environment_id, BackupRow.state != "removed"
@@ -154,14 +178,15 @@ async def _let_go(work: Work[BackupParameters], place: Place) -> None:
     async with work.store.connect() as connection:
         kept = [Kept(row.id, row.created_at, row.state) for row in await connection.execute(query)]
         used = await _in_use(connection, work.job.environment_id)
-    try:
-        for backup_id in expired(kept, work.configuration.backups.keep, in_use=used):
+    for backup_id in expired(kept, work.configuration.backups.keep, in_use=used):
+        try:
             await remove_backup(place, environment.project, environment.name, backup_id)
-            async with work.writing() as connection:
-                await _mark_removed(connection, backup_id)
-            await work.progress.log(f"Backup {backup_id} is past every rule and was removed")
-    except CleanStartError as error:
-        await work.progress.log(f"Older backups could not be removed: {error}", level="warning")
+        except CleanStartError as error:
+            await work.progress.log(f"Backup {backup_id} could not be removed: {error}", level="warning")
+            continue
+        async with work.writing() as connection:
+            await _mark_removed(connection, backup_id)
+        await work.progress.log(f"Backup {backup_id} is past every rule and was removed")
 
 
 async def _in_use(connection: AsyncConnection, environment_id: int) -> set[UUID]:

@@ -22,13 +22,22 @@ from web.errors import (
 )
 from web.inspection.evidence import read_evidence
 from web.inspection.expected import excluded_tables
-from web.inspection.gate import Condition, Rehearsed, enforced, excusable, migration_gate, read_rehearsal
+from web.inspection.gate import (
+    Condition,
+    Rehearsed,
+    backup_needed,
+    enforced,
+    excusable,
+    migration_gate,
+    read_rehearsal,
+)
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
 from web.inspection.verdict import Observed, verdict
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.looking import look_afterwards
+from web.operations.opening import open_verified
 from web.operations.parameters import Parameters
 from web.operations.upgrading import (
     LockPatience,
@@ -88,6 +97,8 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
         if not pending:
             await work.progress.skip("migrate", "Nothing is pending.")
             return Outcome("Nothing to apply", f"{job.environment.label} has every migration already.")
+        if backup_needed(job.environment):
+            await open_verified(work)
         invalid = await invalid_indexes(connection)
         async with work.progress.step("migrate"):
             if not before and work.job.project.alembic.prelude and (await read_schema(connection)).is_empty:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from psycopg import sql
 from pydantic import Field
 
 from web.config import Environment, ResetPolicy
@@ -23,24 +22,26 @@ from web.jobs.kind import JobKind, Json, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
 from web.operations.emptying import Contents, drop, read_contents, still_there
+from web.operations.leaving import (
+    KEPT,
+    Left,
+    left_behind,
+    require_quoted,
+    require_true_rows,
+    survey,
+    told,
+)
 from web.operations.looking import look_afterwards
 from web.operations.migrate import require_seen
+from web.operations.opening import open_verified
 from web.operations.parameters import Parameters
-from web.operations.script import run_script
+from web.operations.script import Remark, run_script
 from web.operations.upgrading import LockPatience, read_trace, require_head, run_prelude, upgrade
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.postgres.scripts import read_script
 from web.tools.history import History
 from web.tools.protocol import tool_of
-
-# Tables of user schemas. Any role. PostgreSQL 10 and later.
-_TABLES = """
-SELECT c.oid::bigint, n.nspname::text, c.relname::text
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
- ORDER BY 2, 3
-"""
 
 
 class ResetParameters(Parameters):
@@ -83,8 +84,7 @@ async def run(work: Work[ResetParameters]) -> Outcome:
             files = await _read_files(policy, with_seed=job.parameters.seed)
             await _require_allowed(work, connection)
             contents = None if files.script is not None else await read_contents(connection)
-            before = await _tables(connection)
-        left: list[str] = []
+        left: tuple[Left, ...] = ()
         try:
             if contents is not None:
                 await _empty(work, connection, contents)
@@ -92,12 +92,10 @@ async def run(work: Work[ResetParameters]) -> Outcome:
             else:
                 assert policy.script is not None
                 assert files.script is not None
-                await _run_file(work, connection, "drop", policy.script, files.script)
-                left = await _left_behind(connection, before)
-                await _tell_left(work, left)
+                left = await _run_script(work, connection, history, policy.script, files.script)
             applied = await _migrate(work, connection, history)
             if policy.seed is not None and files.seed is not None:
-                await _run_file(work, connection, "seed", policy.seed, files.seed)
+                await _run_seed(work, policy.seed, files.seed)
             else:
                 await progress.skip("seed", "There is no seed." if policy.seed is None else "Not asked for.")
         except CleanStartError:
@@ -105,15 +103,16 @@ async def run(work: Work[ResetParameters]) -> Outcome:
             raise
     async with progress.step("observe"):
         seen = await look_afterwards(work)
-    remains = f" The script left rows in {len(left)} tables: {', '.join(left[:10])}." if left else ""
+    objects = "1 object" if len(left) == 1 else f"{len(left)} objects"
     return Outcome(
-        "Reset",
-        f"{job.environment.label} is at {', '.join(history.heads)}; {len(applied)} migrations ran. {seen}{remains}",
-        "Have the script cover the tables that it leaves." if left else "",
+        f"Reset, but for {objects} that the script left" if left else "Reset",
+        f"{job.environment.label} is at {', '.join(history.heads)}; {len(applied)} migrations ran. {seen} "
+        f"{told(left)}".strip(),
+        "Have the script cover what it leaves, unless it is to stay." if left else "",
         data={
             "dropped": len(contents.objects) if contents else None,
             "applied": applied,
-            "left_behind": left,
+            "left_behind": [each.to_json() for each in left],
             "seeded": files.seed is not None,
         },
     )
@@ -171,7 +170,9 @@ async def _empty(work: Work[ResetParameters], connection: Connection, contents: 
                 f"lock table has room for {contents.room}. Stopped half way, a part is gone.",
                 level="warning",
             )
-        # Between the first check and here files were read and objects listed: once more, in this session.
+        # The way back first, which may take long. Between the first check and here files were read and objects
+        # listed: once more, in this session.
+        await open_verified(work)
         await _require_allowed(work, connection)
         failpoint("before-drop")
         for number, batch in enumerate(batches, start=1):
@@ -202,45 +203,59 @@ async def _migrate(work: Work[ResetParameters], connection: Connection, history:
         return [step.revision for step in result.revisions]
 
 
-async def _run_file(
-    work: Work[ResetParameters], connection: Connection, step: str, file: Path, statements: tuple[str, ...]
-) -> None:
-    async with work.progress.step(step):
-        if step == "drop":
-            await _require_allowed(work, connection)
-        intent = await work.intend(step, {"file": file.name, "statements": len(statements)})
-        await work.progress.log(f"Running {file.name}: {len(statements)} statements")
-        # A file may set whatever it likes, so the session that holds the lock is not its session.
-        async with work.target(lock=False, lock_timeout=f"{work.job.parameters.lock_timeout}s") as session:
-            await run_script(session, work.url, file, statements, work.progress)
-        await work.receive(intent, {"statements": len(statements)})
+async def _run_script(
+    work: Work[ResetParameters],
+    connection: Connection,
+    history: History,
+    file: Path,
+    statements: tuple[str, ...],
+) -> tuple[Left, ...]:
+    """Run the project's own script and see what it has left, before any migration runs on that.
 
-
-async def _tables(connection: Connection) -> dict[int, tuple[str, str]]:
-    rows = await (await connection.execute(_TABLES)).fetchall()
-    return {oid: (schema, name) for oid, schema, name in rows}
-
-
-async def _left_behind(connection: Connection, before: dict[int, tuple[str, str]]) -> list[str]:
-    """Tables that were there before the script, are there still, and hold rows."""
-    left = []
-    for oid, (schema, name) in (await _tables(connection)).items():
-        if oid not in before:
-            continue
-        query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(schema, name))
-        row = await (await connection.execute(query)).fetchone()
-        if row is not None and row[0]:
-            left.append(f"{schema}.{name}")
+    Raises NameFolded, VersionRowsKept.
+    """
+    progress = work.progress
+    async with progress.step("drop"):
+        await open_verified(work)
+        await _require_allowed(work, connection)
+        before = await survey(connection)
+        intent = await work.intend("drop", {"file": file.name, "statements": len(statements)})
+        remarks = await _run_file(work, file, statements)
+        after = await survey(connection)
+        left = await left_behind(connection, before, after)
+        rows = (await tool_of(work.job.project).applied(work.job.project, connection)).revisions
+        await work.receive(
+            intent,
+            {
+                "statements": len(statements),
+                "left": told(left),
+                "left_behind": [each.to_json() for each in left[:KEPT]],
+                "rows": list(rows),
+            },
+        )
+        if left:
+            await progress.log(
+                told(left), level="warning", data={"left_behind": [each.words for each in left]}
+            )
+        require_quoted(file, remarks, left)
+        await require_true_rows(work, connection, history, file, rows, before, after)
     return left
 
 
-async def _tell_left(work: Work[ResetParameters], left: list[str]) -> None:
-    if left:
-        await work.progress.log(
-            f"The script left rows in {len(left)} tables that were there before: {', '.join(left)}",
-            level="warning",
-            data={"left_behind": left},
-        )
+async def _run_seed(work: Work[ResetParameters], file: Path, statements: tuple[str, ...]) -> None:
+    async with work.progress.step("seed"):
+        intent = await work.intend("seed", {"file": file.name, "statements": len(statements)})
+        await _run_file(work, file, statements)
+        await work.receive(intent, {"statements": len(statements)})
+
+
+async def _run_file(
+    work: Work[ResetParameters], file: Path, statements: tuple[str, ...]
+) -> tuple[Remark, ...]:
+    await work.progress.log(f"Running {file.name}: {len(statements)} statements")
+    # A file may set whatever it likes, so the session that holds the lock is not its session.
+    async with work.target(lock=False, lock_timeout=f"{work.job.parameters.lock_timeout}s") as session:
+        return await run_script(session, work.url, file, statements, work.progress)
 
 
 async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
@@ -265,6 +280,11 @@ async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
         "half_applied": list(trace.half),
         "half_applied_of": trace.half_of,
         "finished_steps": [intent.step for intent in evidence.intents if intent.proof is not None],
+        **(
+            {"left_behind": drops[0].proof.get("left_behind", [])}
+            if drops[0].proof and "file" in drops[0].what
+            else {}
+        ),
     }
     if "file" in drops[0].what and drops[0].proof is None:
         return Reconciled(
@@ -296,29 +316,39 @@ def _after_the_drop(
 ) -> Reconciled:
     """Everything that was listed is gone; how far did the rest come?"""
     where = f"The database is at {', '.join(rows) or 'no revision'}."
+    gone = _what_went(evidence)
     open_steps = {intent.step for intent in evidence.open_intents} - {"drop", "commit", "upgrade"}
     policy = evidence.job.environment.reset
     wants_seed = evidence.job.parameters.seed and policy is not None and policy.seed is not None
     seeded = any(intent.step == "seed" and intent.proof is not None for intent in evidence.intents)
     at_head = bool(heads) and set(rows) == set(heads)
     if at_head and not open_steps and (seeded or not wants_seed):
-        return Reconciled("done", f"The old objects are gone and every migration is applied. {where}", found)
+        return Reconciled("done", f"{gone} Every migration is applied. {where}", found)
     # A run that lived to say what stopped it has failed; only after a death is it an open question.
     state: Literal["not done", "unknown"] = "unknown" if evidence.reason == "worker died" else "not done"
     if at_head and wants_seed:
         seed = "was cut off" if "seed" in open_steps else "did not run"
         return Reconciled(
             state,
-            f"The old objects are gone and every migration is applied, but the seed {seed}. {where}",
+            f"{gone} Every migration is applied, but the seed {seed}. {where}",
             found,
             "Reset again, or run the seed by hand.",
         )
     return Reconciled(
         state,
-        f"The old objects are gone, and the migrations did not come to their end. {where}",
+        f"{gone} The migrations did not come to their end. {where}",
         found,
         f"Apply the pending migrations, reset again, or {_RESTORE}",
     )
+
+
+def _what_went(evidence: Evidence[ResetParameters]) -> str:
+    """What emptying took, which is all that it listed, or what a script did, which it decides itself."""
+    drop = next(intent for intent in evidence.intents if intent.step == "drop")
+    if "file" not in drop.what:
+        return "The old objects are gone."
+    left = (drop.proof or {}).get("left")
+    return f"{drop.what['file']} ran. {left or 'It left nothing that was there before.'}"
 
 
 def _policy(environment: Environment) -> ResetPolicy:

@@ -15,13 +15,14 @@ from web.config import Environment
 from web.errors import CleanStartError, Conflict, OperationFailed, OperationNotAllowed, TargetChanged
 from web.inspection.drift import as_on, load_schema
 from web.inspection.expected import excluded_tables
-from web.inspection.gate import repair_gate
+from web.inspection.gate import backup_needed, repair_gate
 from web.inspection.observation import record_of
 from web.inspection.repair import Repair, repair_of
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
 from web.operations.looking import look_afterwards
+from web.operations.opening import open_verified
 from web.operations.parameters import Parameters
 from web.postgres.connections import Connection, describe_error
 from web.postgres.identity import require_writable
@@ -104,6 +105,8 @@ async def _check(work: Work[RevertParameters], connection: Connection) -> Repair
     if closed := [each for each in gate.closed_by if each.name != "looked at"]:
         said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
         raise OperationNotAllowed(f"Nothing was run. {said}.", hint=closed[0].way)
+    if repair.loses or backup_needed(job.environment):
+        await open_verified(work)
     applied = await tool_of(job.project).applied(job.project, connection)
     if set(applied.revisions) != set(repair.revisions):
         raise TargetChanged(

@@ -1,23 +1,28 @@
-"""Verify: restore a backup into a scratch database and compare; the target is not touched."""
+"""Verify: restore a backup into a scratch database and compare; the target is not touched.
+
+Only what was found about the backup itself is written down. A verification that ends for another reason (cancelled,
+no scratch server, a full disk, a worker that died) leaves what was known.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.backups.catalog import read_manifest
-from web.backups.manifest import Manifest
+from web.backups.catalog import require_same_manifest
 from web.backups.places import Place, open_place
 from web.backups.reporting import Watch
 from web.backups.verify import Verification, verify
 from web.config import Environment
-from web.errors import BackupInvalid, NotFound, OperationFailed
-from web.jobs.events import announce_change, storable
+from web.errors import BackupInvalid, BackupOfAnotherVersion, NotFound, OperationFailed
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
+from web.operations.opening import write_verification
 from web.operations.parameters import Parameters
 from web.postgres.server_files import usable
 from web.store.tables import BackupRow
@@ -31,21 +36,11 @@ class VerifyParameters(Parameters):
 
 async def run(work: Work[VerifyParameters]) -> Outcome:
     """Verify and write down what was found. A backup that is not sound ends the job as failed."""
-    environment = work.job.environment
     place = open_place(work.configuration.backups.location)
     async with work.progress.step("restore"):
-        backup_id, sha256 = await _wanted(work)
+        backup_id, stored = await _wanted(work)
         await work.progress.log(f"Backup {backup_id} in {place.shown}")
-        try:
-            manifest = await read_manifest(place, environment.project, environment.name, backup_id)
-            if manifest.dump.sha256 != sha256:
-                raise BackupInvalid("The manifest is not the one that was written when the backup was taken.")
-            found = await verify_backup(work, place, manifest)
-        except BackupInvalid as error:
-            await _record(
-                work, backup_id, "failed verification", {"verified": False, "problems": [str(error)]}
-            )
-            raise
+        found = await verify_backup(work, place, backup_id, stored)
     if not found.verified:
         raise OperationFailed(
             f"The backup is not sound: {' '.join(found.problems[:3])}",
@@ -59,16 +54,28 @@ async def run(work: Work[VerifyParameters]) -> Outcome:
     )
 
 
-async def verify_backup(work: Work[Any], place: Place, manifest: Manifest) -> Verification:
-    """Restore, compare, write down what was found."""
+async def verify_backup(
+    work: Work[Any], place: Place, backup_id: UUID, stored: Mapping[str, Any]
+) -> Verification:
+    """Hold the manifest against the store's copy, restore, compare, write down what was found.
+
+    Raises BackupInvalid for what cannot even be restored, which is written down, too, and what keeps from looking.
+    """
     folder = work.configuration.data_directory / "verification"
     with usable(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     watch = Watch(
         report=work.progress, on_process_group=work.process_group, application_name=work.application_name
     )
-    found = await verify(manifest, place, work.resources.scratch, work.resources.programs, folder, watch)
-    await _record(work, manifest.id, "verified" if found.verified else "failed verification", found.to_json())
+    try:
+        manifest = await require_same_manifest(place, stored)
+        found = await verify(manifest, place, work.resources.scratch, work.resources.programs, folder, watch)
+    except BackupOfAnotherVersion:
+        raise
+    except BackupInvalid as error:
+        await write_verification(work, backup_id, [str(error)])
+        raise
+    await write_verification(work, backup_id, found.problems, found.to_json())
     for problem in found.problems:
         await work.progress.log(problem, level="error")
     for note in found.notes:
@@ -90,31 +97,36 @@ def available(environment: Environment) -> str | None:
     return None
 
 
-async def _wanted(work: Work[VerifyParameters]) -> tuple[UUID, str]:
-    query = select(BackupRow.id, BackupRow.sha256).where(
-        BackupRow.environment_id == work.job.environment_id, BackupRow.state != "removed"
+async def name_the_newest(
+    connection: AsyncConnection, environment_id: int, parameters: VerifyParameters
+) -> VerifyParameters:
+    """The newest backup as it is now, where none is named: what is asked for is one backup from here on."""
+    if parameters.backup is not None:
+        return parameters
+    return VerifyParameters(
+        backup=await connection.scalar(_stored(environment_id).with_only_columns(BackupRow.id))
     )
+
+
+async def _wanted(work: Work[VerifyParameters]) -> tuple[UUID, Mapping[str, Any]]:
+    query = _stored(work.job.environment_id)
     if work.job.parameters.backup is not None:
         query = query.where(BackupRow.id == work.job.parameters.backup)
     async with work.store.connect() as connection:
-        row = (await connection.execute(query.order_by(BackupRow.created_at.desc()).limit(1))).one_or_none()
+        row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFound(f"{work.job.environment.label} has no such backup.")
-    return row.id, row.sha256
+    return row.id, row.manifest
 
 
-async def _record(work: Work[Any], backup_id: UUID, state: str, verification: dict[str, object]) -> None:
-    async with work.writing() as connection:
-        await connection.execute(
-            update(BackupRow)
-            .where(BackupRow.id == backup_id, BackupRow.state != "removed")
-            .values(
-                state=state,
-                verified_at=func.now() if state == "verified" else None,
-                verification=storable(verification),
-            )
-        )
-        await announce_change(connection, work.job.environment_id)
+def _stored(environment_id: int) -> Select[tuple[UUID, dict[str, Any]]]:
+    """The newest backup that exists."""
+    return (
+        select(BackupRow.id, BackupRow.manifest)
+        .where(BackupRow.environment_id == environment_id, BackupRow.state != "removed")
+        .order_by(BackupRow.created_at.desc())
+        .limit(1)
+    )
 
 
 VERIFY = JobKind(
@@ -129,4 +141,8 @@ VERIFY = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    joins=True,
+    joins_running=True,
+    one_for=("backup",),
+    settle=name_the_newest,
 )

@@ -282,6 +282,14 @@ async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen
     )
 
 
+def _why_not(verification: Mapping[str, Any]) -> str:
+    """What was found wrong with a backup, and when."""
+    problems = " ".join(str(each) for each in (verification.get("problems") or ())[:3])
+    said = problems or "The restored copy was not equal."
+    at = verification.get("finished_at")
+    return f"{said} Found at {words.written(str(at))}." if at else said
+
+
 def _backup(each: StoredBackup, verify: Action, file: str) -> BackupRow:
     marks: Mapping[str, Mark] = {
         "verified": Mark("ok", "Verified"),
@@ -295,7 +303,7 @@ def _backup(each: StoredBackup, verify: Action, file: str) -> BackupRow:
     if each.state == "verified":
         proof += " restored and equal"
     elif each.state == "failed verification":
-        proof = str((each.verification or {}).get("account") or "The restored copy was not equal.")
+        proof = _why_not(each.verification or {})
     return BackupRow(
         id=each.id,
         taken_at=each.created_at,

@@ -120,7 +120,7 @@ class JobParts:
                 else "No worker is alive. It starts as soon as one is: `cleanstart worker`."
             )
         elif job.state == "interrupted":
-            waiting = "Its worker died. What it did is being looked into; nothing is run again."
+            waiting = "It was interrupted. What it did is being looked into; nothing is run again."
         return JobHead(
             number=job.id,
             mark=mark,

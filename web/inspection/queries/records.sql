@@ -10,6 +10,7 @@ SELECT e.id AS environment_id, e.project, e.name, e.system_identifier, e.databas
                   AND r.removed_at IS NULL AND r.expires_at > now()) AS has_rules,
        b.number AS build_number, b.commit AS build_commit, b.recorded_at AS build_recorded_at,
        k.created_at AS backup_created_at, k.state AS backup_state, v.created_at AS verified_created_at,
+       v.id AS verified_id,
        j.id AS job_id, j.kind AS job_kind, j.state AS job_state, j.step AS job_step, j.done AS job_done,
        j.total AS job_total, j.unit AS job_unit,
        c.id AS change_id, c.kind AS change_kind, c.state AS change_state, c.finished_at AS change_finished_at,
@@ -31,7 +32,7 @@ SELECT e.id AS environment_id, e.project, e.name, e.system_identifier, e.databas
          ORDER BY created_at DESC
          LIMIT 1) k ON true
   LEFT JOIN LATERAL (
-        SELECT created_at
+        SELECT id, created_at
           FROM backup
          WHERE environment_id = e.id AND state = 'verified'
            -- Of the database that is pinned now, not of one before it.

@@ -113,6 +113,8 @@ class JobAttemptRow(Base):
     processes: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     backends: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     outcome: Mapped[str | None]
+    #: Why the run stopped (`web.jobs.execution.Stopped`), where it lived to say so and left something behind.
+    stopped: Mapped[dict[str, Any] | None]
 
 
 class JobStepRow(Base):
