@@ -6,20 +6,19 @@ import asyncio
 import logging
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from web.errors import CleanStartError, FencedOff
 from web.jobs.attempt import Attempt, open_attempt
+from web.jobs.conclusion import Verdict, conclude, finish
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import state_event
-from web.jobs.failpoints import failpoint
 from web.jobs.kind import Intent, JobState, Outcome, Reconciled
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import patiently
 from web.jobs.progress import Progress
 from web.jobs.reading import read_intents
-from web.jobs.witness import LOOK_WITHIN, LOOK_WITHIN_CANCELLED, Scene, look_after, look_before
+from web.jobs.witness import LOOK_WITHIN, LOOK_WITHIN_CANCELLED, Scene, look_before
 from web.jobs.work import Evidence, Work
 
 logger = logging.getLogger(__name__)
@@ -34,30 +33,6 @@ _WAIT = 7.5
 RECONCILE_WITHIN = 60.0
 
 Reason = Literal["cancelled", "stopped", "fenced off"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A final state and what is said about it."""
-
-    state: JobState
-    title: str
-    account: str = ""
-    next_step: str = ""
-    evidence: dict[str, Any] | None = None
-    data: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The job's `outcome`."""
-        return {
-            "title": self.title,
-            "account": self.account,
-            "next_step": self.next_step,
-            "evidence": self.evidence or {},
-            "data": self.data or {},
-            "error": self.error,
-        }
 
 
 class Execution:
@@ -116,20 +91,16 @@ class Execution:
             await progress.close()
         if verdict is None:
             return await self._hand_over(attempt, ended)
-        if self._equipment.witness is not None and loaded.kind.mutating:
-            # Nothing of the run is alive any more, and the gate is still closed.
-            within = LOOK_WITHIN if self._reason is None else LOOK_WITHIN_CANCELLED
-            await look_after(self._equipment.witness, self._scene(attempt, loaded), within)
-        return await finish(attempt, verdict)
+        within = LOOK_WITHIN if self._reason is None else LOOK_WITHIN_CANCELLED
+        return await conclude(self._equipment, loaded, attempt, verdict, within=within)
 
     async def _witnessed(self, work: Work[Any], loaded: LoadedJob) -> Outcome:
         """Run the kind; where it may change something, look at the target first."""
         if self._equipment.witness is not None and loaded.kind.mutating:
-            await look_before(self._equipment.witness, self._scene(work.attempt, loaded))
+            resources, store = self._equipment.resources, self._equipment.store
+            scene = Scene(loaded.job, work.attempt, store, resources, loaded.identity)
+            await look_before(self._equipment.witness, scene)
         return await loaded.kind.run(work)
-
-    def _scene(self, attempt: Attempt, loaded: LoadedJob) -> Scene:
-        return Scene(loaded.job, attempt, self._equipment.store, loaded.identity)
 
     async def _load(self) -> LoadedJob:
         async with self._equipment.store.connect() as connection:
@@ -201,35 +172,48 @@ class Execution:
         if isinstance(error, FencedOff):
             raise error
         intents = await patiently(self._intents)
-        cancelled = self._reason is not None
-        if not any(intent.proof is None for intent in intents):
-            return self._plain(error, intents, ended)
-        reconciled = await reconcile(
-            self._equipment, loaded, attempt, intents, "cancelled" if cancelled else "failed"
-        )
+        if not intents:
+            return self._plain(error, ended)
+        # What was carried out decides, not how the run left: also where there is a receipt for everything.
+        reason: Literal["cancelled", "failed"] = "failed" if self._reason is None else "cancelled"
+        found = await reconcile(self._equipment, loaded, attempt, intents, reason)
+        return self._reconciled(error, found, ended)
+
+    def _reconciled(self, error: BaseException | None, found: Reconciled, ended: Ended) -> Verdict:
+        """The kind's answer; what a run that is done ended with all the same is only evidence."""
+        about = None if error is None or isinstance(error, asyncio.CancelledError) else described(error)
+        cancelled = self._reason is not None or about is None
         state: JobState = (
             "succeeded"
-            if reconciled.state == "done"
+            if found.state == "done"
             else "unknown"
-            if reconciled.state == "unknown"
+            if found.state == "unknown"
             else "cancelled"
             if cancelled
             else "failed"
         )
         evidence = {
-            **reconciled.evidence,
+            **found.evidence,
+            **({"ended_with": about["title"]} if about and state == "succeeded" else {}),
             **({"remains": as_json(ended)} if ended.ended or ended.left else {}),
         }
-        title = _TITLES[state] if error is None or state != "failed" else described(error)["title"]
-        said = [] if error is None or cancelled else [described(error)["message"]]
-        said += [f"Cancelled: {self._why()}."] if cancelled else []
+        about = about if state != "succeeded" else None
+        failure = about if not cancelled else None
+        said = [failure["message"]] if failure else []
+        if cancelled and self._reason is not None:
+            said.append(
+                f"It was cancelled when that was done: {self._why()}."
+                if state == "succeeded"
+                else f"Cancelled: {self._why()}."
+            )
         return Verdict(
             state,
-            title,
-            " ".join(_sentence(each) for each in (*said, reconciled.account)),
-            reconciled.next_step or (described(error)["hint"] if error is not None else ""),
+            failure["title"] if failure and state == "failed" else _TITLES[state],
+            " ".join(_sentence(each) for each in (*said, found.account)),
+            found.next_step or (failure["hint"] if failure else ""),
             evidence=evidence,
-            error=None if error is None else described(error),
+            error=about,
+            leaves=found.leaves,
         )
 
     async def _hand_over(self, attempt: Attempt, ended: Ended) -> None:
@@ -238,17 +222,14 @@ class Execution:
         event = state_event(attempt.next_seq(), "interrupted", f"Not yet seen gone: {left}.")
         await attempt.interrupt("left behind", event)
 
-    def _plain(self, error: BaseException | None, intents: tuple[Intent, ...], ended: Ended) -> Verdict:
-        """No open intent: everything that was begun has a receipt, so nothing has to be found out."""
-        done = list(dict.fromkeys(intent.step for intent in intents))
-        what = f"Done before that: {', '.join(done)}." if done else "Nothing had been changed."
+    def _plain(self, error: BaseException | None, ended: Ended) -> Verdict:
+        """It had begun nothing, so nothing has to be found out."""
+        what = "Nothing had been changed."
         evidence = {"remains": as_json(ended)} if ended.ended or ended.left else None
         if self._reason is not None:
-            return Verdict(
-                "cancelled", _TITLES["cancelled"], f"{self._why(capital=True)}. {what}", evidence=evidence
-            )
-        assert error is not None
-        if isinstance(error, asyncio.CancelledError):
+            account = f"{self._why(capital=True)}. {what}"
+            return Verdict("cancelled", _TITLES["cancelled"], account, evidence=evidence)
+        if error is None or isinstance(error, asyncio.CancelledError):
             return Verdict("cancelled", _TITLES["cancelled"], what, evidence=evidence)
         about = described(error)
         return Verdict(
@@ -316,17 +297,6 @@ async def reconcile(
         {"open": [{"step": intent.step, "what": dict(intent.what)} for intent in evidence.open_intents]},
         "Look at the database before you do anything else with it.",
     )
-
-
-async def finish(attempt: Attempt, verdict: Verdict) -> None:
-    """Write the final state. Raises FencedOff."""
-    failpoint("before-status")
-    event = state_event(attempt.next_seq(), verdict.state, verdict.title, {"account": verdict.account})
-    steps = {"failed": "failed", "cancelled": "cancelled", "succeeded": "succeeded"}.get(
-        verdict.state, "unknown"
-    )
-    await attempt.finish(verdict.state, verdict.as_json(), last_event=event, unfinished_steps=steps)
-    failpoint("after-status")
 
 
 def described(error: BaseException) -> dict[str, Any]:

@@ -43,12 +43,13 @@ async def run(work: Work[ObserveParameters]) -> Outcome:
             # Something is new: what differs from before is found here, so that no page has to.
             await read_timeline(work.store, connection, shown.record, limit=NEWEST, first=0)
     return Outcome(
-        shown.verdict.words,
-        f"{shown.verdict.sentence} {seen.drift.words}.",
+        shown.summary.words,
+        f"{shown.summary.sentence} {seen.drift.words}.",
         # What kept from looking says itself what to do about it, as it does where another job fails of it.
         seen.error["hint"] if seen.error else "",
         data={
             "verdict": shown.verdict.standing,
+            "status": shown.summary.status,
             "drift": seen.drift.state,
             "revisions": list(seen.revisions),
         },

@@ -14,6 +14,7 @@ from web.inspection.drift import load_schema
 from web.inspection.environment import View, view
 from web.inspection.gate import Gate, repair_gate, reset_gate
 from web.inspection.histories import Histories
+from web.inspection.observation import standing_json
 from web.inspection.repair import Repair, read_repair
 from web.inspection.state import Facts
 from web.jobs.kind import AnyKind
@@ -27,6 +28,8 @@ class Preparation:
     """Everything that a dialog, an API client or the command line needs to ask the question."""
 
     kind: AnyKind
+    #: Who is asked.
+    who: Principal
     view: View
     facts: Facts | None
     #: Conditions of a reset or a migrate; None: the kind has none.
@@ -87,6 +90,7 @@ class Preparation:
             "repair": self.repair.to_json() if self.repair else None,
             "gate": self.gate.to_json() if self.gate else None,
             "closed": list(self.closed),
+            **standing_json(self.view.record),
             "type_to_confirm": self.expected,
             "confirmation": self.confirmation,
             "live_workers": self.live_workers,
@@ -142,6 +146,7 @@ async def prepare(
     plan = dict(seen.rehearsed.content) if kind.name == "migrate" and seen.rehearsed is not None else None
     return Preparation(
         kind=kind,
+        who=who,
         view=seen,
         facts=facts,
         gate=_gate(kind, seen, repair),
