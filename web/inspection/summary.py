@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from web.inspection.observation import Doubt, Observation, Record
+from web.inspection.observation import Observation, Record
 from web.inspection.verdict import PRECEDENCE, Verdict
 
 
@@ -18,7 +18,7 @@ class Summary:
 
     #: "In sync", "In sync, 3 differences", "3 pending, in doubt", "Being looked at".
     words: str
-    #: The same as a sentence or more, with what it stands on.
+    #: The verdict and the drift as sentences; what is in doubt has a sentence of its own in every place.
     sentence: str
     #: The status key of the pages. Only what is in sync, was compared and is in no doubt is "ok".
     status: str
@@ -54,7 +54,6 @@ def summarize(verdict: Verdict, record: Record | None) -> Summary:
     exit_code = verdict.exit_code
     if record.doubts:
         words.append("in doubt")
-        sentences += map(_of_doubt, record.doubts)
         if status in ("ok", "drift", "pending", "queued", "ahead"):
             status = "warn"
         # Nothing that could not be told counts as ready.
@@ -89,7 +88,3 @@ def _of_drift(observation: Observation) -> tuple[str, str] | None:
 
 def _places(count: int | None) -> str:
     return "1 place" if count == 1 else f"{count} places"
-
-
-def _of_doubt(doubt: Doubt) -> str:
-    return f"In doubt: {doubt.words}."
