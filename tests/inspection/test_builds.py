@@ -17,12 +17,14 @@ from web.config import AlembicTool, BackupPolicy, Configuration, Project
 from web.errors import Conflict, Invalid, NotFound
 from web.inspection.builds import (
     answer,
-    answers,
+    answers_of,
+    load_build,
     newest_number,
     read_builds,
     record_deployment,
     register_build,
 )
+from web.inspection.history import load_history
 from web.inspection.observation import read_records
 
 OLD = steps("a:", "b: a")
@@ -173,7 +175,10 @@ async def test_one_build_against_all_environments(
         reachable=False,
         error={"title": "The database cannot be reached", "message": "connection refused", "hint": ""},
     )
-    found = await answers(connection, configured, "clinic", 48)
+    build = await load_build(connection, "clinic", 48)
+    records = await read_records(connection, "clinic")
+    source = await load_history(connection, "clinic")
+    found = await answers_of(connection, configured, build, records, source)
     assert {name: each.standing for name, each in found.items()} == {
         "dev": "not known",
         "staging": "in sync",

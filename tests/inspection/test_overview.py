@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.inspection.configured import configuration, environment, project
@@ -21,7 +21,7 @@ from web.inspection.gate import reset_gate
 from web.inspection.history import describe
 from web.inspection.observation import read_records
 from web.inspection.overview import read_overview
-from web.store.tables import HistoryRow, JobRow
+from web.store.tables import DoubtRow, EnvironmentRow, HistoryRow, JobRow, JobTargetRow
 
 
 @contextmanager
@@ -82,7 +82,13 @@ async def test_cells_and_what_needs_attention(store: AsyncEngine, tmp_path: Path
             connection, billing.environments["production"], "b", reachable=False, error=refused
         )
         await connection.execute(
-            insert(JobRow).values(
+            update(EnvironmentRow)
+            .where(EnvironmentRow.id == staging)
+            .values(system_identifier="7412", database_oid=2)
+        )
+        reset = await connection.scalar(
+            insert(JobRow)
+            .values(
                 kind="reset",
                 environment_id=staging,
                 parameters={},
@@ -91,6 +97,17 @@ async def test_cells_and_what_needs_attention(store: AsyncEngine, tmp_path: Path
                 requested_by="ana",
                 finished_at=datetime.now(UTC),
                 outcome={"title": "Not known"},
+            )
+            .returning(JobRow.id)
+        )
+        await connection.execute(
+            insert(JobTargetRow).values(
+                job_id=reset, system_identifier="7412", database_oid=2, unfinished=False
+            )
+        )
+        await connection.execute(
+            insert(DoubtRow).values(
+                job_id=reset, sort="outcome not known", what="The seed was cut off.", by_look=False
             )
         )
         await connection.execute(
@@ -127,9 +144,9 @@ async def test_cells_and_what_needs_attention(store: AsyncEngine, tmp_path: Path
     assert job.job is not None
     assert (job.job.kind, job.job.done, job.job.total) == ("backup", 61, 100)
     assert cells["billing"]["dev"].head is None
-    worst = overview.rows[1].verdict
+    worst = overview.rows[1].worst
     assert worst is not None
-    assert worst.standing == "unreachable"
+    assert worst.words == "Unreachable"
     assert [
         (each.hurt, each.project.name, each.environment.name if each.environment else None)
         for each in overview.attention

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from web.inspection.verdict import PRECEDENCE, Lineage, Observed, Standing, Verdict, verdict, worst
+from web.inspection.verdict import PRECEDENCE, Lineage, Observed, Standing, Verdict, verdict
 from web.tools.history import History, Migration, make_history
 
 
@@ -181,14 +181,6 @@ def test_what_holds_is_listed_in_order_of_precedence() -> None:
     assert [PRECEDENCE.index(each) for each in (answer.standing, *answer.also)] == sorted(
         PRECEDENCE.index(each) for each in (answer.standing, *answer.also)
     )
-
-
-def test_worst_of_many() -> None:
-    assert worst([]) is None
-    assert worst([verdict(LINE, at("c")), verdict(LINE, at("b")), verdict(LINE, at("a"))]) == verdict(
-        LINE, at("b")
-    )
-    assert worst([Verdict("in sync"), Verdict("unreachable"), Verdict("ahead")]) == Verdict("unreachable")
 
 
 def test_every_standing_has_words_status_and_exit_code() -> None:

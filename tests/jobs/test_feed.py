@@ -15,8 +15,8 @@ from tests.jobs.conftest import Lab, until
 from tests.jobs.program import CHANGE, TALK
 from web.jobs.attempt import Attempt, open_attempt
 from web.jobs.cancel import cancel
+from web.jobs.conclusion import Verdict, finish
 from web.jobs.events import Event, announce_change
-from web.jobs.execution import Verdict, finish
 from web.jobs.feed import Feed
 from web.jobs.progress import Progress
 

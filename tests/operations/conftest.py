@@ -16,7 +16,7 @@ from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Configuration, Environment, ResetPolicy
 from web.inspection.observe import observe
-from web.inspection.witness import witness
+from web.inspection.witness import look_again, witness
 from web.jobs.execution import Execution
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.loading import Equipment
@@ -107,7 +107,10 @@ class Site:
     def execution(self, job_id: int) -> Execution:
         """What a worker makes of a job that it has taken."""
         return Execution(
-            Equipment(self.store, self.configuration, Kinds(KINDS), self.resources, "test", witness), job_id
+            Equipment(
+                self.store, self.configuration, Kinds(KINDS), self.resources, "test", witness, look_again
+            ),
+            job_id,
         )
 
     async def job(self, job_id: int) -> JobRecord:

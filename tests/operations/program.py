@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from web.config import load
-from web.inspection.witness import witness
+from web.inspection.witness import look_again, witness
 from web.jobs.resources import Resources
 from web.jobs.worker import run_worker
 from web.operations import KINDS
@@ -24,6 +24,7 @@ async def main(config: str, store_url: str, scratch_url: str, folder: str) -> No
         store_url=store_url,
         resources=Resources(find_programs(), ScratchServers(Path(folder), {17: scratch_url}, ())),
         witness=witness,
+        look=look_again,
         concurrency=1,
         lookers=1,
         grace=0.5,

@@ -85,6 +85,19 @@ ROUTES = (
     Route("GET", _E + "/stream", SEEN, stream=True),
     Route("GET", _E + "/jobs/new/{kind}", SEEN, {"kind": "reset"}),
     Route("POST", _E + "/jobs/{kind}", (401, 404, 403, 303, 303, 303), form={}),
+    Route(
+        "GET",
+        _E + "/doubts/{job}/settlement",
+        (303, 404, 403, 403, 200, 403),
+        {"environment": "dev", "job": JOBS["unknown"]},
+    ),
+    Route(
+        "POST",
+        _E + "/doubts/{job}/settlement",
+        (401, 404, 403, 403, 303, 403),
+        {"environment": "dev", "job": JOBS["unknown"]},
+        form={"reason": "The index is valid and no row is there twice."},
+    ),
     Route("GET", "/projects/{project}/comparison", SEEN, query="?a=clinic@head&b=clinic/idle"),
     Route(
         "POST",
@@ -139,6 +152,15 @@ ROUTES = (
     Route("GET", _API + _E + "/drift", API_SEEN, {"environment": "staging"}),
     Route("GET", _API + _E + "/timeline", API_SEEN, query="?differences=true"),
     Route("GET", _API + _E + "/backups", API_SEEN),
+    Route("GET", _API + _E + "/doubts", API_SEEN),
+    Route(
+        "POST",
+        _API + _E + "/doubts/{job}/settlement",
+        # Settled by the page's form before.
+        (401, 404, 403, 403, 404, 403),
+        {"environment": "dev", "job": JOBS["unknown"]},
+        body={"reason": "The index is valid."},
+    ),
     Route(
         "GET",
         _API + "/projects/{project}/comparison",

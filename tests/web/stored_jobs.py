@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.web.hostile import HOSTILE
 from web.jobs.start import environment_row
-from web.store.tables import JobAttemptRow, JobEventRow, JobRow, JobStepRow, JobTargetRow
+from web.store.tables import (
+    DoubtRow,
+    EnvironmentStateRow,
+    JobAttemptRow,
+    JobEventRow,
+    JobRow,
+    JobStepRow,
+    JobTargetRow,
+)
 
 JOB_STATES = (
     "queued",
@@ -39,11 +47,24 @@ async def fill_jobs(connection: AsyncConnection) -> None:
         mutating = kind == "migrate"
         where = staging if state == "interrupted" else dev
         await store_job(connection, number, kind, where, state, mutating=mutating)
-        if mutating and state == "running":
+        if mutating and state in ("running", "unknown"):
             await connection.execute(
                 insert(JobTargetRow).values(
-                    job_id=number, system_identifier="7412000000000000001", database_oid=1
+                    job_id=number,
+                    system_identifier="7412000000000000001",
+                    database_oid=1,
+                    unfinished=state == "running",
                 )
+            )
+        if state == "unknown":
+            await connection.execute(
+                insert(DoubtRow).values(job_id=number, sort="outcome not known", what=HOSTILE, by_look=False)
+            )
+            # The last look came after it.
+            await connection.execute(
+                update(EnvironmentStateRow)
+                .where(EnvironmentStateRow.environment_id == where)
+                .values(seen_job=number)
             )
     skip = f"generate_series(1, {LEDGER_JOB - len(JOBS) - 1})"
     await connection.execute(text(f"SELECT nextval(pg_get_serial_sequence('job', 'id')) FROM {skip}"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from web.api import adoptions, builds, comparisons, ignore_rules, jobs, people, projects
+from web.api import adoptions, builds, comparisons, doubts, ignore_rules, jobs, people, projects
 
 router = APIRouter(prefix="/api/v1")
-for module in (projects, comparisons, ignore_rules, builds, jobs, adoptions, people):
+for module in (projects, comparisons, doubts, ignore_rules, builds, jobs, adoptions, people):
     router.include_router(module.router)

@@ -18,12 +18,15 @@ from web.inspection.builds import (
     Build,
     ListedBuild,
     answer,
-    answers,
+    answers_of,
     load_build,
     read_builds,
     record_deployment,
     register_build,
 )
+from web.inspection.history import load_history
+from web.inspection.observation import read_records, standing_json
+from web.inspection.summary import summarize
 from web.jobs.events import announce_change
 from web.jobs.start import environment_row
 from web.tools.history import History
@@ -78,10 +81,19 @@ async def list_builds(board: Board, project: InProject, store: Store, limit: int
 async def show_build(board: Board, project: InProject, store: Store, number: Number) -> dict[str, object]:
     """One build with its verdict for every environment."""
     build = await load_build(store, project.name, number, board.histories)
-    found = await answers(store, board.configuration, project.name, number, histories=board.histories)
+    records = await read_records(store, project.name)
+    source = await load_history(store, project.name, board.histories)
+    found = await answers_of(store, board.configuration, build, records, source, board.histories)
     return {
         **_build(build),
-        "environments": {name: verdict.to_json() for name, verdict in found.items()},
+        "environments": {
+            name: {
+                **verdict.to_json(),
+                **summarize(verdict, records.get((project.name, name))).to_json(),
+                **standing_json(records.get((project.name, name))),
+            }
+            for name, verdict in found.items()
+        },
         "manifest": build.history.to_json(),
     }
 
@@ -138,7 +150,8 @@ async def deploy(board: Board, who: Who, environment: InEnvironment, new: NewDep
 
 async def _answer(store: AsyncConnection, found: Answer) -> dict[str, object]:
     age = None
-    if found.observation is not None:
+    # A look that a job has outdated has no age that would do.
+    if found.observation is not None and not (found.record and found.record.unseen):
         # By the store's own clock, which wrote the time: a client's may be wrong.
         now = await store.scalar(select(func.now()))
         assert now is not None

@@ -17,6 +17,7 @@ from web.inspection.drift import read_drift
 from web.inspection.environment import View, read_backups, view
 from web.inspection.history import load_history
 from web.inspection.ignoring import active_rules, sort_out
+from web.inspection.observation import standing_json
 from web.inspection.overview import read_overview
 from web.inspection.timeline import read_timeline
 from web.jobs.reading import live_workers
@@ -41,6 +42,8 @@ async def list_projects(board: Board, store: Store, who: Who) -> dict[str, objec
                         "label": cell.environment.label,
                         "tier": cell.environment.tier,
                         **cell.verdict.to_json(),
+                        **cell.summary.to_json(),
+                        **standing_json(cell.record),
                         "observation": (
                             cell.record.observation.to_json()
                             if cell.record and cell.record.observation
@@ -135,6 +138,7 @@ async def show_migrations(board: Board, store: Store, environment: InEnvironment
     told = seen.verdict.standing not in ("unreachable", "not known", "unknown revision")
     return {
         **seen.verdict.to_json(),
+        **seen.summary.to_json(),
         "migrations": [
             *({"revision": revision, "mark": "unknown"} for revision in seen.verdict.unknown),
             *(

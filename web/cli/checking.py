@@ -12,7 +12,7 @@ from web.cli import exits
 from web.cli.following import follow
 from web.cli.invocation import AnEnvironment, Invocation, Where, add, where_of
 from web.cli.transport import Api, Json
-from web.cli.writing import Writer, ago, coloured, write_gate
+from web.cli.writing import Writer, ago, coloured, write_doubts, write_gate
 from web.errors import CleanStartError, Invalid
 
 MaxAge = Annotated[
@@ -57,7 +57,8 @@ def check(
     """Tell whether a build is ready for an environment.
 
     Exits 0: in sync, or gate open. 1: pending, or gate closed. 2: ahead, diverged, edited after apply, several
-    heads or unknown revision. 3: it could not be told.
+    heads or unknown revision. 3: it could not be told, which includes that what a job left is in doubt.
+    Without --gate differences of the schema are said and change no code; with it they keep the gate closed.
     """
     where, oldest, longest = where_of(environment), duration(max_age), duration(patience)
 
@@ -138,6 +139,7 @@ def _write(writer: Writer, where: Where, found: Json, *, gate: bool) -> None:
         soft_wrap=True,
     )
     writer.say(found["sentence"])
+    write_doubts(writer, found["doubts"])
     if found["also"]:
         writer.say(f"Besides: {', '.join(found['also'])}.")
     writer.table(

@@ -16,7 +16,7 @@ from web.cli import exits
 from web.cli.following import conclude, display_for, watch
 from web.cli.invocation import AnEnvironment, Command, Invocation, Where, add, where_of
 from web.cli.transport import Api, Json
-from web.cli.writing import Writer, bytes_in_words, counted, plain, write_gate
+from web.cli.writing import Writer, bytes_in_words, counted, plain, write_doubts, write_gate
 from web.errors import ConfirmationMismatch, Invalid, OperationNotAllowed
 from web.jobs.kind import AnyKind
 
@@ -113,6 +113,8 @@ async def _start(
     body: dict[str, object] = {"parameters": parameters}
     if kind.mutating:
         prepared = await api.get(*where.path, "jobs", "new", kind.name)
+        if not writer.as_json:
+            write_doubts(writer, prepared["doubts"], aside=True)
         if prepared["type_to_confirm"] is not None:
             body |= _confirmed(writer, kind, prepared, confirm)
         elif prepared["wants_reason"] is not None and parameters.get(_REASON):

@@ -20,7 +20,19 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import web
-from web.cli import adopted, builds, checking, doctor, exits, ignoring, jobs, people, questions, running
+from web.cli import (
+    adopted,
+    builds,
+    checking,
+    doctor,
+    exits,
+    ignoring,
+    jobs,
+    people,
+    questions,
+    running,
+    settling,
+)
 from web.cli.invocation import CONFIG, FORMAT, Format
 from web.cli.writing import Writer
 from web.errors import CleanStartError
@@ -79,7 +91,7 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_before)
-    for module in (questions, checking, ignoring, builds, jobs, adopted, people, doctor, running):
+    for module in (questions, checking, ignoring, builds, jobs, settling, adopted, people, doctor, running):
         module.add_to(app)
     return app
 

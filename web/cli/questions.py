@@ -11,7 +11,7 @@ from web.cli import exits
 from web.cli.checking import MaxAge, duration, look
 from web.cli.invocation import AnEnvironment, AProject, Invocation, Where, add, project_of, where_of
 from web.cli.transport import Api, Json
-from web.cli.writing import Writer, ago, bytes_in_words, coloured, counted, write_gate
+from web.cli.writing import Writer, ago, bytes_in_words, coloured, counted, write_doubts, write_gate
 
 PANEL = "Questions"
 
@@ -44,7 +44,7 @@ def status(
 
 def _overview(writer: Writer, found: Json) -> None:
     writer.table(
-        ("environment", "tier", "verdict", "drift", "build", "last backup", "looked at", "job"),
+        ("environment", "tier", "state", "drift", "build", "last backup", "looked at", "job"),
         [
             (
                 each["label"],
@@ -76,7 +76,8 @@ def _environment(writer: Writer, where: Where, found: Json) -> None:
     seen = found["observation"] or {}
     version = seen.get("server_version")
     facts = [
-        ("verdict", coloured(found["sentence"], found["status"])),
+        ("state", coloured(found["words"], found["status"])),
+        ("", found["sentence"]),
         ("also", ", ".join(found["also"])),
         ("revisions", ", ".join(found["revisions"])),
         ("drift", _drift_words(seen)),
@@ -90,6 +91,7 @@ def _environment(writer: Writer, where: Where, found: Json) -> None:
         ("error", (seen.get("error") or {}).get("message")),
     ]
     writer.table((str(where), found["tier"]), [fact for fact in facts if fact[1]], none="")
+    write_doubts(writer, found["doubts"])
     write_gate(writer, found["gate"])
 
 

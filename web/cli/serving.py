@@ -26,7 +26,7 @@ from web.cli.store_place import (
 from web.cli.supervisor import Child, stop_on_signals, supervise
 from web.config import Configuration, is_loopback
 from web.errors import CleanStartError
-from web.inspection.witness import witness
+from web.inspection.witness import look_again, witness
 from web.jobs.feed import Feed
 from web.jobs.resources import Resources
 from web.jobs.worker import run_worker
@@ -45,6 +45,8 @@ PORT = 8321
 DRAIN = 5
 #: Seconds between two looks whether the embedded server still runs.
 KEEP_EVERY = 1.0
+#: Seconds between two calls of a worker's schedule: so long a look that is owed may wait.
+SCHEDULE_EVERY = 2.0
 #: Connections that wait while the web server starts, or is busy.
 BACKLOG = 2048
 
@@ -208,7 +210,9 @@ async def work(configuration: Configuration) -> None:
                 store_url=running_url(configuration),
                 resources=Resources(programs, scratch, layers.words),
                 witness=witness,
+                look=look_again,
                 schedule=scheduled(configuration),
+                schedule_every=SCHEDULE_EVERY,
                 stop=stop,
             )
     finally:

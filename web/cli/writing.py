@@ -162,6 +162,16 @@ def write_gate(writer: Writer, gate: Mapping[str, Any], *, aside: bool = False) 
     )
 
 
+def write_doubts(writer: Writer, doubts: Iterable[Mapping[str, Any]], *, aside: bool = False) -> None:
+    """Print what jobs left in doubt, a sentence each."""
+    console = writer.err if aside else writer.out
+    for each in doubts:
+        console.print(
+            coloured("In doubt", "warn").append(plain(f": {each['words']}. {each['what']}"), style="default"),
+            soft_wrap=True,
+        )
+
+
 def as_problem(error: CleanStartError) -> Mapping[str, object]:
     """An error with the members that the API's problems have."""
     return {"title": error.title, "status": error.status, "detail": str(error), "hint": error.hint}

@@ -17,8 +17,9 @@ from web.inspection.environment import View, view
 from web.inspection.evidence import read_changed
 from web.inspection.gate import Gate, deployment_gate, read_rehearsal
 from web.inspection.histories import Histories
-from web.inspection.history import StoredHistory, load_history, manifest_digest, read_lineage, unless_known
-from web.inspection.observation import Observation, Record, read_records
+from web.inspection.history import StoredHistory, manifest_digest, read_lineage, unless_known
+from web.inspection.observation import Observation, Record, standing_json
+from web.inspection.summary import Summary, summarize
 from web.inspection.verdict import Verdict, verdict
 from web.jobs.start import environment_row
 from web.store.tables import BuildRow, DeploymentRow
@@ -75,9 +76,14 @@ class Answer:
         return self.record.observation if self.record else None
 
     @property
+    def summary(self) -> Summary:
+        """The answer in one word."""
+        return summarize(self.verdict, self.record)
+
+    @property
     def exit_code(self) -> int:
         """What `cleanstart check` exits with."""
-        return self.verdict.exit_code
+        return self.summary.exit_code
 
     @property
     def gate_exit_code(self) -> int:
@@ -98,6 +104,8 @@ class Answer:
                 else None
             ),
             **self.verdict.to_json(),
+            **self.summary.to_json(),
+            **standing_json(self.record),
             "gate": self.gate.to_json(),
             "observation": self.observation.to_json() if self.observation else None,
         }
@@ -302,7 +310,7 @@ async def answer_of(
     lineage = await read_lineage(connection, known, rows, histories)
     found = verdict(
         build.history,
-        observation.observed if observation else None,
+        record.observed if record else None,
         lineage=lineage.get(where.project),
         evidence={each.revision: each.file_digest for each in seen.applied.values()},
         reason=source.reason if source else None,
@@ -318,21 +326,6 @@ async def answer_of(
     return Answer(where, build, found, deployment_gate(found, where, record, rehearsed), record)
 
 
-async def answers(
-    connection: AsyncConnection,
-    configuration: Configuration,
-    project: str,
-    number: int,
-    *,
-    histories: Histories | None = None,
-) -> dict[str, Verdict]:
-    """The verdict of one build against every environment of its project, by name. Raises NotFound."""
-    build = await load_build(connection, project, number, histories)
-    records = await read_records(connection, project)
-    source = await load_history(connection, project, histories)
-    return await answers_of(connection, configuration, build, records, source, histories)
-
-
 async def answers_of(
     connection: AsyncConnection,
     configuration: Configuration,
@@ -341,7 +334,10 @@ async def answers_of(
     source: StoredHistory | None,
     histories: Histories | None = None,
 ) -> dict[str, Verdict]:
-    """The same, for who has the build, its project's records and its source's history already."""
+    """The verdict of one build against every environment of its project, by name.
+
+    `records` are the project's, `source` its source's history.
+    """
     project = build.project
     changed = await read_changed(connection, project, build.history)
     known = {project: source.history} if source and source.history else {}
@@ -355,10 +351,9 @@ async def answers_of(
     found: dict[str, Verdict] = {}
     for name in configuration.project(project).environments:
         record = records.get((project, name))
-        observation = record.observation if record else None
         found[name] = verdict(
             build.history,
-            observation.observed if observation else None,
+            record.observed if record else None,
             lineage=lineage,
             evidence=changed.get(record.environment_id) if record else None,
         )

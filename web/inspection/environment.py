@@ -23,8 +23,9 @@ from web.inspection.history import (
     read_lineage,
     stored_history,
 )
-from web.inspection.observation import Observation, Record, read_records
+from web.inspection.observation import Observation, Record, read_records, standing_json
 from web.inspection.state import Facts
+from web.inspection.summary import Summary, summarize
 from web.inspection.verdict import Verdict, verdict
 from web.store.tables import (
     AppliedRevisionRow,
@@ -57,6 +58,11 @@ class View:
     def observation(self) -> Observation | None:
         return self.record.observation if self.record else None
 
+    @property
+    def summary(self) -> Summary:
+        """The environment in one word."""
+        return summarize(self.verdict, self.record)
+
     def to_json(self) -> dict[str, object]:
         """JSON of API and CLI."""
         record = self.record
@@ -65,6 +71,8 @@ class View:
             "environment": self.environment.name,
             "tier": self.environment.tier,
             **self.verdict.to_json(),
+            **self.summary.to_json(),
+            **standing_json(record),
             "gate": self.gate.to_json(),
             "observation": self.observation.to_json() if self.observation else None,
             "identity": record.identity if record else None,
@@ -131,7 +139,7 @@ async def view(
     )
     found = verdict(
         history,
-        observation.observed if observation else None,
+        record.observed if record else None,
         lineage=lineage.get(project),
         evidence={each.revision: each.file_digest for each in details.applied.values()},
         reason=source.reason if source else None,

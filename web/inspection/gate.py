@@ -5,7 +5,7 @@ Pure, apart from `read_rehearsal`. Page, API, CLI and the jobs that act all ask 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment
-from web.inspection.observation import Observation, Record
+from web.inspection.observation import Doubt, Observation, Record, outdated_by
 from web.inspection.repair import Repair
 from web.inspection.verdict import Verdict
 from web.store.tables import ApprovalRow, PlanRow
@@ -184,6 +184,8 @@ def migration_gate(
     )
 
 
+#: Conditions without which nothing is applied to production; elsewhere they are warnings.
+_ENFORCED_ON_PRODUCTION = frozenset({"rehearsal", "nothing in doubt"})
 #: Conditions without which nothing is applied anywhere.
 _ENFORCED = frozenset({"looked at", "one head", "revision known", "unchanged", "verified backup", "approval"})
 
@@ -192,11 +194,12 @@ def enforced(condition: Condition, environment: Environment) -> bool:
     """Whether a migrate waits for this condition; what is not enforced is shown as a warning.
 
     Drift is not: whoever has it must be able to migrate out of it. That there is a rehearsal is on production only,
-    because development and staging are where one finds out; one that failed is everywhere, see `excusable`.
+    because development and staging are where one finds out; one that failed is everywhere, see `excusable`. What is in
+    doubt is on production only, too, because to migrate on is one way out.
     """
-    return condition.name in _ENFORCED or (
-        condition.name == "rehearsal" and (environment.tier == "production" or condition.state == "not met")
-    )
+    on_production = environment.tier == "production" and condition.name in _ENFORCED_ON_PRODUCTION
+    failed = condition.name == "rehearsal" and condition.state == "not met"
+    return condition.name in _ENFORCED or on_production or failed
 
 
 def excusable(condition: Condition, environment: Environment) -> bool:
@@ -283,6 +286,7 @@ def _migration_conditions(
         )
 
     yield _looked_at(record)
+    yield _nothing_in_doubt(record)
     yield judge(
         "one head",
         ("One head", "Several heads", "Not known how many heads there are"),
@@ -333,8 +337,38 @@ def _looked_at(record: Record | None) -> Condition:
             observation.error["message"] if observation.error else "",
         )
         return Condition("looked at", title, "not known", reason, "Check again once it can be reached.")
+    if record is not None and record.unseen is not None:
+        title = "The database has not been looked at since a job ended"
+        return Condition(
+            "looked at", title, "not known", outdated_by(record.unseen), "Check the environment."
+        )
     title = "The database has been looked at"
     return Condition("looked at", title, "met", observation.observed_at.isoformat(timespec="seconds"))
+
+
+def _nothing_in_doubt(record: Record | None) -> Condition:
+    doubts = record.doubts if record else ()
+    if not doubts:
+        return Condition("nothing in doubt", "No job has left anything in doubt", "met")
+    unknown = [each for each in doubts if each.sort == "outcome not known"]
+    return Condition(
+        "nothing in doubt",
+        "How a job ended is not known" if unknown else "A job has left something half done",
+        "not known" if unknown else "not met",
+        "; ".join(each.words for each in doubts),
+        way_out(doubts),
+    )
+
+
+def way_out(doubts: Sequence[Doubt]) -> str:
+    """What settles these doubts."""
+    person = "an administrator with a reason (`cleanstart settle`)"
+    if all(each.by_look for each in doubts):
+        return (
+            "It is settled by a look that finds exactly the schema of the recorded migrations, or the one of before "
+            f"the job, by a reset that succeeds, or by {person}."
+        )
+    return f"No look can settle it, because rows may have changed: a reset that succeeds does, or {person}."
 
 
 def _no_drift(record: Record | None) -> Condition:

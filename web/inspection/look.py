@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.config import Environment, Project
 from web.errors import CleanStartError, IdentityMismatch
@@ -28,7 +28,7 @@ from web.postgres.identity import ResolvedTarget, TargetIdentity, read_identity
 from web.schema.model import Schema
 from web.schema.refresh import Kept, read_kept, refresh
 from web.schema.token import read_token
-from web.store.tables import EnvironmentStateRow, ObservationRow
+from web.store.tables import EnvironmentStateRow, JobRow, JobTargetRow, ObservationRow
 from web.tools.alembic_applied import Applied
 from web.tools.protocol import tool_of
 
@@ -49,6 +49,8 @@ class Known:
     token: str | None
     observation: Observation | None
     facts: Facts | None
+    #: The newest job that could have changed the target and has ended, by its number: what is seen is seen after it.
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +81,37 @@ async def load_known(store: AsyncEngine, environment: Environment) -> Known:
         records = await read_records(connection, environment.project, environment.name, as_stored=True)
         row = (
             await connection.execute(
-                select(ObservationRow.token, EnvironmentStateRow.facts)
+                select(ObservationRow.token, EnvironmentStateRow.facts, EnvironmentStateRow.seen_job)
                 .join(EnvironmentStateRow, EnvironmentStateRow.observation_id == ObservationRow.id)
                 .where(EnvironmentStateRow.environment_id == environment_id)
             )
         ).one_or_none()
+        ended = await newest_ended(connection, pinned) if pinned is not None else None
     return Known(
         environment_id,
         pinned,
         row.token if row else None,
         records[environment.project, environment.name].observation,
         Facts.from_json(row.facts) if row else None,
+        # What an earlier look came after, this one does as well.
+        max(ended or 0, (row.seen_job if row else None) or 0),
     )
+
+
+async def newest_ended(connection: AsyncConnection, target: TargetIdentity) -> int | None:
+    """The newest job with a beginning and an end that could have changed this target."""
+    query = (
+        select(func.max(JobTargetRow.job_id))
+        .join(JobRow, JobRow.id == JobTargetRow.job_id)
+        .where(
+            JobTargetRow.system_identifier == target.system_identifier,
+            JobTargetRow.database_oid == target.database_oid,
+            ~JobTargetRow.unfinished,
+            JobRow.started_at.is_not(None),
+        )
+    )
+    found: int | None = await connection.scalar(query)
+    return found
 
 
 async def look(

@@ -82,7 +82,7 @@ class Observation:
 
     @property
     def observed(self) -> Observed:
-        """What the verdict needs to know."""
+        """What it says of the revisions, whatever has happened since."""
         return Observed(
             reachable=self.reachable,
             version_table=self.version_table,
@@ -152,6 +152,38 @@ class JobGlance:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """What a job left on the database that nobody can vouch for yet."""
+
+    job_id: int
+    #: The job's.
+    kind: str
+    sort: Literal["outcome not known", "half done"]
+    #: As a whole sentence.
+    what: str
+    opened_at: datetime
+    #: Whether a look may settle it.
+    by_look: bool
+
+    @property
+    def words(self) -> str:
+        """In a few words, to be read after a name or a colon."""
+        left = "ended, and how is not known" if self.sort == "outcome not known" else "is half done"
+        return f"job {self.job_id} ({self.kind}) {left}"
+
+    def to_json(self) -> dict[str, object]:
+        """JSON of API and CLI."""
+        return {
+            "job": self.job_id,
+            "kind": self.kind,
+            "sort": self.sort,
+            "words": self.words,
+            "what": self.what,
+            "since": self.opened_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Everything the store knows about an environment at a glance."""
 
@@ -169,6 +201,33 @@ class Record:
     job: JobGlance | None
     #: The newest finished job that could have changed it.
     last_change: JobGlance | None
+    #: The newest job that could have changed the database and ended after the last look began: what that look
+    #: found is not what is there now. None: the last look is the truth as far as we know.
+    unseen: JobGlance | None = None
+    #: What jobs left in doubt on the database, the oldest first.
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def observed(self) -> Observed | None:
+        """What the verdict needs to know; None: it was never looked at."""
+        if self.observation is None:
+            return None
+        outdated = None if self.unseen is None else outdated_by(self.unseen)
+        return replace(self.observation.observed, outdated=outdated)
+
+
+def standing_json(record: Record | None) -> dict[str, object]:
+    """What stands beside a verdict in the JSON of API and CLI: what is in doubt, and what no look has seen yet."""
+    unseen = record.unseen if record else None
+    return {
+        "doubts": [each.to_json() for each in record.doubts] if record else [],
+        "unseen_job": unseen.id if unseen else None,
+    }
+
+
+def outdated_by(job: JobGlance) -> str:
+    """Why the last look is not the truth any more, to be read after a colon."""
+    return f"job {job.id} ({job.kind}) has ended since the last look, and the database is being looked at"
 
 
 async def read_records(
@@ -189,9 +248,25 @@ async def read_records(
     ruled = [
         (row["project"], row["name"]) for row in rows if row["has_rules"] and row["drift_state"] == "drifted"
     ]
-    if ruled and not as_stored:
+    if as_stored:
+        return records
+    if ruled:
         await _leave_out_ignored(connection, records, ruled)
-    return records
+    return {place: _without_outdated(record) for place, record in records.items()}
+
+
+def _without_outdated(record: Record) -> Record:
+    """What was compared before a job's end says nothing of what is there after it."""
+    if record.observation is None or record.unseen is None:
+        return record
+    drift = Drift(
+        "unknown",
+        f"{outdated_by(record.unseen).capitalize()}.",
+        None,
+        record.observation.drift.expected_fingerprint,
+        record.observation.drift.fingerprint,
+    )
+    return replace(record, observation=replace(record.observation, drift=drift))
 
 
 async def _leave_out_ignored(
@@ -282,6 +357,20 @@ def _record(row: Mapping[Any, Any]) -> Record:
             )
             if row["change_id"] is not None
             else None
+        ),
+        unseen=(
+            JobGlance(
+                row["unseen_id"],
+                row["unseen_kind"],
+                row["unseen_state"],
+                finished_at=row["unseen_finished_at"],
+            )
+            if row["unseen_id"] is not None
+            else None
+        ),
+        doubts=tuple(
+            Doubt(job, kind, sort, what, datetime.fromisoformat(opened_at), by_look)
+            for job, kind, sort, what, opened_at, by_look in row["doubts"] or ()
         ),
     )
 

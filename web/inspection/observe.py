@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,6 +26,7 @@ from web.inspection.ignoring import active_rules
 from web.inspection.kept import store_kept
 from web.inspection.look import Known, Seen, load_known, look
 from web.inspection.observation import Drift, DriftState, Observation, without_ignored
+from web.inspection.proving import settle_what_is_proven
 from web.inspection.state import Facts
 from web.jobs.events import announce_change, storable
 from web.postgres.identity import TargetIdentity
@@ -49,16 +50,19 @@ async def observe(
     full: bool = False,
     source_age: timedelta = timedelta(0),
     application_name: str = "cleanstart/observe",
+    after_job: int = 0,
 ) -> Observation:
     """Look at an environment and store what was found. `full` takes a snapshot even where nothing changed.
 
-    The source is read again unless that was done less than `source_age` ago.
+    The source is read again unless that was done less than `source_age` ago. `after_job` is a job of which nothing
+    is alive any more although its end is not written yet: what is seen is seen after it.
 
     The target's identity is pinned by the first look that reaches it. A database that cannot be reached, or
     is not the pinned one, gives an observation that says so.
     """
     source = await refresh_history(store, project, max_age=source_age)
     known = await load_known(store, environment)
+    known = replace(known, ended=max(known.ended, after_job))
     try:
         async with asyncio.timeout(LOOK_WITHIN):
             seen = await look(store, project, environment, known, source, application_name, full=full)
@@ -199,7 +203,9 @@ async def _store_success(
             await store_kept(connection, known.environment_id, seen.target.identity, fingerprint, seen.kept)
         if applied is not None and source.history is not None and source.history.complete:
             await keep_evidence(connection, known.environment_id, source.history, applied.revisions, now)
-        return await _append(connection, known, values, now, seen.facts)
+        found = await _append(connection, known, values, now, seen.facts, seen_job=known.ended)
+        await settle_what_is_proven(connection, known.environment_id, found, known.ended)
+        return found
 
 
 async def _store_failure(
@@ -224,6 +230,7 @@ async def _store_failure(
         "source_digest": source.digest,
     }
     async with store.begin() as connection:
+        # It has seen nothing, so a look that is owed is owed still.
         return await _append(connection, known, values, datetime.now(UTC), known.facts)
 
 
@@ -233,6 +240,8 @@ async def _append(
     values: dict[str, Any],
     now: datetime,
     facts: Facts | None,
+    *,
+    seen_job: int | None = None,
 ) -> Observation:
     """A new observation where something changed, else a later time on the last one; then the state's row.
 
@@ -273,6 +282,7 @@ async def _append(
         "observation_id": observation_id,
         "observed_at": now,
         "facts": storable(facts.to_json()) if facts else {},
+        **({} if seen_job is None else {"seen_job": seen_job}),
     }
     await connection.execute(
         insert_or(EnvironmentStateRow)
@@ -280,7 +290,9 @@ async def _append(
         .on_conflict_do_update(
             index_elements=["environment_id"],
             set_=state,
-            where=EnvironmentStateRow.observed_at <= now,
+            # A look that began before a job's end never takes the place of one that came after it.
+            where=(EnvironmentStateRow.observed_at <= now)
+            & (func.coalesce(EnvironmentStateRow.seen_job, 0) <= known.ended),
         )
     )
     await announce_change(connection, known.environment_id)

@@ -18,10 +18,12 @@ from web.inspection.gate import backup_needed
 from web.inspection.histories import Histories
 from web.inspection.history import StoredHistory, load_histories, read_lineage
 from web.inspection.observation import Record, read_records
-from web.inspection.verdict import Observed, Standing, Verdict, verdict, worst
+from web.inspection.summary import Summary, summarize, worst
+from web.inspection.verdict import Observed, Standing, Verdict, verdict
 
 Hurt = Literal[
     "outcome unknown",
+    "half done",
     "unreachable",
     "history",
     "drift",
@@ -33,17 +35,18 @@ Hurt = Literal[
 ]
 
 #: What hurts most comes first.
-_RANK: Final[Mapping[Hurt, int]] = {
-    "outcome unknown": 0,
-    "unreachable": 1,
-    "history": 2,
-    "drift": 3,
-    "failed": 4,
-    "backup": 5,
-    "source": 6,
-    "pending": 7,
-    "not looked at": 8,
-}
+_RANK: Final[tuple[Hurt, ...]] = (
+    "outcome unknown",
+    "half done",
+    "unreachable",
+    "history",
+    "drift",
+    "failed",
+    "backup",
+    "source",
+    "pending",
+    "not looked at",
+)
 _TIER: Final[Mapping[str, int]] = {"production": 0, "staging": 1, "development": 2}
 _HISTORY: Final[frozenset[Standing]] = frozenset(
     {"unknown revision", "several heads", "diverged", "edited after apply"}
@@ -63,6 +66,11 @@ class Cell:
     verdict: Verdict
 
     @property
+    def summary(self) -> Summary:
+        """The environment in one word."""
+        return summarize(self.verdict, self.record)
+
+    @property
     def head(self) -> str | None:
         """The head of the source, where there is exactly one."""
         return self.verdict.heads[0] if len(self.verdict.heads) == 1 else None
@@ -78,9 +86,9 @@ class Row:
     cells: Mapping[str, Cell]
 
     @property
-    def verdict(self) -> Verdict | None:
-        """The worst verdict of the project's environments, for the navigation."""
-        return worst(cell.verdict for cell in self.cells.values())
+    def worst(self) -> Summary | None:
+        """The worst of the project's environments, for the navigation."""
+        return worst((cell.verdict, cell.summary) for cell in self.cells.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ async def read_overview(
         judged: dict[tuple[Observed | None, tuple[tuple[str, str | None], ...]], Verdict] = {}
         for environment in project.environments.values():
             record = records.get((project.name, environment.name))
-            seen = record.observation.observed if record and record.observation else None
+            seen = record.observed if record else None
             evidence = changed.get(record.environment_id, {}) if record else {}
             key = (seen, tuple(sorted(evidence.items())))
             if key not in judged:
@@ -157,7 +165,7 @@ async def read_overview(
 
 def _order(each: Attention) -> tuple[int, int, str, str]:
     tier = _TIER[each.environment.tier] if each.environment else 0
-    return _RANK[each.hurt], tier, each.project.name, each.environment.name if each.environment else ""
+    return _RANK.index(each.hurt), tier, each.project.name, each.environment.name if each.environment else ""
 
 
 def _of_project(row: Row, now: datetime) -> Iterable[Attention]:
@@ -178,16 +186,34 @@ def _of_project(row: Row, now: datetime) -> Iterable[Attention]:
 def _of_cell(cell: Cell, project: Project, now: datetime) -> Iterable[Attention]:
     environment, record, found = cell.environment, cell.record, cell.verdict
     observation = record.observation if record else None
-    if record and (change := record.last_change) and change.state in ("unknown", "failed"):
-        unknown = change.state == "unknown"
+    doubts = record.doubts if record else ()
+    for doubt in doubts:
+        noun = _NOUNS.get(doubt.kind, doubt.kind)
+        unknown = doubt.sort == "outcome not known"
         yield Attention(
-            "outcome unknown" if unknown else "failed",
+            "outcome unknown" if unknown else "half done",
             environment,
             project,
-            "unknown" if unknown else "failed",
-            f"had a {_NOUNS.get(change.kind, change.kind)} whose outcome is not known"
-            if unknown
-            else f"had its last {_NOUNS.get(change.kind, change.kind)} fail",
+            "unknown" if unknown else "warn",
+            f"had a {noun} whose outcome is not known" if unknown else f"has a {noun} that is half done",
+            doubt.what,
+            doubt.opened_at,
+            doubt.job_id,
+        )
+    change = record.last_change if record else None
+    if (
+        change is not None
+        and change.state in ("unknown", "failed")
+        and change.id not in {doubt.job_id for doubt in doubts}
+    ):
+        # What is proven by now is no open question any more, but a person wants to know of it all the same.
+        noun, verb = _NOUNS.get(change.kind, change.kind), "fail" if change.state == "failed" else "break off"
+        yield Attention(
+            "failed",
+            environment,
+            project,
+            "failed",
+            f"had its last {noun} {verb}",
             change.title or "",
             change.finished_at,
             change.id,
@@ -200,6 +226,9 @@ def _of_cell(cell: Cell, project: Project, now: datetime) -> Iterable[Attention]
         yield Attention(
             "unreachable", environment, project, "down", "cannot be reached", reason, observation.since
         )
+        return
+    if record and record.unseen is not None:
+        # It lasts for seconds, and the word of the cell says so.
         return
     if now - observation.observed_at > STALE:
         yield Attention(

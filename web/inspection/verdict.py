@@ -79,6 +79,8 @@ class Observed:
     revisions: tuple[str, ...] = ()
     #: Why it was not reachable or could not be read, in one sentence without secrets.
     reason: str | None = None
+    #: Why this is not the truth any more: a job has ended since. None: it is, as far as is known.
+    outdated: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Verdict:
             case "unreachable":
                 return f"The database could not be reached: {self.reason or 'no reason is known'}"
             case "not known":
-                return f"Could not tell: {self.reason or 'nothing has been observed yet'}"
+                return f"Could not tell: {_sentence(self.reason or 'nothing has been observed yet')}"
             case "unknown revision":
                 return f"The database is at {_list(self.unknown)}, which no migration of the project has."
             case "several heads":
@@ -236,6 +238,8 @@ def verdict(
     if not observed.reachable:
         return Verdict("unreachable", reason=observed.reason, heads=_heads(history))
     rows = observed.revisions
+    if observed.outdated is not None:
+        return Verdict("not known", heads=_heads(history), reason=observed.outdated)
     if observed.version_table is None:
         return Verdict(
             "not known",
@@ -294,11 +298,6 @@ def verdict(
     )
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict | None:
-    """The one that a person has to look at first."""
-    return min(verdicts, key=lambda each: PRECEDENCE.index(each.standing), default=None)
-
-
 def _edited(
     history: History, applied: frozenset[str], evidence: Mapping[str, str | None]
 ) -> tuple[tuple[str, ...], bool]:
@@ -317,6 +316,10 @@ def _edited(
 
 def _heads(history: History | None) -> tuple[str, ...]:
     return history.heads if history else ()
+
+
+def _sentence(reason: str) -> str:
+    return reason if reason.endswith((".", "!", "?", "…")) else f"{reason}."
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,6 +1,7 @@
-"""Looks at a target's schema before and after a mutating job; the engine says when (web.jobs.witness).
+"""Looks at a target's schema before and after a mutating job, and at its environment when the job ends.
 
-Mostly it is one query for the token: where that is the last look's, the schema is the one that was read then.
+The engine says when (web.jobs.conclusion). Mostly it is one query for the token: where that is the last look's, the
+schema is the one that was read then.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from web.errors import CleanStartError
 from web.inspection.changes import find_changes
 from web.inspection.drift import store_schema
 from web.inspection.expected import excluded_tables
-from web.jobs.witness import Scene, Sighting
+from web.inspection.observe import observe
+from web.inspection.proving import proof_of
+from web.jobs.witness import Aftermath, Scene, Sighting, read_sightings
 from web.postgres.connections import Connection, connect
 from web.postgres.identity import require_identity
 from web.schema.snapshot import read_schema
@@ -49,6 +52,22 @@ async def witness(scene: Scene) -> Sighting:
         await find_changes(scene.store, [(before.fingerprint, fingerprint)])
     # What was there before lasts until the job begins; what is there after it, from its end on.
     return Sighting(begun if before else datetime.now(UTC), token, fingerprint, revisions)
+
+
+async def look_again(scene: Scene) -> Aftermath:
+    """Look at the environment as the schedule does, and say what that proves of what the job has left."""
+    job = scene.job
+    seen = await observe(
+        scene.store,
+        job.project,
+        job.environment,
+        scene.resources.scratch,
+        application_name=scene.attempt.application_name,
+        after_job=job.id,
+    )
+    async with scene.store.connect() as store:
+        before, _ = await read_sightings(store, job.id)
+    return Aftermath(proof_of(seen, before))
 
 
 async def _revisions(scene: Scene, connection: Connection) -> tuple[str, ...] | None:

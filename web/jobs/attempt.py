@@ -17,9 +17,10 @@ from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.errors import FencedOff
+from web.jobs.doubts import open_doubt, settle_renewed
 from web.jobs.events import Event, announce_job_change, append_events, state_event, storable
 from web.jobs.host import this_host
-from web.jobs.kind import FINISHED, Intent, JobState, Json
+from web.jobs.kind import FINISHED, Intent, JobState, Json, Unproven
 from web.jobs.patience import patiently
 from web.store.tables import (
     FENCE,
@@ -150,16 +151,29 @@ class Attempt:
         await self.write(action)
 
     async def finish(
-        self, state: JobState, outcome: Json, *, last_event: Event, unfinished_steps: str = "skipped"
+        self,
+        state: JobState,
+        outcome: Json,
+        *,
+        last_event: Event,
+        unfinished_steps: str = "skipped",
+        leaves: Unproven | None = None,
+        proof: str | None = None,
+        renewed: bool = False,
     ) -> None:
-        """End attempt and job in one transaction: state, outcome, steps, gate, last event.
+        """End attempt and job in one transaction: state, outcome, steps, gate, last event, what is in doubt.
 
-        Steps that still run get `unfinished_steps`; queued ones are skipped. Raises FencedOff.
+        Steps that still run get `unfinished_steps`; queued ones are skipped. `leaves` is in doubt from then on,
+        unless a look has the `proof` already; `renewed`: nothing is that was before. Raises FencedOff.
         """
         assert state in FINISHED
 
         async def action(connection: AsyncConnection) -> None:
             await end_job(connection, self.job_id, state, outcome, unfinished_steps=unfinished_steps)
+            if leaves is not None:
+                await open_doubt(connection, self.job_id, state, leaves, proof)
+            if renewed:
+                await settle_renewed(connection, self.job_id)
             await append_events(connection, self.job_id, [last_event])
             await connection.execute(
                 update(JobAttemptRow)

@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 from web.errors import CleanStartError, FencedOff
 from web.jobs.attempt import Attempt, open_attempt
+from web.jobs.conclusion import Verdict, conclude, finish
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import state_event
-from web.jobs.failpoints import failpoint
 from web.jobs.kind import Intent, JobState, Outcome, Reconciled
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import patiently
 from web.jobs.progress import Progress
 from web.jobs.reading import read_intents
-from web.jobs.witness import LOOK_WITHIN, LOOK_WITHIN_CANCELLED, Scene, look_after, look_before
+from web.jobs.witness import LOOK_WITHIN, LOOK_WITHIN_CANCELLED, Scene, look_before
 from web.jobs.work import Evidence, Work
 
 logger = logging.getLogger(__name__)
@@ -35,30 +35,6 @@ _WAIT = 7.5
 RECONCILE_WITHIN = 60.0
 
 Reason = Literal["cancelled", "stopped", "fenced off"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A final state and what is said about it."""
-
-    state: JobState
-    title: str
-    account: str = ""
-    next_step: str = ""
-    evidence: dict[str, Any] | None = None
-    data: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The job's `outcome`."""
-        return {
-            "title": self.title,
-            "account": self.account,
-            "next_step": self.next_step,
-            "evidence": self.evidence or {},
-            "data": self.data or {},
-            "error": self.error,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +109,16 @@ class Execution:
             await progress.close()
         if verdict is None:
             return await self._hand_over(attempt, self._stopped(run), ended)
-        if self._equipment.witness is not None and loaded.kind.mutating:
-            # Nothing of the run is alive any more, and the gate is still closed.
-            within = LOOK_WITHIN if self._reason is None else LOOK_WITHIN_CANCELLED
-            await look_after(self._equipment.witness, self._scene(attempt, loaded), within)
-        return await finish(attempt, verdict)
+        within = LOOK_WITHIN if self._reason is None else LOOK_WITHIN_CANCELLED
+        return await conclude(self._equipment, loaded, attempt, verdict, within=within)
 
     async def _witnessed(self, work: Work[Any], loaded: LoadedJob) -> Outcome:
         """Run the kind; where it may change something, look at the target first."""
         if self._equipment.witness is not None and loaded.kind.mutating:
-            await look_before(self._equipment.witness, self._scene(work.attempt, loaded))
+            resources, store = self._equipment.resources, self._equipment.store
+            scene = Scene(loaded.job, work.attempt, store, resources, loaded.identity)
+            await look_before(self._equipment.witness, scene)
         return await loaded.kind.run(work)
-
-    def _scene(self, attempt: Attempt, loaded: LoadedJob) -> Scene:
-        return Scene(loaded.job, attempt, self._equipment.store, loaded.identity)
 
     async def _load(self) -> LoadedJob:
         async with self._equipment.store.connect() as connection:
@@ -267,47 +239,57 @@ async def judge(
     stopped: Stopped,
     ended: Ended,
 ) -> Verdict:
-    """Say how a run ended that did not come to its end: by its receipts, else the kind says so by looking."""
-    evidence = {"remains": as_json(ended)} if ended.ended or ended.left else {}
-    if not any(intent.proof is None for intent in intents):
-        return _plain(stopped, intents, evidence)
-    reconciled = await reconcile(equipment, loaded, attempt, intents, stopped.reason)
+    """Say how a run ended that did not come to its end: what was carried out decides, not how the run left.
+
+    Also where there is a receipt for everything the kind says so, by looking; only a run that had begun nothing leaves
+    nothing to find out.
+    """
+    if not intents:
+        return _plain(stopped, ended)
+    return _reconciled(stopped, await reconcile(equipment, loaded, attempt, intents, stopped.reason), ended)
+
+
+def _reconciled(stopped: Stopped, found: Reconciled, ended: Ended) -> Verdict:
+    """The kind's answer; what a run that is done ended with all the same is only evidence."""
     states: dict[str, JobState] = {"done": "succeeded", "unknown": "unknown", "not done": stopped.reason}
-    state = states[reconciled.state]
-    error = stopped.error
-    title = str(error["title"]) if error is not None and state == "failed" else _TITLES[state]
-    said = [error["message"]] if error is not None and stopped.reason == "failed" else []
-    said += (
-        [f"Cancelled: {stopped.why}." if stopped.why else "Cancelled."]
-        if stopped.reason == "cancelled"
-        else []
-    )
+    state = states[found.state]
+    about = None if stopped.error is None else dict(stopped.error)
+    evidence = {
+        **found.evidence,
+        **({"ended_with": about["title"]} if about and state == "succeeded" else {}),
+        **({"remains": as_json(ended)} if ended.ended or ended.left else {}),
+    }
+    about = about if state != "succeeded" else None
+    failure = about if stopped.reason == "failed" else None
+    said = [failure["message"]] if failure else []
+    if stopped.reason == "cancelled" and stopped.why:
+        said.append(
+            f"It was cancelled when that was done: {stopped.why}."
+            if state == "succeeded"
+            else f"Cancelled: {stopped.why}."
+        )
     return Verdict(
         state,
-        title,
-        " ".join(_sentence(each) for each in (*said, reconciled.account)),
-        reconciled.next_step or (str(error["hint"]) if error is not None else ""),
-        evidence={**reconciled.evidence, **evidence},
-        error=None if error is None else dict(error),
+        failure["title"] if failure and state == "failed" else _TITLES[state],
+        " ".join(_sentence(each) for each in (*said, found.account)),
+        found.next_step or (failure["hint"] if failure else ""),
+        evidence=evidence,
+        error=about,
+        leaves=found.leaves,
     )
 
 
-def _plain(stopped: Stopped, intents: tuple[Intent, ...], evidence: dict[str, Any]) -> Verdict:
-    """No open intent: everything that was begun has a receipt, so nothing has to be found out."""
-    done = list(dict.fromkeys(intent.step for intent in intents))
-    what = f"Done before that: {', '.join(done)}." if done else "Nothing had been changed."
+def _plain(stopped: Stopped, ended: Ended) -> Verdict:
+    """It had begun nothing, so nothing has to be found out."""
+    what = "Nothing had been changed."
+    evidence = {"remains": as_json(ended)} if ended.ended or ended.left else None
     error = stopped.error
     if stopped.reason == "failed" and error is not None:
         return Verdict(
-            "failed",
-            error["title"],
-            error["message"],
-            error["hint"],
-            evidence=evidence or None,
-            error=dict(error),
+            "failed", error["title"], error["message"], error["hint"], evidence=evidence, error=dict(error)
         )
     why = f"{stopped.why[0].upper()}{stopped.why[1:]}. " if stopped.why else ""
-    return Verdict("cancelled", _TITLES["cancelled"], f"{why}{what}", evidence=evidence or None)
+    return Verdict("cancelled", _TITLES["cancelled"], f"{why}{what}", evidence=evidence)
 
 
 async def reconcile(
@@ -343,17 +325,6 @@ async def reconcile(
         {"open": [{"step": intent.step, "what": dict(intent.what)} for intent in evidence.open_intents]},
         "Look at the database before you do anything else with it.",
     )
-
-
-async def finish(attempt: Attempt, verdict: Verdict) -> None:
-    """Write the final state. Raises FencedOff."""
-    failpoint("before-status")
-    event = state_event(attempt.next_seq(), verdict.state, verdict.title, {"account": verdict.account})
-    steps = {"failed": "failed", "cancelled": "cancelled", "succeeded": "succeeded"}.get(
-        verdict.state, "unknown"
-    )
-    await attempt.finish(verdict.state, verdict.as_json(), last_event=event, unfinished_steps=steps)
-    failpoint("after-status")
 
 
 def described(error: BaseException) -> dict[str, Any]:

@@ -64,17 +64,30 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Unproven:
+    """What a job has left that nobody can vouch for: the target is in doubt until it is settled."""
+
+    #: In words, as a whole sentence.
+    what: str
+    #: Whether a look settles it that finds the schema of the recorded revisions, or the one of before the job.
+    #: Rows it does not see: where those may have changed, only a job that makes them anew settles it, or a person.
+    by_look: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reconciled:
     """The truth about a job whose run did not come to its end.
 
     `state`: "done" only with proof that commits with the act; "not done" only with proof that nothing
     of it is there; "unknown" otherwise. `account` is for people; `evidence` holds what it stands on.
+    `leaves` is what is half done whatever the state; an unknown outcome is in doubt without it, too.
     """
 
     state: Literal["done", "not done", "unknown"]
     account: str
     evidence: Json = field(default_factory=dict)
     next_step: str = ""
+    leaves: Unproven | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +129,10 @@ class JobKind(Generic[P]):
     every act that changes something and `await work.receive(intent, proof)` after it. Being cancelled, it
     lets `asyncio.CancelledError` through after ending what it started.
 
-    `reconcile(evidence)` is asked whenever a run stopped with an intent that has no receipt: its worker died,
-    it was cancelled, or it failed. Nothing of the run is alive any more at that time (process groups and
+    `reconcile(evidence)` is asked whenever a run that had written an intent did not come to its end: its worker
+    died, it was cancelled, or it failed. Nothing of the run is alive any more at that time (process groups and
     backends were seen gone). It looks, and says done, not done or unknown; it never runs anything again.
-    Without any open intent it is only asked after a worker's death.
+    Without any intent it is only asked after a worker's death.
     """
 
     name: str
@@ -148,6 +161,10 @@ class JobKind(Generic[P]):
     one_for: tuple[str, ...] = ()
     #: Decides in the transaction of the start, with the environment's key, what the parameters leave open.
     settle: Callable[[AsyncConnection, int, P], Awaitable[P]] | None = None
+    #: Takes the gate so that one runs at a time, and leaves the target as it is: its end puts nothing in doubt.
+    harmless: bool = False
+    #: Makes the whole target anew: its success settles what earlier jobs left in doubt there.
+    renews: bool = False
 
 
 #: Kinds with different parameters in one tuple.

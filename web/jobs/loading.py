@@ -17,7 +17,7 @@ from web.jobs.ending import Remains
 from web.jobs.kind import AnyKind, Job, Kinds
 from web.jobs.reading import JobRecord, read_job
 from web.jobs.resources import Resources
-from web.jobs.witness import Witness
+from web.jobs.witness import Look, Witness
 from web.postgres.identity import TargetIdentity
 from web.store.tables import EnvironmentRow, JobAttemptRow, JobTargetRow
 
@@ -34,6 +34,8 @@ class Equipment:
     worker: str
     #: Looks at targets before and after mutating jobs; None: nobody does.
     witness: Witness | None = None
+    #: Looks at environments when a mutating job ends; None: nobody does.
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)

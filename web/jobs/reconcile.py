@@ -22,14 +22,14 @@ from sqlalchemy.orm import aliased
 
 from web.errors import CleanStartError, FencedOff, IdentityMismatch, SecretUnavailable, TargetUnavailable
 from web.jobs.attempt import Attempt, end_job, insert_attempt, next_fence
+from web.jobs.conclusion import Verdict, conclude, finish
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import announce_job_change, append_events, state_event
-from web.jobs.execution import Stopped, Verdict, described, finish, judge, reconcile
-from web.jobs.kind import JobState
+from web.jobs.execution import Stopped, described, judge, reconcile
+from web.jobs.kind import JobState, Unproven
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import passes, patiently
-from web.jobs.reading import DEAD_AFTER, read_intents
-from web.jobs.witness import Scene, leave_unseen, look_after
+from web.jobs.reading import DEAD_AFTER, read_intents, read_job
 from web.store.tables import JobAttemptRow, JobRow, WorkerRow
 
 logger = logging.getLogger(__name__)
@@ -206,26 +206,21 @@ class Reaper:
                 loaded = await patiently(lambda: self._load(job.job_id))
             except CleanStartError as error:
                 account = f"It could not be found out how it ended. {error}"
-                await finish(
-                    attempt, Verdict("unknown", "Not known how it ended", account, error=described(error))
-                )
+                verdict = Verdict("unknown", "Not known how it ended", account, error=described(error))
+                await finish(attempt, verdict, leaves=await self._unloaded(job.job_id, account))
                 return
             ended = await self._see_gone(attempt, loaded)
             verdict = await self._judge(attempt, loaded, ended)
-            await self._look_after(attempt, loaded, ended)
-            await finish(attempt, verdict)
+            await conclude(self._equipment, loaded, attempt, verdict, gone=ended is not None)
         except FencedOff:
             logger.warning("Reaping job %s was taken over by another worker.", job.job_id)
 
-    async def _look_after(self, attempt: Attempt, loaded: LoadedJob, ended: Ended | None) -> None:
-        if self._equipment.witness is None or not loaded.kind.mutating:
-            return
-        scene = Scene(loaded.job, attempt, self._equipment.store, loaded.identity)
-        if ended is None:
-            # What it started may still be at work: what is there now is not what it leaves.
-            await leave_unseen(scene, "It was given up before it was seen gone.")
-        else:
-            await look_after(self._equipment.witness, scene)
+    async def _unloaded(self, job_id: int, account: str) -> Unproven | None:
+        """What a job leaves in doubt of which nothing is known but its row: its kind, say, is of another version."""
+        async with self._equipment.store.connect() as connection:
+            record = await read_job(connection, job_id)
+        kind = self._equipment.kinds.by_name.get(record.kind)
+        return Unproven(account) if record.mutating and not (kind and kind.harmless) else None
 
     async def _load(self, job_id: int) -> LoadedJob:
         async with self._equipment.store.connect() as connection:
@@ -297,6 +292,7 @@ class Reaper:
             f"{reconciled.account}",
             reconciled.next_step,
             evidence={**reconciled.evidence, "remains": as_json(ended)},
+            leaves=reconciled.leaves,
         )
 
     async def _given_up(self, job_id: int) -> bool:

@@ -2,13 +2,14 @@
 
 Who looks, and how, the composition root hands over. What cannot be seen is kept as such, with the reason:
 a job's promise never hangs on the look, since the kind itself says better what it cannot do without.
+When that is, is said in `conclusion.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from web.errors import CleanStartError
 from web.jobs.attempt import Attempt
 from web.jobs.events import storable
 from web.jobs.kind import Job
+from web.jobs.resources import Resources
 from web.postgres.identity import TargetIdentity
 from web.store.tables import JobSchemaRow
 
@@ -49,13 +51,24 @@ class Scene:
     job: Job[Any]
     attempt: Attempt
     store: AsyncEngine
+    resources: Resources
     identity: TargetIdentity | None
     #: After the job: what was seen before it.
     before: Sighting | None = None
 
 
-#: Looks; raises whatever keeps from it.
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What a look at the environment found right after a job, as far as it matters to what the job leaves."""
+
+    #: What settles a doubt that a look may settle, in one sentence; None: it found no such thing.
+    proof: str | None = None
+
+
+#: Reads what the target is; raises whatever keeps from it.
 Witness = Callable[[Scene], Awaitable[Sighting]]
+#: Looks at the environment as the schedule does, and keeps what it finds as seen after the job.
+Look = Callable[[Scene], Awaitable[Aftermath]]
 
 
 async def look_before(witness: Witness, scene: Scene) -> None:
@@ -70,7 +83,7 @@ async def look_after(witness: Witness, scene: Scene, within: float = LOOK_WITHIN
         return (await read_sightings(connection, scene.job.id))[0]
 
     before = await scene.attempt.write(read)
-    seen = await _look(witness, Scene(scene.job, scene.attempt, scene.store, scene.identity, before), within)
+    seen = await _look(witness, replace(scene, before=before), within)
     await _keep(scene, "after", seen)
 
 

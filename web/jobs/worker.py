@@ -30,7 +30,7 @@ from web.jobs.queue import CHANGES, LOOKS, TASK, connection_parameters, defer, m
 from web.jobs.reading import DEAD_AFTER
 from web.jobs.reconcile import Reaper
 from web.jobs.resources import Resources
-from web.jobs.witness import Witness
+from web.jobs.witness import Look, Witness
 from web.store.database import open_store, require_upgraded
 from web.store.tables import JobAttemptRow, JobRow, WorkerRow
 
@@ -53,6 +53,7 @@ async def run_worker(
     store_url: str,
     resources: Resources,
     witness: Witness | None = None,
+    look: Look | None = None,
     concurrency: int = 4,
     lookers: int = 4,
     schedule: Schedule | None = None,
@@ -66,6 +67,7 @@ async def run_worker(
 
     Args:
         witness: looks at targets before and after mutating jobs.
+        look: looks at their environments when they end.
         concurrency: how many changing jobs run at once; `lookers`: how many of those that only look.
         schedule: called every `schedule_every` seconds by one worker at a time to start what is due.
         grace: how many seconds running jobs get to finish before they are cancelled.
@@ -85,7 +87,7 @@ async def run_worker(
     try:
         await require_upgraded(store)
         worker = Worker(
-            Equipment(store, configuration, Kinds(kinds), resources, worker_name(), witness),
+            Equipment(store, configuration, Kinds(kinds), resources, worker_name(), witness, look),
             concurrency={CHANGES: concurrency, LOOKS: lookers},
             schedule=schedule,
             schedule_every=schedule_every,

@@ -19,7 +19,7 @@ from web.backups.take import Source, take
 from web.config import Environment
 from web.errors import CleanStartError, OperationFailed
 from web.jobs.events import announce_change
-from web.jobs.kind import Intent, JobKind, Json, Outcome, Reconciled, StepTitle
+from web.jobs.kind import Intent, Job, JobKind, Json, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.operations.verify import verify_backup
@@ -38,7 +38,7 @@ async def run(work: Work[BackupParameters]) -> Outcome:
     """Dump, write down that the backup exists, verify it where asked, let go of what no rule keeps."""
     job, environment = work.job, work.job.environment
     place = open_place(work.configuration.backups.location)
-    wanted = job.parameters.verify if job.parameters.verify is not None else environment.backup.verify
+    wanted = _verification_wanted(job)
     backup_id = uuid4()
     async with work.progress.step("dump"), work.target(lock_timeout="30s") as connection:
         # The gate is ours: whatever lies there without a manifest is what a killed backup left.
@@ -122,12 +122,24 @@ async def reconcile(evidence: Evidence[BackupParameters]) -> Reconciled:
         )
     async with evidence.writing() as store:
         await _insert(store, job.environment_id, job.id, manifest)
+    if evidence.reason != "worker died" and _verification_wanted(job):
+        return Reconciled(
+            "not done",
+            "The backup exists: its manifest was written. Its verification did not come to its end.",
+            {"backup": str(backup_id), "sha256": manifest.dump.sha256, "size": manifest.size},
+            "" if evidence.reason == "failed" else "Verify it.",
+        )
     return Reconciled(
         "done",
         "The backup exists: its manifest was written. It has not been verified in this job.",
         {"backup": str(backup_id), "sha256": manifest.dump.sha256, "size": manifest.size},
         "Verify it.",
     )
+
+
+def _verification_wanted(job: Job[BackupParameters]) -> bool:
+    asked = job.parameters.verify
+    return job.environment.backup.verify if asked is None else asked
 
 
 def available(environment: Environment) -> str | None:
@@ -224,6 +236,7 @@ BACKUP = JobKind(
     # Nothing of the target changes, but one at a time: a second click gets the first one's job.
     mutating=True,
     destructive=False,
+    harmless=True,
     steps=(StepTitle("dump", "Dump the database"), StepTitle("verify", "Restore it and compare")),
     available=available,
     run=run,

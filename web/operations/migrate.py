@@ -34,7 +34,7 @@ from web.inspection.gate import (
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
 from web.inspection.verdict import Observed, verdict
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.looking import look_afterwards
 from web.operations.opening import open_verified
@@ -45,6 +45,7 @@ from web.operations.upgrading import (
     read_trace,
     require_head,
     run_prelude,
+    seen_in_schema,
     upgrade,
 )
 from web.postgres.connections import Connection
@@ -234,11 +235,14 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
     if begun is None:
         prelude = next((intent for intent in evidence.intents if intent.step == "prelude"), None)
         if prelude is not None and prelude.proof is None:
+            text = "No migration was applied. The prelude did not come to its end; what it made may be there."
             return Reconciled(
                 "unknown" if evidence.reason == "worker died" else "not done",
-                "No migration was applied. The prelude did not come to its end; what it made may be there.",
+                text,
                 {"open": ["prelude"]},
                 "Empty the database, then apply the migrations again.",
+                # It ran in a database without a table: what it made is all in the schema.
+                Unproven(text, by_look=True),
             )
         return Reconciled(
             "not done",
@@ -267,36 +271,42 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
             f"{where} A statement that commits by itself was running, and whether it took effect cannot be "
             f"proven: “{_short(trace.open['sql'])}” of {trace.open['revision']}."
         )
-        return Reconciled(
-            "unknown", _with_remains(text, trace.half, trace.half_of, invalid), found, _way(invalid)
-        )
+        text = _with_remains(text, trace.half, trace.half_of, invalid)
+        left = Unproven(text, by_look=seen_in_schema([*trace.half, str(trace.open["sql"])]))
+        return Reconciled("unknown", text, found, _way(invalid), left)
     if trace.half or invalid:
         text = f"{where} {trace.half_of or 'A migration'} is half applied: it is not recorded as applied."
+        text = _with_remains(text, trace.half, trace.half_of, invalid)
         return Reconciled(
             "unknown" if evidence.reason == "worker died" else "not done",
-            _with_remains(text, trace.half, trace.half_of, invalid),
+            text,
             found,
             _way(invalid),
+            Unproven(text, by_look=seen_in_schema(trace.half)),
         )
     committed = trace.open is not None and set(trace.open.get("rows", ())) == set(rows)
     if set(rows) == set(begun["from"]):
         if trace.open is not None and not trace.open.get("recorded"):
             text = f"{where} A commit inside {trace.open['revision']} was under way and cannot be proven."
-            return Reconciled("unknown", text, found, "Compare the schema before you go on.")
+            seen = Unproven(text, by_look=seen_in_schema(trace.open.get("statements", ())))
+            return Reconciled("unknown", text, found, "Compare the schema before you go on.", seen)
         return Reconciled(
             "not done",
             f"Nothing was applied: what was begun was rolled back. {where}",
             found,
             "" if evidence.reason == "failed" else "Apply the migrations again.",
         )
-    left = [revision for revision in begun["pending"] if revision not in trace.recorded]
+    unapplied = [revision for revision in begun["pending"] if revision not in trace.recorded]
     if committed and trace.open is not None:
-        left = [revision for revision in left if revision not in trace.open["recorded"]]
+        unapplied = [revision for revision in unapplied if revision not in trace.open["recorded"]]
+    text = f"Part of it was applied, each migration whole. {where} Not applied: {', '.join(unapplied)}."
     return Reconciled(
         "unknown" if evidence.reason == "worker died" else "not done",
-        f"Part of it was applied, each migration whole. {where} Not applied: {', '.join(left)}.",
+        text,
         found,
         "Look at the error, then apply the rest.",
+        # The rows of the version table committed with the migrations and account for all of them.
+        Unproven(text, by_look=True) if evidence.reason == "worker died" else None,
     )
 
 

@@ -42,13 +42,16 @@ async def run(work: Work[ObserveParameters]) -> Outcome:
         if seen.since == seen.observed_at:
             # Something is new: what differs from before is found here, so that no page has to.
             await read_timeline(work.store, connection, shown.record, limit=NEWEST, first=0)
+    doubts = shown.record.doubts if shown.record else ()
+    told = [shown.summary.sentence, f"{seen.drift.words}.", *(f"In doubt: {each.words}." for each in doubts)]
     return Outcome(
-        shown.verdict.words,
-        f"{shown.verdict.sentence} {seen.drift.words}.",
+        shown.summary.words,
+        " ".join(told),
         # What kept from looking says itself what to do about it, as it does where another job fails of it.
         seen.error["hint"] if seen.error else "",
         data={
             "verdict": shown.verdict.standing,
+            "status": shown.summary.status,
             "drift": seen.drift.state,
             "revisions": list(seen.revisions),
         },

@@ -62,7 +62,7 @@ async def run(work: Work[PinParameters]) -> Outcome:
             shown = await view(store, work.configuration, job.environment.project, job.environment.name)
     return Outcome(
         "Pinned",
-        f"{job.environment.label} is {found.database} on {found.host}:{found.port}. {shown.verdict.sentence} "
+        f"{job.environment.label} is {found.database} on {found.host}:{found.port}. {shown.summary.sentence} "
         "Backups of the database before it do not count for this one.",
         data={"identity": found.identity.as_text},
     )

@@ -15,6 +15,7 @@ from web.inspection.drift import load_schema
 from web.inspection.environment import View, view
 from web.inspection.gate import Condition, Gate, Rehearsed, repair_gate, reset_gate
 from web.inspection.histories import Histories
+from web.inspection.observation import standing_json
 from web.inspection.repair import Repair, read_repair
 from web.inspection.state import Facts
 from web.jobs.kind import AnyKind
@@ -29,6 +30,8 @@ class Preparation:
     """Everything that a dialog, an API client or the command line needs to ask the question."""
 
     kind: AnyKind
+    #: Who is asked.
+    who: Principal
     view: View
     facts: Facts | None
     #: Conditions of a reset or a migrate; None: the kind has none.
@@ -95,6 +98,7 @@ class Preparation:
             "closed": list(self.closed),
             "rehearsal": _rehearsal(self.view.rehearsed) if self.kind.name == "migrate" else None,
             "wants_reason": None if self.wants_reason is None else self.wants_reason.detail,
+            **standing_json(self.view.record),
             "type_to_confirm": self.expected,
             "confirmation": self.confirmation,
             "warnings": [f"{title}. {sentence}" for title, sentence in self.warnings],
@@ -151,6 +155,7 @@ async def prepare(
     plan = dict(seen.rehearsed.content) if kind.name == "migrate" and seen.rehearsed is not None else None
     return Preparation(
         kind=kind,
+        who=who,
         view=seen,
         facts=facts,
         gate=_gate(kind, seen, repair),

@@ -18,7 +18,7 @@ from web.inspection.gate import reset_gate
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
 from web.jobs.failpoints import failpoint
-from web.jobs.kind import JobKind, Json, Outcome, Reconciled, StepTitle
+from web.jobs.kind import JobKind, Json, Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
 from web.operations.emptying import Contents, drop, read_contents, still_there
@@ -36,7 +36,14 @@ from web.operations.migrate import require_seen
 from web.operations.opening import open_verified
 from web.operations.parameters import Parameters
 from web.operations.script import Remark, run_script
-from web.operations.upgrading import LockPatience, read_trace, require_head, run_prelude, upgrade
+from web.operations.upgrading import (
+    LockPatience,
+    read_trace,
+    require_head,
+    run_prelude,
+    seen_in_schema,
+    upgrade,
+)
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.postgres.scripts import read_script
@@ -287,12 +294,8 @@ async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
         ),
     }
     if "file" in drops[0].what and drops[0].proof is None:
-        return Reconciled(
-            "unknown",
-            f"The script {drops[0].what['file']} did not come to its end; how far it got is not known.",
-            found,
-            "Look at what is there, then reset again.",
-        )
+        text = f"The script {drops[0].what['file']} did not come to its end; how far it got is not known."
+        return Reconciled("unknown", text, found, "Look at what is there, then reset again.", Unproven(text))
     if oids and len(remaining) == len(oids):
         return Reconciled(
             "not done",
@@ -302,12 +305,10 @@ async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
             "" if evidence.reason == "failed" else "Reset again.",
         )
     if remaining:
-        return Reconciled(
-            "unknown",
-            f"{len(oids) - len(remaining)} of {len(oids)} objects are gone, {len(remaining)} are still there.",
-            found,
-            f"Reset again, or {_RESTORE}",
+        text = (
+            f"{len(oids) - len(remaining)} of {len(oids)} objects are gone, {len(remaining)} are still there."
         )
+        return Reconciled("unknown", text, found, f"Reset again, or {_RESTORE}", Unproven(text))
     return _after_the_drop(evidence, rows, found, begun.what["to"] if begun else ())
 
 
@@ -328,17 +329,17 @@ def _after_the_drop(
     state: Literal["not done", "unknown"] = "unknown" if evidence.reason == "worker died" else "not done"
     if at_head and wants_seed:
         seed = "was cut off" if "seed" in open_steps else "did not run"
-        return Reconciled(
-            state,
-            f"{gone} Every migration is applied, but the seed {seed}. {where}",
-            found,
-            "Reset again, or run the seed by hand.",
-        )
+        text = f"{gone} Every migration is applied, but the seed {seed}. {where}"
+        return Reconciled(state, text, found, "Reset again, or run the seed by hand.", Unproven(text))
+    text = f"{gone} The migrations did not come to their end. {where}"
+    # Without a seed nothing but migrations was to come, and what of those is there, the schema tells.
+    by_look = not wants_seed and seen_in_schema(found["half_applied"])
     return Reconciled(
         state,
-        f"{gone} The migrations did not come to their end. {where}",
+        text,
         found,
         f"Apply the pending migrations, reset again, or {_RESTORE}",
+        Unproven(text, by_look=by_look),
     )
 
 
@@ -374,6 +375,7 @@ RESET = JobKind(
     permission="reset",
     mutating=True,
     destructive=True,
+    renews=True,
     steps=(
         StepTitle("check", "Check everything that allows it"),
         StepTitle("drop", "Empty the database"),

@@ -18,7 +18,7 @@ from web.inspection.expected import excluded_tables
 from web.inspection.gate import backup_needed, repair_gate
 from web.inspection.observation import record_of
 from web.inspection.repair import Repair, repair_of
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
 from web.operations.looking import look_afterwards
@@ -219,6 +219,7 @@ async def reconcile(evidence: Evidence[RevertParameters]) -> Reconciled:
         f"Part of it took effect. {said}",
         found,
         "Plan the revert again: it starts from what is there now.",
+        Unproven(f"Part of the revert took effect. {said}", by_look=True),
     )
 
 

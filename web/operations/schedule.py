@@ -1,4 +1,6 @@
-"""Starts what is due by itself: a look at every environment once a minute, rehearsals of what is pending."""
+"""Starts what is due by itself: looks that jobs' ends left owed, a look at every environment once a minute,
+rehearsals of what is pending.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.config import Configuration, Environment, Project
@@ -23,7 +25,10 @@ from web.tools.inputs import digest_of_inputs
 
 #: How old a look may become. A dead database is looked at as often: it shows when it is back.
 EVERY = timedelta(minutes=1)
-
+#: Between two turns of what is due; looks that are owed are seen to at every call.
+TURN = timedelta(seconds=10)
+#: How soon a look that is owed is tried again: after as long as it has taken so far, and within these.
+OWED_AGAIN = timedelta(seconds=2), timedelta(seconds=15)
 
 #: How soon a rehearsal is tried again at the earliest. One that could not be held for a reason outside of what it
 #: depends on (no scratch server, a full disk, the time limit) is, each time after twice as long, up to `RARELY`; one
@@ -38,14 +43,22 @@ FORGET_EVERY = timedelta(minutes=30)
 
 
 def scheduled(configuration: Configuration) -> Callable[[AsyncEngine], Awaitable[None]]:
-    """What a worker calls every few seconds, while no other one does: `start_due`, and now and then `forget`."""
+    """What a worker calls every other second, while no other one does.
+
+    `start_owed_looks` at every call, `start_due` at every turn, and now and then `forget`.
+    """
     forgotten: datetime | None = None
     inputs = Inputs()
+    turned: datetime | None = None
 
     async def run(store: AsyncEngine) -> None:
-        nonlocal forgotten
-        await start_due(store, configuration, inputs)
+        nonlocal forgotten, turned
+        await start_owed_looks(store, configuration)
         now = datetime.now(UTC)
+        if turned is not None and now - turned < TURN:
+            return
+        turned = now
+        await start_due(store, configuration, inputs)
         if forgotten is None or now - forgotten >= FORGET_EVERY:
             removed = await forget(store)
             # Where there was more than one piece of something, the next call goes on.
@@ -74,6 +87,48 @@ async def start_due(store: AsyncEngine, configuration: Configuration, inputs: In
     await start_due_looks(store, configuration)
     await start_due_rehearsals(store, configuration, inputs or Inputs())
     await forget_old_looks(store)
+
+
+# Returns the environments whose last look began before the end of a job that could have changed their database, and
+# for which it is time to try. A look that was asked for before that end may have begun before it as well.
+_OWED = text(
+    """
+    SELECT e.project, e.name
+      FROM environment e
+      LEFT JOIN environment_state s ON s.environment_id = e.id
+      JOIN LATERAL (
+            SELECT job.id, job.finished_at
+              FROM job_target t
+              JOIN job ON job.id = t.job_id
+             WHERE t.system_identifier = e.system_identifier AND t.database_oid = e.database_oid
+               AND NOT t.unfinished AND job.started_at IS NOT NULL
+             ORDER BY t.job_id DESC
+             LIMIT 1) u ON u.id > coalesce(s.seen_job, 0)
+      LEFT JOIN LATERAL (
+            SELECT max(job.requested_at) AS at, bool_or(job.finished_at IS NULL) AS under_way
+              FROM job
+             WHERE job.environment_id = e.id AND job.kind = :kind AND job.requested_at >= u.finished_at) tried ON true
+     WHERE NOT coalesce(tried.under_way, false)
+       AND (tried.at IS NULL
+            OR now() - tried.at >= least(greatest(tried.at - u.finished_at, :soonest), :latest))
+    """
+)
+
+
+async def start_owed_looks(store: AsyncEngine, configuration: Configuration) -> None:
+    """Start a look wherever a job has ended since the last one: at once, then as soon as the database answers.
+
+    Mostly there is none, because whoever ends a job looks (`web.jobs.conclusion`): the database did not answer then,
+    or another environment has the same one.
+    """
+    soonest, latest = OWED_AGAIN
+    async with store.connect() as connection:
+        asked = {"kind": OBSERVE.name, "soonest": soonest, "latest": latest}
+        owed = [tuple(row) for row in await connection.execute(_OWED, asked)]
+    for project, name in owed:
+        known = configuration.projects.get(project)
+        if known is not None and name in known.environments:
+            await _start(store, OBSERVE, known.environments[name])
 
 
 async def start_due_looks(store: AsyncEngine, configuration: Configuration) -> None:

@@ -14,7 +14,7 @@ from web.inspection.expected import excluded_tables, expected_schema
 from web.inspection.history import refresh_history
 from web.inspection.ignoring import active_rules, sort_out
 from web.inspection.look import read_roles
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.looking import look_afterwards
 from web.operations.migrate import require_seen
@@ -179,12 +179,8 @@ async def reconcile(evidence: Evidence[StampParameters]) -> Reconciled:
         return Reconciled("done", where, found)
     if set(rows) == set(begun["from"]):
         return Reconciled("not done", f"Nothing was recorded. {where}", found, "Stamp again.")
-    return Reconciled(
-        "unknown",
-        f"{where} Neither what was there before nor what was to come.",
-        found,
-        "Look at it by hand.",
-    )
+    text = f"{where} Neither what was there before nor what was to come."
+    return Reconciled("unknown", text, found, "Look at it by hand.", Unproven(text, by_look=True))
 
 
 def available(environment: Environment) -> str | None:

@@ -6,6 +6,7 @@ An intent is written before every commit, a receipt after it, so that whatever h
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,15 @@ from web.tools.protocol import tool_of
 LOCK_NOT_AVAILABLE = "55P03"
 #: So many statements are named in an intent, each cut to this length.
 NAMED, LONGEST = 50, 500
+
+#: Statements that change what is defined; what rows they make are in what they define.
+_DEFINES = re.compile(r"(?:CREATE|ALTER|DROP|COMMENT|GRANT|REVOKE|REINDEX)\b", re.IGNORECASE)
+#: Of those, the ones with which rows or values go, whatever is defined again afterwards.
+_LOSES = re.compile(
+    r"\bDROP\s+(?!CONSTRAINT|DEFAULT|NOT\b|EXPRESSION|IDENTITY|INDEX|VIEW|TRIGGER|POLICY|RULE|FUNCTION|PROCEDURE)"
+    r"|(?<!DELETE )(?<!UPDATE )\bCASCADE\b|^ALTER TABLE\b.*\bTYPE\b",
+    re.IGNORECASE,
+)
 
 # Indexes that are not valid: what a failed CREATE INDEX CONCURRENTLY leaves. Any role. PostgreSQL 9.6 and later.
 _INVALID_INDEXES = """
@@ -215,6 +225,21 @@ class _Run:
     async def _received(self, pid: int | None, proof: Json) -> None:
         if (intent := self.open.pop(pid, None)) is not None:
             await self.work.receive(intent, proof)
+
+
+def seen_in_schema(statements: Collection[str]) -> bool:
+    """Whether all that these statements do shows in the schema, so that a look at it tells what became of them.
+
+    Where that is not certain it is said that it does not: several statements in one text, one that was cut.
+    """
+    return len(statements) < NAMED and all(map(_seen_in_schema, statements))
+
+
+def _seen_in_schema(statement: str) -> bool:
+    text = " ".join(statement.split()).rstrip("; ")
+    if len(statement) >= LONGEST or ";" in text or _LOSES.search(text):
+        return False
+    return _DEFINES.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from web.pages import (
     audit,
     builds,
     comparisons,
+    doubts,
     environments,
     health,
     ignore_rules,
@@ -29,6 +30,7 @@ for module in (
     # Before the environment's own pages: `…/jobs/new/{kind}` is a dialog.
     starting,
     environments,
+    doubts,
     comparisons,
     ignore_rules,
     builds,

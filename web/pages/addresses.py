@@ -73,6 +73,11 @@ def start_job(project: str, environment: str, kind: str) -> str:
     return _path("projects", project, "environments", environment, "jobs", kind)
 
 
+def settlement(project: str, environment: str, job: int) -> str:
+    """The question before somebody settles what a job left in doubt, and where the answer is sent to."""
+    return _path("projects", project, "environments", environment, "doubts", job, "settlement")
+
+
 def jobs(**query: str | int | None) -> str:
     """All jobs, filtered."""
     return _path("jobs", query=query)

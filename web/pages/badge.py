@@ -11,6 +11,7 @@ COLOURS = {
     "queued": "#5a6b70",
     "ahead": "#2457a6",
     "warn": "#a04400",
+    "drift": "#a04400",
     "blocked": "#b3261e",
     "unknown": "#5a6b70",
     "down": "#5a6b70",

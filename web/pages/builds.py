@@ -28,12 +28,13 @@ from web.inspection.environment import View, view
 from web.inspection.gate import Rehearsed
 from web.inspection.history import load_history
 from web.inspection.observation import Record, read_records
+from web.inspection.summary import summarize
 from web.inspection.verdict import Verdict
 from web.jobs.patience import patiently
 from web.pages import addresses, badge, words
 from web.pages.environment_head import job_action
 from web.pages.planned import hazards_of, planned_of, statements_of
-from web.pages.presenting import check, ref, second_mark, track, verdict_mark
+from web.pages.presenting import check, ref, second_mark, summary_mark, track
 from web.pages.question import answer_account, answer_mark
 from web.pages.shell import Framed, now
 from web.pages.streams import Message, stream_response
@@ -155,7 +156,7 @@ async def show_badge(board: Board, store: Store, environment: InEnvironment, num
     names = environment.project, environment.name
     reply = await answer(store, board.configuration, *names, number, histories=board.histories)
     svg = badge.draw(
-        f"#{number} on {environment.name}", reply.verdict.words, verdict_mark(reply.verdict).status
+        f"#{number} on {environment.name}", reply.summary.words, summary_mark(reply.summary).status
     )
     return Response(svg, media_type="image/svg+xml", headers={"Cache-Control": "no-cache, max-age=0"})
 
@@ -207,16 +208,16 @@ def _chosen(project: Project) -> str | None:
 def _verdict(
     build: Build, environment: EnvironmentRef, found: Verdict, record: Record | None, chosen: str | None
 ) -> BuildVerdict:
-    observation = record.observation if record else None
+    observation, summary = record.observation if record else None, summarize(found, record)
     return BuildVerdict(
         environment=environment,
-        mark=verdict_mark(found),
+        mark=summary_mark(summary),
         track=track(found, len(build.history)),
-        account=found.sentence,
+        account=summary.sentence,
         path=addresses.build(build.project, build.number, environment.name),
         observed_at=observation.observed_at if observation else None,
         chosen=environment.name == chosen,
-        also=second_mark(found, observation),
+        also=second_mark(found),
     )
 
 

@@ -13,7 +13,7 @@ from web.operations.fate import Fate as PreparedFate
 from web.operations.preparation import Preparation
 from web.pages import addresses, words
 from web.pages.drift import shown_repair
-from web.pages.environment_head import ICONS
+from web.pages.environment_head import ICONS, doubt_notes
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref
 from web.pages.views.dialogs import (
@@ -100,6 +100,7 @@ async def read_dialog(
         fields=await _fields(store, prepared, chosen),
         confirmation=Confirmation(prepared.expected, "Type") if prepared.expected else None,
         hidden=tuple(hidden),
+        doubts=doubt_notes(seen.record, prepared.who),
         closed=" ".join(prepared.closed)
         or (None if kind.name != "migrate" or count else "Nothing is pending."),
     )

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
 from web.access.permissions import Principal, may
 from web.config import Environment
 from web.dashboard import Dashboard
 from web.inspection.environment import View
-from web.inspection.gate import backup_needed
-from web.jobs.kind import AnyKind
+from web.inspection.gate import backup_needed, way_out
+from web.inspection.observation import Record
+from web.jobs.kind import AnyKind, Kinds
 from web.operations.starting import held_back_by
 from web.pages import addresses, words
 from web.pages.presenting import (
     backup_mark,
     ref,
     running_job,
-    second_mark,
     stored_error,
-    verdict_mark,
+    summary_mark,
 )
-from web.pages.views.environment import EnvironmentHead, Tab
+from web.pages.views.environment import DoubtNote, EnvironmentHead, Tab, Unseen
 from web.pages.views.errors import ErrorView
-from web.pages.views.marks import Action, Fact, Link, Mark
+from web.pages.views.marks import Action, Fact, Link, Mark, Status
 
 #: Kinds with a place of their own: looking is always there, the others belong to a row or a tab.
 ELSEWHERE = frozenset(
@@ -66,6 +67,43 @@ def environment_head(
         if observation and observation.error
         else None,
         job=running_job(job, board.kinds),
+        unseen=_unseen(board.kinds, record),
+        doubts=doubt_notes(record),
+    )
+
+
+def _unseen(kinds: Kinds, record: Record | None) -> Unseen | None:
+    """The job whose end no look has come after, so that nothing below is what is there now."""
+    if record is None or (job := record.unseen) is None:
+        return None
+    kind = kinds.by_name.get(job.kind)
+    return Unseen(
+        kind.title if kind else job.kind, Link(f"job {job.id}", addresses.job(job.id)), job.finished_at
+    )
+
+
+def doubt_notes(record: Record | None, who: Principal | None = None) -> tuple[DoubtNote, ...]:
+    """What is in doubt, as the head of every tab and every dialog say it, with the next step.
+
+    With a person, the way to settle it is among them for who may; the head has it beside its other actions.
+    """
+    if record is None:
+        return ()
+    may_settle = who is not None and may(who, "settle", record.project)
+    return tuple(
+        DoubtNote(
+            Mark("unknown", f"How job {each.job_id} ({each.kind}) ended is not known.")
+            if each.sort == "outcome not known"
+            else Mark("warn", f"Job {each.job_id} ({each.kind}) is half done."),
+            each.what,
+            way_out((each,)),
+            each.opened_at,
+            Link(f"Open job {each.job_id}", addresses.job(each.job_id)),
+            Link("Settle it…", addresses.settlement(record.project, record.name, each.job_id))
+            if may_settle
+            else None,
+        )
+        for each in record.doubts
     )
 
 
@@ -104,11 +142,12 @@ def _tabs(seen: View) -> tuple[Tab, ...]:
 
 
 def _facts(seen: View, moment: datetime) -> tuple[Fact, ...]:
-    observation, record, verdict = seen.observation, seen.record, seen.verdict
+    observation, record = seen.observation, seen.record
     if observation is None:
         return ()
-    found = [Fact("Migrations", mark=verdict_mark(verdict), value="")]
-    if observation.revisions or observation.version_table:
+    found = [Fact("State", mark=summary_mark(seen.summary), value="")]
+    outdated = record is not None and record.unseen is not None
+    if not outdated and (observation.revisions or observation.version_table):
         found.append(
             Fact(
                 "Revision",
@@ -116,16 +155,8 @@ def _facts(seen: View, moment: datetime) -> tuple[Fact, ...]:
                 mono=True,
             )
         )
-    second = second_mark(verdict, observation)
     drift = observation.drift
-    found.append(
-        Fact(
-            "Schema",
-            mark=second
-            if second and second.status == "drift"
-            else Mark("ok" if drift.state == "none" else "unknown", drift.words),
-        )
-    )
+    found.append(Fact("Schema", mark=Mark(cast(Status, drift.status), drift.words)))
     if observation.database:
         found.append(Fact("Database", observation.database, mono=True))
     if observation.host:
@@ -158,11 +189,22 @@ def _check(who: Principal | None, seen: View) -> Action:
 
 
 def _actions(board: Dashboard, who: Principal, seen: View) -> tuple[Action, ...]:
-    return tuple(
+    environment = seen.environment
+    settling = (
+        Action(
+            f"Settle what job {doubt.job_id} left…",
+            addresses.settlement(environment.project, environment.name, doubt.job_id),
+            "shield-check",
+        )
+        for doubt in (seen.record.doubts if seen.record else ())
+        if may(who, "settle", environment.project)
+    )
+    kinds = (
         job_action(kind, who, seen)
         for kind in board.kinds.all
-        if kind.name not in ELSEWHERE and kind.available(seen.environment) is None
+        if kind.name not in ELSEWHERE and kind.available(environment) is None
     )
+    return (*settling, *kinds)
 
 
 def job_action(

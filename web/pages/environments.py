@@ -176,6 +176,8 @@ def mark_of(seen: View) -> str:
             if record and record.job and record.job.kind != "observe"
             else None,
             record.last_change.id if record and record.last_change else None,
+            record.unseen.id if record and record.unseen else None,
+            record.doubts if record else None,
         )
     )
     return hashlib.blake2s(stands_on.encode(), digest_size=8).hexdigest()

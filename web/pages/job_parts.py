@@ -167,6 +167,9 @@ class JobParts:
         if unproven:
             # Green is for what a restore has proven.
             mark = Mark("queued", "Not verified")
+        if job.kind == "observe" and job.state == "succeeded" and data.get("status"):
+            # A look ends well whatever it finds; how the environment stands is what it says.
+            mark = Mark(data["status"], mark.words)
         return Outcome(
             number=job.id,
             mark=mark,

@@ -167,7 +167,7 @@ async def toast(job: OneJob) -> Response:
         return Response(status_code=204)
     said = job.outcome or {}
     if job.state == "succeeded":
-        mark = Mark("ok", f"Looked at {job.label}")
+        mark = Mark((said.get("data") or {}).get("status") or "ok", f"Looked at {job.label}")
         account = str(said.get("account") or "")
     else:
         mark = Mark(JOB_MARKS[job.state].status, f"The look at {job.label} did not end well")

@@ -25,7 +25,7 @@ from web.jobs.patience import patiently
 from web.operations.starting import Wish, start_job
 from web.pages import addresses, words
 from web.pages.parts import Part, rail_parts, render
-from web.pages.presenting import backup_mark, ref, running_job, second_mark, track, verdict_mark
+from web.pages.presenting import backup_mark, ref, running_job, second_mark, summary_mark, track
 from web.pages.question import choose, read_answer, records_of
 from web.pages.render import partial
 from web.pages.shell import FreshlyFramed, go_to, is_swap, now, seen_by
@@ -280,17 +280,19 @@ def cell_view(cell: inspection.Cell, row: inspection.Row, board: Dashboard, mome
     observation = record.observation if record else None
     history = row.source.history if row.source else None
     job = record.job if record else None
+    told = verdict.standing not in ("unreachable", "not known")
     return Cell(
         environment=ref(cell.environment),
-        mark=verdict_mark(verdict),
+        mark=summary_mark(cell.summary),
         revisions=verdict.revisions,
-        heads=verdict.heads if verdict.heads != verdict.revisions else (),
+        # Where it is not known at which revision the database is, the head alone would look like one.
+        heads=verdict.heads if told and verdict.heads != verdict.revisions else (),
         track=track(verdict, len(history) if history else 0),
-        also=second_mark(verdict, observation),
+        also=second_mark(verdict),
         build=f"build #{record.build.number}" if record and record.build else None,
         backup=backup_mark(cell.environment, record, backup_needed(cell.environment), moment),
         job=running_job(job, board.kinds) if job and job.kind != "observe" else None,
-        reason=verdict.reason if verdict.standing in ("unreachable", "not known") else None,
+        reason=None if told else verdict.reason,
         observed_at=observation.observed_at if observation else None,
     )
 

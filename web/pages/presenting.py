@@ -9,7 +9,8 @@ from typing import cast
 from web.config import Environment
 from web.errors import CleanStartError
 from web.inspection.gate import Condition
-from web.inspection.observation import JobGlance, Observation, Record
+from web.inspection.observation import JobGlance, Record
+from web.inspection.summary import Summary
 from web.inspection.verdict import Verdict
 from web.jobs.kind import Kinds
 from web.jobs.reading import JobRecord
@@ -25,15 +26,13 @@ def ref(environment: Environment) -> EnvironmentRef:
     return EnvironmentRef(environment.project, environment.name, environment.tier)
 
 
-def verdict_mark(verdict: Verdict) -> Mark:
-    """A verdict in two or three words."""
-    return Mark(cast(Status, verdict.status), verdict.words)
+def summary_mark(summary: Summary) -> Mark:
+    """An environment in one word: the only mark that says how it stands."""
+    return Mark(cast(Status, summary.status), summary.words)
 
 
-def second_mark(verdict: Verdict, observation: Observation | None) -> Mark | None:
-    """The condition that holds besides the verdict and matters most: drift, or the next verdict."""
-    if observation is not None and observation.reachable and observation.drift.state == "drifted":
-        return Mark("drift", observation.drift.words)
+def second_mark(verdict: Verdict) -> Mark | None:
+    """The verdict that holds besides the first one and matters most."""
     also = [each for each in verdict.also if each != "in sync"]
     if also:
         return Mark("warn", also[0][0].upper() + also[0][1:])

@@ -20,7 +20,7 @@ from web.inspection.builds import answer, read_numbers
 from web.inspection.observation import Record
 from web.inspection.overview import Overview
 from web.pages import addresses
-from web.pages.presenting import verdict_mark
+from web.pages.presenting import summary_mark
 from web.pages.render import partial
 from web.pages.shell import Framed, is_swap
 from web.pages.views.marks import Link, Mark, Option
@@ -127,12 +127,12 @@ async def read_answer(
 
 def answer_mark(reply: Reply) -> Mark:
     """The answer in one line: yes only when every condition is met."""
-    verdict = reply.verdict
+    verdict, summary = reply.verdict, reply.summary
     if reply.gate.open:
         return Mark("ok", "Yes: nothing is pending and every check passes")
     match verdict.standing:
         case "unreachable" | "not known" | "unknown revision":
-            return Mark(verdict_mark(verdict).status, f"Could not tell: {verdict.words.lower()}")
+            return Mark(summary_mark(summary).status, f"Could not tell: {summary.words.lower()}")
         case "in sync":
             reason = reply.gate.closed_by[0].title
             return Mark(
@@ -142,7 +142,7 @@ def answer_mark(reply: Reply) -> Mark:
             count = len(verdict.pending)
             return Mark("pending", f"Not yet: {count} migration{'s are' if count != 1 else ' is'} pending")
         case _:
-            return Mark(verdict_mark(verdict).status, f"No: {verdict.words.lower()}")
+            return Mark(summary_mark(summary).status, f"No: {summary.words.lower()}")
 
 
 def answer_account(reply: Reply) -> str:

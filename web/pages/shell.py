@@ -18,10 +18,11 @@ from web.inspection.environment import View
 from web.inspection.observation import Record
 from web.inspection.overview import Cell, Overview, Row
 from web.inspection.recent import Surroundings
+from web.inspection.summary import summarize
 from web.inspection.verdict import Verdict
 from web.jobs.kind import FINISHED
 from web.pages import addresses
-from web.pages.presenting import ref, verdict_mark
+from web.pages.presenting import ref, summary_mark
 from web.pages.render import page
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import EnvironmentRef, Link, Mark
@@ -197,17 +198,13 @@ def rail_mark(record: Record | None, verdict: Verdict) -> Mark:
     """The mark of an environment in the navigation."""
     if record and record.job and record.job.kind != "observe":
         return Mark("running", "job running")
-    mark = verdict_mark(verdict)
-    observation = record.observation if record else None
-    if mark.status == "ok" and observation is not None and observation.drift.state == "drifted":
-        return Mark("drift", observation.drift.words)
-    return mark
+    return summary_mark(summarize(verdict, record))
 
 
 def project_mark(row: Row) -> Mark:
-    """The mark of a whole project in the navigation: the worst of its environments' verdicts."""
-    worst = row.verdict
-    return verdict_mark(worst) if worst else Mark("unknown", "no environments")
+    """The mark of a whole project in the navigation: the worst of its environments."""
+    worst = row.worst
+    return summary_mark(worst) if worst else Mark("unknown", "no environments")
 
 
 def _person(who: Principal) -> Person:

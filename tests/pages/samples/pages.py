@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from tests.pages.samples.builds import build_page, build_rows, project_page
 from tests.pages.samples.changes import schema_changes
 from tests.pages.samples.dialogs import backup_dialog, migrate_dialog, reset_dialog, verify_dialog
+from tests.pages.samples.doubts import doubtful_dialog, doubtful_head, outdated_head, settlement
 from tests.pages.samples.drift import adoption, comparisons, drift_states, rule_form, rules
 from tests.pages.samples.environment import check_now, dev_head, environment_page, staging_head, tabs
 from tests.pages.samples.ground import DEV, NO_WORKER, PRODUCTION, STAGING, at, dialog_path, shell
@@ -68,6 +69,10 @@ def pages() -> dict[str, Sample]:
         "state-unreachable": Sample(
             "environments/state.html", environment_page("", staging_head()), at(STAGING)
         ),
+        "state-in-doubt": Sample(
+            "environments/state.html", environment_page("", doubtful_head()), at(PRODUCTION)
+        ),
+        "state-outdated": Sample("environments/state.html", environment_page("", outdated_head()), at(DEV)),
         "state-never": Sample(
             "environments/state.html",
             environment_page(
@@ -144,6 +149,9 @@ def pages() -> dict[str, Sample]:
         "dialog-reset-closed": Sample("dialogs/show.html", reset_dialog(closed=True), at(DEV)),
         "dialog-reset-refused": Sample("dialogs/show.html", reset_dialog(refused=True), at(DEV)),
         "dialog-migrate": Sample("dialogs/show.html", migrate_dialog(), at(PRODUCTION)),
+        "dialog-in-doubt": Sample("dialogs/show.html", doubtful_dialog(), at(PRODUCTION)),
+        "settlement": Sample("dialogs/settlement.html", settlement(), at(DEV)),
+        "settlement-refused": Sample("dialogs/settlement.html", settlement(refused=True), at(DEV)),
         "dialog-backup": Sample("dialogs/show.html", backup_dialog(), at(DEV)),
         "dialog-verify": Sample("dialogs/show.html", verify_dialog(), at(PRODUCTION)),
         "dialog-cancel": Sample("dialogs/cancel.html", cancellation(), job_shell(STAGING, 1042)),

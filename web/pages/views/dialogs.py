@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from web.pages.views.drift import ShownRepair
-from web.pages.views.environment import Hazard, RehearsedStatement
+from web.pages.views.environment import DoubtNote, Hazard, RehearsedStatement
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Check, EnvironmentRef, Fact, Mark, Option
 
@@ -117,5 +117,7 @@ class Dialog:
     hidden: tuple[tuple[str, str], ...] = ()
     #: Why it cannot be started now; the submit button is closed.
     closed: str | None = None
+    #: What jobs left in doubt on the database.
+    doubts: tuple[DoubtNote, ...] = ()
     #: A refusal of the last try.
     refusal: ErrorView | None = None

@@ -29,6 +29,29 @@ class Tab:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """A job that ended after the last look began."""
+
+    #: The kind's title.
+    what: str
+    job: Link
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtNote:
+    """What a job left that nobody can vouch for, and what settles it."""
+
+    mark: Mark
+    what: str
+    way: str
+    since: datetime
+    job: Link
+    #: The question before somebody settles it, where it is shown to one who may.
+    settle: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentHead:
     """What every tab of an environment shows first. The facts are swapped live, the actions belong to the person."""
 
@@ -49,6 +72,9 @@ class EnvironmentHead:
     #: Why the last look failed; the facts are then the last ones known.
     unreachable: ErrorView | None = None
     job: RunningJob | None = None
+    #: The facts are from before this job's end; it is being looked at.
+    unseen: Unseen | None = None
+    doubts: tuple[DoubtNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from web.store.tables.environments import (
 from web.store.tables.jobs import (
     FENCE,
     UNFINISHED,
+    DoubtRow,
     IntentRow,
     JobAttemptRow,
     JobEventRow,
@@ -56,6 +57,7 @@ __all__ = [
     "BuildRow",
     "ComparisonRow",
     "DeploymentRow",
+    "DoubtRow",
     "DriftRow",
     "EnvironmentRow",
     "EnvironmentStateRow",

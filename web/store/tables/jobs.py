@@ -80,6 +80,7 @@ class JobTargetRow(Base):
 
     __tablename__ = "job_target"
     __table_args__ = (
+        Index(None, "system_identifier", "database_oid", "job_id"),
         Index(
             "job_target_gate",
             "system_identifier",
@@ -198,6 +199,34 @@ class JobSchemaRow(Base):
     after_fingerprint: Mapped[str | None] = mapped_column(ForeignKey("schema_snapshot.fingerprint"))
     after_revisions: Mapped[list[str] | None]
     after_reason: Mapped[str | None]
+
+
+class DoubtRow(Base):
+    """What a job left on its targets that nobody can vouch for, and who or what settled it."""
+
+    __tablename__ = "doubt"
+    __table_args__ = (
+        CheckConstraint("sort IN ('outcome not known','half done')", name="sort"),
+        CheckConstraint(
+            "settled_at IS NULL OR settled_by IS NOT NULL AND reason IS NOT NULL", name="settled"
+        ),
+        Index("doubt_open_idx", "job_id", postgresql_where=text("settled_at IS NULL")),
+    )
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    sort: Mapped[str]
+    #: In words, as a whole sentence.
+    what: Mapped[str]
+    #: Whether a look may settle it (`web.jobs.kind.Unproven`).
+    by_look: Mapped[bool] = mapped_column(Boolean)
+    opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    settled_at: Mapped[datetime | None]
+    #: A person's name, `job 12`, or `a look`.
+    settled_by: Mapped[str | None]
+    #: What proved it, or why the person vouches for it.
+    reason: Mapped[str | None]
 
 
 class WorkerRow(Base):

@@ -1,0 +1,129 @@
+"""A job's end: what it left is looked at, then its final state is written, whoever ends it and however.
+
+The one place for every kind and every ending, so that none can forget it: runs that came to their end, failed or
+were cancelled (`execution.py`), and those whose worker died (`reconcile.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from web.errors import CleanStartError
+from web.jobs.attempt import Attempt
+from web.jobs.events import state_event
+from web.jobs.failpoints import failpoint
+from web.jobs.kind import JobState, Unproven
+from web.jobs.loading import Equipment, LoadedJob
+from web.jobs.witness import LOOK_WITHIN, Aftermath, Scene, leave_unseen, look_after
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A final state and what is said about it."""
+
+    state: JobState
+    title: str
+    account: str = ""
+    next_step: str = ""
+    evidence: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    #: What is in doubt from now on.
+    leaves: Unproven | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The job's `outcome`."""
+        return {
+            "title": self.title,
+            "account": self.account,
+            "next_step": self.next_step,
+            "evidence": self.evidence or {},
+            "data": self.data or {},
+            "error": self.error,
+        }
+
+
+async def conclude(
+    equipment: Equipment,
+    loaded: LoadedJob,
+    attempt: Attempt,
+    verdict: Verdict,
+    *,
+    gone: bool = True,
+    within: float = LOOK_WITHIN,
+) -> None:
+    """Look at what the job left while its gate is still closed, then write the final state. Raises FencedOff.
+
+    `gone`: nothing of it is alive any more. Where it is not known to be, or where the database does not answer
+    within `within` seconds, a look stays owed (`environment_state.seen_job`), and the schedule sees to it.
+    """
+    aftermath = Aftermath()
+    if loaded.kind.mutating:
+        scene = Scene(loaded.job, attempt, equipment.store, equipment.resources, loaded.identity)
+        if equipment.witness is not None:
+            if gone:
+                await look_after(equipment.witness, scene, within)
+            else:
+                # What it started may still be at work: what is there now is not what it leaves.
+                await leave_unseen(scene, "It was given up before it was seen gone.")
+        if gone and equipment.look is not None:
+            aftermath = await _look(equipment, scene, within)
+    await finish(
+        attempt,
+        verdict,
+        leaves=_left(loaded, verdict),
+        aftermath=aftermath,
+        renewed=loaded.kind.renews and verdict.state == "succeeded",
+    )
+
+
+async def _look(equipment: Equipment, scene: Scene, within: float) -> Aftermath:
+    """Look at the environment; that this fails only leaves the look owed."""
+    assert equipment.look is not None
+    try:
+        async with asyncio.timeout(within):
+            return await equipment.look(scene)
+    except (TimeoutError, CleanStartError) as error:
+        logger.warning("Job %s: the look after it failed (%s).", scene.job.id, type(error).__name__)
+    except Exception:
+        logger.exception("Job %s: the look after it failed.", scene.job.id)
+    return Aftermath()
+
+
+def _left(loaded: LoadedJob, verdict: Verdict) -> Unproven | None:
+    if not loaded.kind.mutating or loaded.kind.harmless:
+        return None
+    if verdict.leaves is None and verdict.state == "unknown":
+        return Unproven(verdict.account)
+    return verdict.leaves
+
+
+async def finish(
+    attempt: Attempt,
+    verdict: Verdict,
+    *,
+    leaves: Unproven | None = None,
+    aftermath: Aftermath | None = None,
+    renewed: bool = False,
+) -> None:
+    """Write the final state, and what it leaves in doubt. Raises FencedOff."""
+    failpoint("before-status")
+    event = state_event(attempt.next_seq(), verdict.state, verdict.title, {"account": verdict.account})
+    steps = {"failed": "failed", "cancelled": "cancelled", "succeeded": "succeeded"}.get(
+        verdict.state, "unknown"
+    )
+    await attempt.finish(
+        verdict.state,
+        verdict.as_json(),
+        last_event=event,
+        unfinished_steps=steps,
+        leaves=leaves,
+        proof=aftermath.proof if aftermath else None,
+        renewed=renewed,
+    )
+    failpoint("after-status")
