@@ -70,8 +70,8 @@ async def start(
         "confirmation": confirmation,
     }
     lock = _one_for(kind, environment_id, values["parameters"])
-    if kind.joins_running:
-        # Between its being taken from the queue and our question it would be seen in neither state.
+    if kind.joins_running and await _joined(connection, kind, environment_id, values) is None:
+        # Who starts one now and has not committed is waited for: once it runs, the queue's own lock keeps nobody out.
         await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(lock, 0))))
     for _ in range(5):
         if kind.joins and (there := await _joined(connection, kind, environment_id, values)) is not None:
