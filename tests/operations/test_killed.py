@@ -17,7 +17,7 @@ from sqlalchemy import select
 from tests.jobs.conftest import ROOT, until
 from tests.operations.conftest import MIGRATIONS, Site, outcome
 from tests.operations.test_opening import edit
-from tests.operations.test_revert import drifted, planned
+from tests.operations.test_revert import THERE, disturbed, drifted, planned
 from tests.tools.written import execute, migration
 from web.inspection.changes import read_job_change
 from web.jobs.kind import FINISHED, AnyKind
@@ -236,6 +236,23 @@ async def test_revert(yard: Yard, failpoint: str, state: str, left: int) -> None
         again = await site.run(REVERT, plan_hash=(await planned(site)).hash)
         assert again.state == "succeeded", outcome(again)
     assert (await site.observe()).drift.state == "none"
+
+
+@pytest.mark.parametrize("transaction", [1, 2, 3, 4])
+async def test_revert_between_two_transactions(yard: Yard, transaction: int) -> None:
+    site = yard.site
+    await disturbed(site)
+    site.query("DELETE FROM d WHERE id = 2")
+    job = await yard.killed(REVERT, f"after-transaction:{transaction}", plan_hash=(await planned(site)).hash)
+    # What was there, and shall be, is there; the last one is the drop of what is replaced.
+    assert site.query(THERE)[0][:2] == (1, 1)
+    assert site.query(THERE)[0][3] == 2
+    assert job.state == ("succeeded" if transaction == 4 else "unknown"), outcome(job)
+    if transaction < 4:
+        again = await site.run(REVERT, plan_hash=(await planned(site)).hash)
+        assert again.state == "succeeded", outcome(again)
+    assert (await site.observe()).drift.state == "none"
+    assert site.query(THERE) == [(1, 1, 2, 2)]
 
 
 @pytest.mark.parametrize(

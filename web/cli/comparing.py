@@ -201,9 +201,15 @@ def _write_sql(writer: Writer, found: Comparison, proof: Proof) -> None:
     """Statements for psql: transactions as they were run, what is left as comments."""
     names = f"{found.b.source.text} like {found.a.source.text}"
     lines = [f"-- Makes {names}. Run on a scratch copy of it, after which nothing else differed."]
+    # Nothing is lost where psql goes on, but what follows starts from something else.
+    lines += ["-- Let psql stop at the first error: psql -v ON_ERROR_STOP=1 -f FILE"]
     for left in proof.left:
         named = f"{left.difference.kind} {left.difference.object} {left.difference.change}"
         lines.append(f"-- Left: {' '.join(named.split())}. {left.reason}")
+    for each in proof.demands:
+        lines.append(f"-- Rows can refuse it: {' '.join(f'{each.object}, {each.words}'.split())}")
+        if each.query is not None:
+            lines.append(f"--   {' '.join(each.query.split())};")
     if proof.statements:
         lines.append(f"SET search_path = {PINS['search_path']};")
     for group in transactions(proof.statements):

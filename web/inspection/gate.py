@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment
+from web.inspection.counting import not_counted, refused
 from web.inspection.observation import Doubt, Observation, Record, outdated_by
 from web.inspection.repair import Repair
 from web.inspection.verdict import Verdict
@@ -235,7 +236,7 @@ def repair_gate(
 ) -> Gate:
     """May the environment's drift be reverted; asked by the dialog, at the start and before the first statement."""
     now = now or datetime.now(UTC)
-    found = [_looked_at(record), _proven(repair)]
+    found = [_looked_at(record), _proven(repair), *_rows_allow_it(repair)]
     if backup_needed(environment) or (repair is not None and repair.loses):
         found.append(_verified_backup(environment, record, now))
     if environment.approvals:
@@ -259,6 +260,18 @@ def _proven(repair: Repair | None) -> Condition:
         return Condition("proven repair", "There is nothing to run", "not met", detail, way)
     at = repair.made_at.isoformat(timespec="seconds")
     return Condition("proven repair", "Proven on a scratch copy", "met", at)
+
+
+def _rows_allow_it(repair: Repair | None) -> Iterable[Condition]:
+    """As they were counted with the plan; the job counts again. What is not known is asked about there."""
+    if repair is None or not repair.counted:
+        return
+    name, at = "rows", repair.made_at.isoformat(timespec="seconds")
+    if (said := refused(repair.counted)) is not None:
+        way = "Put these rows right, then plan the revert again: it counts anew."
+        yield Condition(name, "Rows refuse it", "not met", said, way)
+    elif not_counted(repair.counted) is None:
+        yield Condition(name, "No row refuses it", "met", at)
 
 
 def backup_needed(environment: Environment) -> bool:

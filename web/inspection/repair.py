@@ -17,12 +17,14 @@ from typing import Any
 from sqlalchemy import Label, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.inspection.counting import Counted
 from web.inspection.observation import Observation
 from web.postgres.connections import connect
 from web.postgres.dump import dump_database, restore_database
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.schema.ddl.statement import Statement
+from web.schema.demands.demand import Demand
 from web.schema.difference import Difference
 from web.schema.model import Schema
 from web.schema.proof import Proof, apply, prove
@@ -135,6 +137,8 @@ class Repair:
     refusal: str | None
     made_at: datetime
     approvals: int = 0
+    #: What rows can refuse, as it was counted when this was made.
+    counted: tuple[Counted, ...] = ()
 
     @property
     def loses(self) -> bool:
@@ -150,6 +154,7 @@ class Repair:
             "statements": [asdict(each) for each in self.statements],
             "left": [{**each.difference.to_json(), "reason": each.reason} for each in self.left],
             "kept": [each.to_json() for each in self.kept],
+            "rows": [each.to_json() for each in self.counted],
             "made_at": self.made_at.isoformat(),
         }
 
@@ -163,6 +168,7 @@ async def store_repair(
     kept: Sequence[Difference],
     with_loss: bool,
     refusal: str | None,
+    counted: Sequence[Counted] = (),
 ) -> str:
     """Store what a proof found for an observation's schema; returns the hash that binds it."""
     drift = observation.drift
@@ -177,6 +183,8 @@ async def store_repair(
     }
     bound = [drift.fingerprint, drift.expected_fingerprint, content]
     digest = hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
+    # What was counted changes with the rows; the statements that somebody consented to are the same.
+    content["counted"] = [asdict(each) for each in counted]
     await connection.execute(
         insert(RepairRow).values(
             environment_id=environment_id,
@@ -279,4 +287,7 @@ def _repair(row: Mapping[Any, Any]) -> Repair:
         refusal=content["refusal"],
         made_at=row["made_at"],
         approvals=row["approvals"],
+        counted=tuple(
+            Counted(**{**each, "demand": Demand(**each["demand"])}) for each in content.get("counted", ())
+        ),
     )

@@ -7,6 +7,7 @@ from pydantic import Field
 from web.config import Environment
 from web.errors import Conflict, Invalid, OperationFailed
 from web.inspection.comparison import NotProven, why_not_proven
+from web.inspection.counting import not_counted, refused
 from web.inspection.drift import as_on, load_schema, read_drift
 from web.inspection.expected import excluded_tables
 from web.inspection.ignoring import active_rules, expression, sort_out
@@ -16,6 +17,7 @@ from web.inspection.repair import Place, prove_on_copy, store_repair
 from web.jobs.events import announce_change
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
+from web.operations.counting import count_rows
 from web.operations.looking import look_at_drift
 from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
@@ -39,6 +41,13 @@ class PlanRevertParameters(Parameters):
         title="Also what loses data",
         description="Drops the tables, columns and values that the migrations do not have. Else they are left.",
     )
+    count_timeout: int = Field(
+        default=60,
+        ge=1,
+        le=86400,
+        title="Counting, in seconds",
+        description="For so long it is counted which rows refuse it. What is not counted then is said.",
+    )
 
 
 async def run(work: Work[PlanRevertParameters]) -> Outcome:
@@ -53,6 +62,8 @@ async def run(work: Work[PlanRevertParameters]) -> Outcome:
         proof = await _prove(work, expected, actual)
         await _tell(work, proof)
         refusal = why_not_proven(proof)
+    async with work.progress.step("count"):
+        counted = await count_rows(work, proof.demands, work.job.parameters.count_timeout)
         async with work.writing() as store:
             digest = await store_repair(
                 store,
@@ -62,6 +73,7 @@ async def run(work: Work[PlanRevertParameters]) -> Outcome:
                 kept=kept,
                 with_loss=job.parameters.with_loss,
                 refusal=refusal,
+                counted=counted,
             )
             await announce_change(store, job.environment_id)
     if refusal is not None:
@@ -77,13 +89,22 @@ async def run(work: Work[PlanRevertParameters]) -> Outcome:
         else (f"{len(kept)} that are ignored or were not asked for are")
     )
     ignored = f" {alone} left alone." if kept else ""
+    rows, unknown = refused(counted), not_counted(counted)
+    if rows is not None:
+        ignored += f" Rows refuse it as they are: {rows}"
+    elif unknown is not None:
+        ignored += f" {unknown}"
     return Outcome(
         f"{number} statements proven" if number > 1 else "1 statement proven" if number else "Nothing to run",
         f"They ran on a scratch copy of {job.environment.label} and left no other difference. "
         f"The database itself was not touched.{remains}{ignored}"
         if number
         else f"Clean Start has no statement for this.{remains}{ignored}",
-        "Read the statements, then revert." if number else "",
+        "Put these rows right, then plan the revert again: it counts anew."
+        if rows
+        else "Read the statements, then revert."
+        if number
+        else "",
         data={"repair": digest, "statements": number, "left": left, "kept": len(kept)},
     )
 
@@ -172,6 +193,7 @@ PLAN_REVERT = JobKind(
     steps=(
         StepTitle("look", "Compare the database with its migrations"),
         StepTitle("prove", "Prove the way back on a scratch copy"),
+        StepTitle("count", "Count the rows that refuse it"),
     ),
     available=available,
     run=run,

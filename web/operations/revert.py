@@ -13,14 +13,17 @@ from pydantic import Field
 
 from web.config import Environment
 from web.errors import CleanStartError, Conflict, OperationFailed, OperationNotAllowed, TargetChanged
+from web.inspection.counting import not_counted, refused
 from web.inspection.drift import as_on, load_schema
 from web.inspection.expected import excluded_tables
 from web.inspection.gate import backup_needed, repair_gate
 from web.inspection.observation import record_of
 from web.inspection.repair import Repair, repair_of
+from web.jobs.failpoints import failpoint
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
+from web.operations.counting import count_rows
 from web.operations.looking import look_afterwards
 from web.operations.opening import open_verified
 from web.operations.parameters import Parameters
@@ -50,6 +53,32 @@ class RevertParameters(Parameters):
     lock_attempts: int = Field(
         default=3, ge=1, le=20, title="Attempts", description="How often each transaction is tried in all."
     )
+    count_timeout: int = Field(
+        default=60,
+        ge=1,
+        le=86400,
+        title="Counting, in seconds",
+        description="Before the first statement it is counted for so long which rows refuse one.",
+    )
+    uncounted: bool = Field(
+        default=False,
+        title="Also where rows were not counted",
+        description="Else nothing runs where that was not possible. What rows refuse is rolled back.",
+    )
+
+
+class RowsRefuse(OperationFailed):
+    """There are rows that a statement would be refused for; nothing was run."""
+
+    title = "Rows refuse it"
+    hint = "Put these rows right, then plan the revert again."
+
+
+class NotCounted(OperationFailed):
+    """It is not known whether there are rows that a statement would be refused for; nothing was run."""
+
+    title = "Not counted"
+    hint = "Give it more time (count_timeout), or revert also where rows were not counted (uncounted)."
 
 
 class RevertStopped(OperationFailed):
@@ -73,6 +102,8 @@ async def run(work: Work[RevertParameters]) -> Outcome:
     async with work.target() as connection:
         async with work.progress.step("check"):
             repair = await _check(work, connection)
+        async with work.progress.step("count"):
+            await _count(work, repair)
         async with work.progress.step("revert"):
             try:
                 await _apply(work, repair)
@@ -101,8 +132,8 @@ async def _check(work: Work[RevertParameters], connection: Connection) -> Repair
     if repair is None:
         raise TargetChanged("There is no such repair.", hint="Plan the revert again.")
     gate = repair_gate(job.environment, record, repair)
-    # That the database was looked at is not asked: this look is the newest.
-    if closed := [each for each in gate.closed_by if each.name != "looked at"]:
+    # That the database was looked at is not asked: this look is the newest. Rows are counted anew.
+    if closed := [each for each in gate.closed_by if each.name not in ("looked at", "rows")]:
         said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
         raise OperationNotAllowed(f"Nothing was run. {said}.", hint=closed[0].way)
     if repair.loses or backup_needed(job.environment):
@@ -122,6 +153,16 @@ async def _check(work: Work[RevertParameters], connection: Connection) -> Repair
     return repair
 
 
+async def _count(work: Work[RevertParameters], repair: Repair) -> None:
+    """Count anew: rows came and went since the plan. Raises RowsRefuse, NotCounted."""
+    demands = [each.demand for each in repair.counted]
+    found = await count_rows(work, demands, work.job.parameters.count_timeout)
+    if (said := refused(found)) is not None:
+        raise RowsRefuse(f"Nothing was run. {said}")
+    if (said := not_counted(found)) is not None and not work.job.parameters.uncounted:
+        raise NotCounted(f"Nothing was run. {said}")
+
+
 async def _apply(work: Work[RevertParameters], repair: Repair) -> None:
     patience = f"{work.job.parameters.lock_timeout}s"
     groups = transactions(repair.statements)
@@ -139,6 +180,7 @@ async def _apply(work: Work[RevertParameters], repair: Repair) -> None:
                 },
             )
             await _run(work, session, group, number, len(groups))
+            failpoint("after-transaction", str(number + 1))
             await work.receive(intent, {"committed": True})
             await work.progress.at(number + 1, len(groups), "transactions")
     await work.progress.statement(None)
@@ -242,6 +284,7 @@ REVERT = JobKind(
     destructive=False,
     steps=(
         StepTitle("check", "Check the database"),
+        StepTitle("count", "Count the rows that refuse it"),
         StepTitle("revert", "Run the proven statements"),
         StepTitle("observe", "Look at the result"),
     ),

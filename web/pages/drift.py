@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.access.permissions import Principal, may
 from web.config import Environment
 from web.dashboard import Dashboard
+from web.inspection.counting import refused
 from web.inspection.drift import read_drift
 from web.inspection.environment import View
 from web.inspection.ignoring import active_rules, sort_out
@@ -20,7 +21,7 @@ from web.pages.differences import LISTED, groups, item, portion
 from web.pages.environment_head import job_action
 from web.pages.presenting import running_job
 from web.pages.views.differences import DriftItem
-from web.pages.views.drift import Drift, RepairStatement, ShownRepair
+from web.pages.views.drift import Drift, RepairStatement, ShownCount, ShownRepair
 from web.pages.views.marks import Action, Link, Mark
 from web.schema.ddl.statement import Statement
 from web.schema.finding import Difference
@@ -162,6 +163,8 @@ def shown_repair(repair: Repair) -> ShownRepair:
     """A repair with its statements and what it leaves."""
     if repair.refusal is not None:
         mark = Mark("failed", "Not proven")
+    elif refused(repair.counted) is not None:
+        mark = Mark("blocked", "Proven on a scratch copy, refused by rows")
     elif not repair.statements:
         mark = Mark("unknown", "Nothing that Clean Start can write")
     else:
@@ -175,6 +178,12 @@ def shown_repair(repair: Repair) -> ShownRepair:
         tuple(f"{each.difference.kind} {each.difference.object}: {each.reason}" for each in repair.left),
         len(repair.kept),
         repair.refusal,
+        tuple(
+            ShownCount(f"{each.words}.", each.demand.query)
+            for each in repair.counted
+            if each.refused or each.count is None
+        )[:STATEMENTS],
+        len(repair.counted),
     )
 
 

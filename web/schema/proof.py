@@ -12,7 +12,10 @@ from typing import Any
 import psycopg
 
 from web.schema.ddl.statement import Statement, transactions
+from web.schema.demands.demand import Demand
+from web.schema.demands.of import demands
 from web.schema.difference import Difference, difference
+from web.schema.invalid import invalidate, with_invalid_indexes
 from web.schema.model import Schema
 from web.schema.snapshot import PINS, read_schema
 from web.schema.statements import Left, statements
@@ -48,6 +51,8 @@ class Proof:
     #: What differs afterwards and should not.
     remaining: tuple[Difference, ...] = ()
     refusal: Refusal | None = None
+    #: What rows can refuse, of which the copy has none.
+    demands: tuple[Demand, ...] = ()
     #: Where the copy was not like the actual schema; then nothing was run.
     copy_differs: tuple[Difference, ...] = ()
 
@@ -73,9 +78,11 @@ async def prove(
     `database` are the target's: the statements that are given back are for them.
     """
     copy = _as_on_target(await read_schema(connection, exclude_tables=exclude_tables), actual)
-    # A dump of one database leaves out what belongs to the server.
+    # A dump of one database leaves out what belongs to the server, and indexes that are not valid.
     carried = replace(copy, databases=actual.databases, settings=actual.settings)
+    carried = with_invalid_indexes(carried, actual)
     await apply(connection, statements(carried, copy, database=connection.info.dbname).statements)
+    await invalidate(connection, actual)
     current = _as_on_target(await read_schema(connection, exclude_tables=exclude_tables), actual)
     if differs := difference(actual, current):
         return Proof((), (), copy_differs=differs)
@@ -98,6 +105,7 @@ async def prove(
         tuple(made),
         tuple(each for key, each in left.items() if key in found),
         tuple(each for key, each in found.items() if key not in left),
+        demands=demands(current, actual) if made else (),
     )
 
 

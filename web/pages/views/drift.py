@@ -20,6 +20,14 @@ class RepairStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownCount:
+    """What refuses a repair, or may, and the query that gives it."""
+
+    words: str
+    query: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ShownRepair:
     """The way back from drift, proven or not."""
 
@@ -36,6 +44,10 @@ class ShownRepair:
     #: How many differences it leaves alone: ignored, or not asked for.
     kept: int = 0
     refusal: str | None = None
+    #: Of what rows can refuse what they do refuse, or what was not counted.
+    rows: tuple[ShownCount, ...] = ()
+    #: How much it is in all that they can refuse.
+    demands: int = 0
 
 
 @dataclass(frozen=True, slots=True)

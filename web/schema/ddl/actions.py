@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from web.schema.ddl.statement import Statement
+from web.schema.ddl.statement import Statement, in_transaction
+from web.schema.ddl.windows import Windows
 from web.schema.finding import Difference
 
 
@@ -48,25 +49,54 @@ class Action:
     #: What its object mentioned before and need not afterwards.
     frees: frozenset[str] = frozenset()
     removes: frozenset[str] = frozenset()
+    #: The same for all that dismantle something and make it again: a commit between them would lose it.
+    window: int | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it commits in between."""
+        return any(each.alone for each in self.statements)
 
 
 def in_order(actions: Sequence[Action]) -> list[Action]:
     """Sort by what needs what, then by rank, then as they came (Kahn's algorithm).
 
+    What commits by itself comes before a window or after it. Where it can only come inside (a key on a column that
+    is altered there, and that a view made again stands on) it takes the form that runs in a transaction.
     Where there is a circle the lowest rank goes first: whether the server takes it is seen when it is run.
     """
     waiting, followers = _edges(actions)
+    windows = Windows.of(actions, waiting, followers)
+    actions = [
+        replace(action, statements=tuple(map(in_transaction, action.statements)))
+        if action.alone and windows.of_action[number] is not None
+        else action
+        for number, action in enumerate(actions)
+    ]
+    for number, before in windows.entries.items():
+        waiting[number] |= before
+        for each in before:
+            followers[each].add(number)
     free = [(action.rank, number) for number, action in enumerate(actions) if not waiting[number]]
     heapq.heapify(free)
+    #: Free, but it would commit while a window is open.
+    later: list[tuple[Rank, int]] = []
     left = set(range(len(actions)))
     made: list[Action] = []
     while left:
         if not free:
-            number = min(left, key=lambda each: (actions[each].rank, each))
-            waiting[number].clear()
-            heapq.heappush(free, (actions[number].rank, number))
-        _, number = heapq.heappop(free)
+            if later:
+                heapq.heappush(free, later.pop())
+                windows.close_all()
+            else:
+                number = min(left, key=lambda each: (actions[each].rank, each))
+                waiting[number].clear()
+                heapq.heappush(free, (actions[number].rank, number))
+        rank, number = heapq.heappop(free)
         if number not in left:
+            continue
+        if actions[number].alone and windows.others_open(number):
+            later.append((rank, number))
             continue
         left.discard(number)
         made.append(actions[number])
@@ -74,6 +104,10 @@ def in_order(actions: Sequence[Action]) -> list[Action]:
             waiting[follower].discard(number)
             if not waiting[follower] and follower in left:
                 heapq.heappush(free, (actions[follower].rank, follower))
+        if windows.pass_by(number):
+            for put_off in later:
+                heapq.heappush(free, put_off)
+            later.clear()
     return made
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import replace
-from itertools import chain, count
+from dataclasses import dataclass, replace
 
 from web.schema.ddl.sequences import sequence_options
 from web.schema.ddl.statement import (
@@ -159,25 +158,23 @@ def widens(old: str, new: str) -> bool:
     return grown[1] >= grown[0] and new_length - grown[1] >= length - grown[0]
 
 
-def set_not_null(table: Table, column: str, ground: Ground) -> Iterator[Statement]:
-    """SET NOT NULL without scanning under an exclusive lock: a validated check proves it (since PostgreSQL 12)."""
+def set_not_null(
+    table: Table, column: str, ground: Ground, *, before: tuple[Statement, ...] = ()
+) -> Iterator[Statement]:
+    """SET NOT NULL without scanning under an exclusive lock: a validated check proves it (since PostgreSQL 12).
+
+    `before` runs right before it, in its transaction.
+    """
     head = f"ALTER TABLE {table.identity}"
-    # One that broke off may have left its check behind.
-    taken = {
-        each.name
-        for tables in (ground.expected_tables, ground.actual_tables)
-        if (known := tables.get(table.identity)) is not None
-        for each in known.constraints
-    }
-    stem = f"{column[:40]}_is_not_null_proof"
-    proof = quote(
-        next(name for name in chain((stem,), (f"{stem}_{n}" for n in count(2))) if name not in taken)
-    )
     if table.form != "table":
+        yield from before
         yield Statement(f"{head} ALTER COLUMN {quote(column)} SET NOT NULL")
         return
+    # One that broke off may have left its check behind.
+    proof = quote(ground.unused(table.schema, column, "_is_not_null_proof"))
     yield Statement(f"{head} ADD CONSTRAINT {proof} CHECK ({quote(column)} IS NOT NULL) NOT VALID")
     yield Statement(f"{head} VALIDATE CONSTRAINT {proof}", alone=True)
+    yield from before
     yield Statement(f"{head} ALTER COLUMN {quote(column)} SET NOT NULL")
     yield Statement(f"{head} DROP CONSTRAINT {proof}")
 
@@ -251,16 +248,16 @@ def _not_null(a: Column, b: Column, what: set[str], owner: Table, ground: Ground
         yield Statement(f"{table} {dropped}")
         return
     if not a.not_null_state and not a.not_null_name:
-        if b.not_null:
-            yield Statement(f"{table} {dropped}")
-        yield from set_not_null(owner, a.name, ground)
+        again = (Statement(f"{table} {dropped}"),) if b.not_null else ()
+        yield from set_not_null(owner, a.name, ground, before=again)
         return
     # PostgreSQL 18: a constraint of its own.
     if b.not_null:
         yield Statement(f"{table} {dropped}")
     name = f"CONSTRAINT {quote(a.not_null_name)} " if a.not_null_name else ""
     inherit = " NO INHERIT" if a.not_null_state and "NO INHERIT" in a.not_null_state else ""
-    if not a.not_null_name or "NOT VALID" in (a.not_null_state or ""):
+    if b.not_null or not a.not_null_name or "NOT VALID" in (a.not_null_state or ""):
+        # In the transaction of the drop: a column is not without it in between.
         valid = " NOT VALID" if "NOT VALID" in (a.not_null_state or "") else ""
         yield Statement(f"{table} ADD {name}NOT NULL {column}{inherit}{valid}")
         return
@@ -279,6 +276,28 @@ def _identity(a: Column, b: Column, owner: Table, head: str, ground: Ground) -> 
     sequence = f"pg_get_serial_sequence({literal(table)}, {literal(a.name)})"
     go_on = f"SELECT setval({sequence}, {greatest}) FROM {table} HAVING {greatest} IS NOT NULL"  # noqa: S608 - quoted
     yield Statement(go_on)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeParts:
+    """What a type is written of: `numeric`, `10,2`, whether it is an array."""
+
+    base: str
+    size: str | None
+    array: bool
+
+
+def type_parts(type_: str) -> TypeParts:
+    """Take a type apart."""
+    match = _TYPE.match(type_)
+    assert match is not None
+    return TypeParts(_base(type_), match["size"], bool(match["array"]))
+
+
+def conversion(a: Column, b: Column) -> str:
+    """Write the value of b's column as one of a's type."""
+    using = _using(replace(a, name=b.name), b)
+    return using.removeprefix(" USING ") or f"{quote(b.name)}::{a.type}"
 
 
 def _using(a: Column, b: Column) -> str:

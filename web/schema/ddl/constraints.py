@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from web.schema.ddl.statement import (
     Ground,
@@ -51,6 +51,8 @@ def inline(item: Constraint) -> Constraint:
 def create_constraint(item: Constraint, owner: CatalogObject, ground: Ground, *, live: bool) -> Made:
     """Write ADD CONSTRAINT; on a live table in forms that do not block it."""
     made = inline(item)
+    if item.form in ("primary key", "unique") and not item.validated:
+        raise Unwritten("A key is invalid while partitions lack it: nothing makes one so on purpose.")
     keyword = "DOMAIN" if isinstance(owner, Domain) else "TABLE"
     if isinstance(owner, Table) and owner.form == "foreign table":
         keyword = "FOREIGN TABLE"
@@ -63,14 +65,39 @@ def create_constraint(item: Constraint, owner: CatalogObject, ground: Ground, *,
     if item.form == "check" or (item.form == "foreign key" and (not partitioned or ground.major >= 18)):
         added = f"{head} ADD CONSTRAINT {name} {constraint_text(item, validated=False)}"
         return [Statement(added), Statement(f"{head} VALIDATE CONSTRAINT {name}", alone=True)], made
+    key = _key(item, owner, item.name) if isinstance(owner, Table) else None
+    return ([plain] if key is None else [key.index, key.using]), made
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A primary key or unique constraint in two steps, of which only the second locks readers out, for a moment."""
+
+    #: Of its index, qualified.
+    name: str
+    index: Statement
+    using: Statement
+
+
+def key_beside(item: Constraint, owner: Table, ground: Ground) -> Key | None:
+    """Write a key whose index is built beside the one that it replaces; None where that cannot be done."""
+    return _key(item, owner, ground.unused(owner.schema, item.name, "_instead"))
+
+
+def _key(item: Constraint, owner: Table, name: str) -> Key | None:
     key = _KEY.match(item.definition)
-    if key is None or partitioned:
-        return [plain], made
+    if key is None or owner.form != "table":
+        return None
     form, nulls, columns, included = key.groups(default="")
-    index = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {owner.identity} {columns}{included}{nulls}"
+    index = f"CREATE UNIQUE INDEX CONCURRENTLY {quote(name)} ON {owner.identity} {columns}{included}{nulls}"
     deferrable = f" {item.deferrable}" if item.deferrable else ""
-    using = f"{head} ADD CONSTRAINT {name} {form} USING INDEX {name}{deferrable}"
-    return [Statement(index, alone=True), Statement(using)], made
+    # The index gets the constraint's name with it.
+    using = f"ADD CONSTRAINT {quote(item.name)} {form} USING INDEX {quote(name)}{deferrable}"
+    return Key(
+        qualified(owner.schema, name),
+        Statement(index, alone=True),
+        Statement(f"ALTER TABLE {owner.identity} {using}"),
+    )
 
 
 def alter_constraint(
@@ -78,7 +105,6 @@ def alter_constraint(
 ) -> list[Statement] | None:
     """Lead a constraint from b to a; None where it has to be dropped and added again."""
     assert owner is not None
-    domain = isinstance(owner, Domain)
     head = f"ALTER {keyword(owner)} {owner.identity}"
     name, key = quote(a.name), a.form in ("primary key", "unique", "exclude")
     made: list[Statement] = []
@@ -89,7 +115,10 @@ def alter_constraint(
     if again:
         if a.enabled != "origin":
             raise Unwritten("What checks this constraint is switched off: that is for a person to do again.")
-        return None if key or a.form != b.form else _constraint_again(a, head, ground, domain=domain)
+        return None if key or a.form != b.form else _constraint_again(a, owner, ground)
+    if key and "validated" in what:
+        # Of a partitioned table, whose partitions do not have it all: it is made again with theirs.
+        return None
     if "validated" in what and a.enforced:
         made.append(Statement(f"{head} VALIDATE CONSTRAINT {name}", alone=True))
     if "deferrable" in what:
@@ -102,19 +131,33 @@ def alter_constraint(
     return made
 
 
-def _constraint_again(a: Constraint, head: str, ground: Ground, *, domain: bool) -> list[Statement]:
-    """Put a constraint in another's place in one statement, so that nothing slips in between."""
+def _constraint_again(a: Constraint, owner: CatalogObject, ground: Ground) -> list[Statement]:
+    """Put a constraint in another's place in one transaction, so that nothing slips in between.
+
+    Where that is possible the new one is validated first, beside the old one: what was checked stays checked.
+    """
+    domain = isinstance(owner, Domain)
+    head = f"ALTER {keyword(owner)} {owner.identity}"
     name = quote(a.name)
-    late = a.validated and a.enforced
-    added = f"ADD CONSTRAINT {name} {constraint_text(a, validated=False if late else a.validated)}"
-    if domain:
-        made = [Statement(f"{head} DROP CONSTRAINT {name}"), Statement(f"{head} {added}")]
+    dropped = Statement(f"{head} DROP CONSTRAINT {name}")
+    if a.validated and a.enforced and (domain or (isinstance(owner, Table) and owner.form == "table")):
+        schema: str = getattr(owner, "schema", "")
+        beside = quote(ground.unused(schema, a.name, "_instead"))
+        made = [
+            Statement(f"{head} ADD CONSTRAINT {beside} {constraint_text(a, validated=False)}"),
+            Statement(f"{head} VALIDATE CONSTRAINT {beside}", alone=True),
+            # Again, which costs nothing: whoever goes on after that was refused does not get past this.
+            Statement(f"{head} VALIDATE CONSTRAINT {beside}"),
+            dropped,
+            Statement(f"{head} RENAME CONSTRAINT {beside} TO {name}"),
+        ]
     else:
-        made = [Statement(f"{head} DROP CONSTRAINT {name}, {added}")]
-    if late:
-        made.append(Statement(f"{head} VALIDATE CONSTRAINT {name}", alone=True))
+        made = [
+            dropped,
+            Statement(f"{head} ADD CONSTRAINT {name} {constraint_text(a, validated=a.validated)}"),
+        ]
     if a.comment is not None:
-        on = f"{name} ON {'DOMAIN ' if domain else ''}{head.split(' ', 2)[2]}"
+        on = f"{name} ON {'DOMAIN ' if domain else ''}{owner.identity}"
         made.append(Statement(f"COMMENT ON CONSTRAINT {on} IS {literal(a.comment)}"))
     return made
 
@@ -130,6 +173,15 @@ def create_index(item: Index, owner: CatalogObject, *, live: bool) -> Made:
     return [Statement(sql, alone=alone)], made
 
 
+def require_valid(identity: str) -> Statement:
+    """Fail unless an index is valid: whoever goes on after its building failed does not get past this."""
+    said = "CAST(indexrelid::regclass || ' is not valid' AS int)"
+    return Statement(
+        f"SELECT CASE WHEN indisvalid THEN 1 ELSE {said} END FROM pg_catalog.pg_index "  # noqa: S608 - quoted
+        f"WHERE indexrelid = {literal(identity)}::regclass"
+    )
+
+
 def alter_index(a: Index, b: Index, what: set[str], owner: Owner) -> list[Statement] | None:
     """Lead an index from b to a; None where it has to be built anew."""
     assert owner is not None
@@ -140,6 +192,9 @@ def alter_index(a: Index, b: Index, what: set[str], owner: Owner) -> list[Statem
     if "valid" in what:
         if not a.valid:
             raise Unwritten("An index is invalid after a failure only: nothing makes one so on purpose.")
+        if isinstance(owner, Table) and owner.form != "table":
+            # One whose parts are missing or invalid is not made whole by REINDEX.
+            return None
         made.append(Statement(f"REINDEX INDEX CONCURRENTLY {identity}", alone=True))
     made += _index_attributes(a, b, what, identity, f"ALTER {keyword(owner)} {owner.identity}")
     if "statistics_target" in what:

@@ -12,10 +12,12 @@ from web.schema.model import (
     Constraint,
     Domain,
     Function,
+    Index,
     MaterializedView,
     Policy,
     Rule,
     Schema,
+    Table,
     Trigger,
     View,
 )
@@ -53,6 +55,10 @@ class Disturbance:
             for table, columns in self.keys:
                 if f"REFERENCES {table}{columns}" in each.text:
                     yield table, columns
+        if isinstance(each.item, View | MaterializedView) and "GROUP BY" in each.text:
+            # What is grouped by a primary key may select all that the key determines, and stands on it then.
+            names = mentioned(each.text)
+            yield from (key for key in self.keys if key[0] in names)
         yield from self.touched(each, self.columns if _holds_columns(each.item) else self.dropped)
 
     @staticmethod
@@ -94,13 +100,26 @@ def disturbed_by(
 ) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
     """Give the names and keys that are gone with an object."""
     name = name_of(item, owner)
-    keys: frozenset[tuple[str, str]] = frozenset()
-    if isinstance(item, Constraint) and owner is not None and item.form in ("primary key", "unique"):
-        keys = frozenset(
-            {(owner.identity, item.definition[item.definition.find("(") :].split(" INCLUDE ")[0])}
-        )
+    keys = key_of_columns(item, owner)
+    if isinstance(item, Index) and isinstance(owner, Table):
+        # A foreign key stands on the older of two keys, and an index is seldom that.
+        keys -= {key for each in owner.constraints for key in key_of_columns(each, owner)}
     top = isinstance(item, View | MaterializedView | Function | Domain) or owner is None
     return (frozenset({name}) if name and top else frozenset()), keys
+
+
+def key_of_columns(item: CatalogObject, owner: CatalogObject | None) -> frozenset[tuple[str, str]]:
+    """Give the table and columns, as a foreign key writes them, that something is a key of."""
+    key = (isinstance(item, Constraint) and item.form in ("primary key", "unique")) or (
+        isinstance(item, Index) and item.unique and " WHERE " not in item.definition
+    )
+    if owner is None or not key:
+        return frozenset()
+    assert isinstance(item, Constraint | Index)
+    columns = item.definition[item.definition.find("(") :].split(" INCLUDE ")[0]
+    if isinstance(item, Index):
+        columns = columns[: columns.find(")") + 1]
+    return frozenset({(owner.identity, columns)})
 
 
 def _parts(owner: CatalogObject, *groups: Iterable[CatalogObject]) -> Iterator[Dependent]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from web.schema.ddl.access import grant
@@ -11,11 +10,12 @@ from web.schema.ddl.alter import alter
 from web.schema.ddl.create import create
 from web.schema.ddl.programs import switch
 from web.schema.ddl.references import (
-    NAME_CHAIN,
+    REFERENCED,
     all_names_of,
     columns_beside,
     columns_in,
     held_names,
+    keys_under,
     name_of,
     needs_of,
 )
@@ -43,9 +43,6 @@ from web.schema.model import (
     shape_of,
 )
 from web.schema.renames import by_key, key_of
-
-#: The table and the columns that a foreign key refers to.
-_REFERENCED = re.compile(rf"REFERENCES ({NAME_CHAIN})(\((?:\"(?:[^\"]|\"\")*\"|[^\"()])*\))")
 
 
 def rank_of(item: CatalogObject) -> Rank:
@@ -83,7 +80,10 @@ def make(
         yield Action(Rank.ON_TOP, (state,), difference, needs=needs_of(item, owner))
         return
     made, there = create(item, owner, ground, live=live)
-    needs, name = needs_of(item, owner), names(name_of(item, owner))
+    needs, name = (
+        needs_of(item, owner) | keys_under(item, ground.expected_tables),
+        names(name_of(item, owner)),
+    )
     gives = all_names_of(item, owner)
     if isinstance(item, Column) and isinstance(owner, Table):
         gives |= held_names({(owner.identity, item.name)})
@@ -97,7 +97,7 @@ def make(
         gives |= columns_beside(item, ground.expected_tables, ground.actual_tables)
     elif isinstance(item, Index) and isinstance(owner, Table):
         needs |= held_names(columns_in(item.definition, owner))
-    elif isinstance(item, Constraint) and (match := _REFERENCED.search(item.definition)) is not None:
+    elif isinstance(item, Constraint) and (match := REFERENCED.search(item.definition)) is not None:
         # A key of these columns that goes would not, with this standing on it.
         gives |= held_names({(match[1], match[2])})
     if isinstance(item, Constraint) and isinstance(owner, Table):

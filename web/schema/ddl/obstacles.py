@@ -74,26 +74,28 @@ def around(
     if new is None:
         return
     owner = pairs.object_for(each.owner)
-    held = held_names(obstacles.disturbance.reasons(each))
+    held, window = held_names(obstacles.disturbance.reasons(each)), id(each.item)
     frees = pairs.names_after(mentioned(each.text)) | held
     if isinstance(new, Column) and isinstance(each.item, Column) and each.item.generated is None:
         assert owner is not None
         head = f"ALTER TABLE {owner.identity} ALTER COLUMN {quote(new.name)}"
-        yield Action(Rank.DISMANTLE, (Statement(f"{head} DROP DEFAULT"),), difference, frees=frees)
+        yield Action(
+            Rank.DISMANTLE, (Statement(f"{head} DROP DEFAULT"),), difference, frees=frees, window=window
+        )
         if new.default is not None:
             back = Statement(f"{head} SET DEFAULT {new.default}")
-            yield Action(Rank.ALTER, (back,), difference, needs=needs_of(new, owner))
+            yield Action(Rank.ALTER, (back,), difference, needs=needs_of(new, owner), window=window)
         return
     as_there = replace(each.item, **{key: getattr(new, key) for key in type(new).key})
     away = drop(as_there, owner, ground, live=False)
     place = Place(owner, owner, owner.identity, owner.identity) if owner is not None else Place()
-    back_again = list(make(new, place, ground, difference, live=True))
+    back_again = list(make(new, place, ground, difference, live=False))
     removes = names(name_of(new, owner))
     if isinstance(each.item, Column) and each.owner is not None:
         removes |= held_names({(each.owner.identity, each.item.name)})
-    yield Action(Rank.DISMANTLE, tuple(away), difference, frees=frees, removes=removes)
+    yield Action(Rank.DISMANTLE, tuple(away), difference, frees=frees, removes=removes, window=window)
     for action in back_again:
-        yield replace(action, needs=action.needs | held)
+        yield replace(action, needs=action.needs | held, window=window)
 
 
 def _disturbed(

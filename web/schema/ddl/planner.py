@@ -19,18 +19,30 @@ from web.schema.ddl.references import (
     definition_of,
     everything_of,
     held_names,
+    keys_under,
     mentioned,
     name_of,
     needs_of,
 )
-from web.schema.ddl.remaking import remake
+from web.schema.ddl.remaking import exchange_key, remake
 from web.schema.ddl.rename import rename, rename_label, rename_schema
 from web.schema.ddl.statement import Ground, Statement, Unwritten
 from web.schema.ddl.tables import FIXED
 from web.schema.ddl.taking import take
 from web.schema.difference import find
 from web.schema.finding import Difference, Finding
-from web.schema.model import Column, Constraint, Domain, Enum, Function, Grant, Sequence, Table, View
+from web.schema.model import (
+    CatalogObject,
+    Column,
+    Constraint,
+    Domain,
+    Enum,
+    Function,
+    Grant,
+    Sequence,
+    Table,
+    View,
+)
 from web.schema.names import holder_of, quote
 
 
@@ -78,12 +90,13 @@ class Planner:
             else:
                 wholes.append(each)
         again = self._alter_all(changes, pairs)
-        for each in wholes:
-            if each.a is not None:
-                self._take(each, make(each.a, each.place, self.ground, each.difference, live=True))
         gone = [each for each in wholes if each.a is None and self._may_go(each)]
         # A column's own sequence and a table's partitions follow it in the report; here they are objects.
         self._keep(wholes, stuck.values(), gone, again)
+        exchanged = _exchanged_keys(wholes, gone)
+        for each in wholes:
+            if each.a is not None and id(each) not in exchanged:
+                self._take(each, make(each.a, each.place, self.ground, each.difference, live=True))
         made = tuple(free_names(self._holding(wholes, gone), self.ground))
         self.actions[:0] = [Action(Rank.RENAME, (each,)) for each in made]
         kept = {each.b.identity for each in wholes if each.b is not None and each not in gone}
@@ -97,13 +110,17 @@ class Planner:
         retyped = [each for group in changes.values() for each in group if self._is_retyped(each)]
         obstacles = obstacles_to(retyped, again, gone, self.ground, pairs)
         for each in gone:
-            self._take(each, take(each, self.ground, pairs, obstacles.disturbance))
+            if (key := exchanged.get(id(each))) is None:
+                self._take(each, take(each, self.ground, pairs, obstacles.disturbance))
+            else:
+                self._take(each, exchange_key(key, each, self.ground, pairs, obstacles.disturbance))
         stops = {id(each.item): each for each in obstacles.found}
-        # A constraint that goes and comes back comes back as it shall be: nothing is left to alter.
+        # What goes and comes back comes back as it shall be: nothing is left to alter. Of a column its default goes.
         altered = {
-            group[0].difference.key
+            each.difference.key
             for (_, there), group in changes.items()
-            if there in stops and group and isinstance(group[0].b, Constraint)
+            for each in group
+            if there in stops and not isinstance(each.b, Column)
         }
         self.actions = [
             each for each in self.actions if each.difference is None or each.difference.key not in altered
@@ -208,6 +225,8 @@ class Planner:
             gives = removes | held_names(
                 {(owner.identity, a.name)} if isinstance(owner, Table) and isinstance(a, Column) else ()
             )
+            if isinstance(a, Column) and b.not_null and not a.not_null:
+                removes |= {f"{name} in key" for name in removes}
         frees = pairs.names_after(mentioned(definition_of(b)))
         if isinstance(b, Column) and isinstance(found.place.b, Table):
             frees |= held_names(columns_in(b.generated, found.place.b)) - removes
@@ -216,7 +235,7 @@ class Planner:
             tuple(made),
             found.difference,
             gives=gives,
-            needs=needs_of(a, owner) - gives,
+            needs=(needs_of(a, owner) | keys_under(a, self.ground.expected_tables)) - gives,
             frees=frees,
             removes=removes,
         )
@@ -300,6 +319,21 @@ class Planner:
             return False
         columns = {f"{table.identity}.{quote(each.name)}" for each in expected.columns}
         return item.owned_by in columns
+
+
+def _exchanged_keys(wholes: Iterable[Finding], gone: Iterable[Finding]) -> dict[int, Finding]:
+    """Give primary keys that are put in another's place, by that one's finding and by their own."""
+    new = {each.place.identity: each for each in wholes if _is_primary_key(each.a)}
+    found: dict[int, Finding] = {}
+    for each in gone:
+        key = new.get(each.place.identity)
+        if key is not None and _is_primary_key(each.b):
+            found |= {id(each): key, id(key): key}
+    return found
+
+
+def _is_primary_key(item: CatalogObject | None) -> bool:
+    return isinstance(item, Constraint) and item.form == "primary key"
 
 
 def _attribute(found: Finding) -> str:

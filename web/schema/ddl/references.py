@@ -13,15 +13,19 @@ from web.schema.model import (
     Constraint,
     Function,
     Index,
+    MaterializedView,
     Namespace,
     Sequence,
     Table,
+    View,
     shape_of,
 )
 from web.schema.names import qualified, quote
 
 _PART = r'(?:"(?:[^"]|"")*"|[A-Za-z_\x80-\U0010ffff][\w$]*)'
 NAME_CHAIN = rf"{_PART}(?:\.{_PART})+"
+#: The table and the columns that a foreign key refers to.
+REFERENCED = re.compile(rf"REFERENCES ({NAME_CHAIN})(\((?:\"(?:[^\"]|\"\")*\"|[^\"()])*\))")
 _CHAIN = re.compile(NAME_CHAIN)
 _PARTS = re.compile(_PART)
 #: Fields that are no definition.
@@ -96,11 +100,36 @@ def all_names_of(item: CatalogObject, owner: CatalogObject | None = None) -> fro
     return frozenset(found)
 
 
+def keys_under(item: CatalogObject, tables: Mapping[str, Table]) -> frozenset[str]:
+    """Name the keys that an object may stand on though it does not name them, of tables by their names.
+
+    A foreign key refers to columns that have one; a view that groups by a primary key may select what it determines.
+    """
+    found = set()
+    if isinstance(item, Constraint) and (match := REFERENCED.search(item.definition)) is not None:
+        table = tables.get(match[1])
+        if table is not None:
+            found |= {name_of(each, table) for each in table.constraints if match[2] in each.definition}
+            found |= {name_of(each, table) for each in table.indexes if match[2] in each.definition}
+    elif isinstance(item, View | MaterializedView) and "GROUP BY" in item.definition:
+        for name in mentioned(item.definition):
+            if (table := tables.get(name)) is not None:
+                found |= {name_of(each, table) for each in table.constraints if each.form == "primary key"}
+    return frozenset(found) - {""}
+
+
 def columns_in(text: str | None, table: Table) -> set[tuple[str, str]]:
     """Give the columns of a table, with the table, that a text of its own may mean."""
     if not text:
         return set()
     return {(table.identity, each.name) for each in table.columns if names_column(text, each.name)}
+
+
+def key_columns(item: CatalogObject, owner: CatalogObject | None) -> frozenset[str]:
+    """Name what lets a column be null once it is gone: that it is in a primary key."""
+    if not isinstance(item, Constraint) or item.form != "primary key" or not isinstance(owner, Table):
+        return frozenset()
+    return frozenset(f"{name} in key" for name in held_names(columns_in(item.definition, owner)))
 
 
 def held_names(parts: Iterable[tuple[str, str]]) -> frozenset[str]:

@@ -31,7 +31,7 @@ def is_partitioned_by(schema: Schema, item: Enum | Domain) -> bool:
 
 def retype(a: Enum | Domain, b: Enum | Domain, made: list[Statement], ground: Ground) -> Iterator[Statement]:
     """Move the old type aside, make the new one (`made`), move every column over, drop the old one."""
-    old = replace(a, name=f"{a.name[:50]}_before")
+    old = replace(a, name=ground.unused(a.schema, a.name, "_before"))
     note = None
     if (
         isinstance(a, Enum)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 
 from web.schema.model import (
     CatalogObject,
@@ -45,6 +48,22 @@ class Statement:
     note: str | None = None
 
 
+_CONCURRENTLY = re.compile(r"((?:CREATE (?:UNIQUE )?|DROP |REINDEX )INDEX) CONCURRENTLY ")
+_COMMITTED_FIRST = re.compile(r"ALTER TYPE .* ADD VALUE ")
+
+
+def in_transaction(statement: Statement) -> Statement:
+    """Give the form that runs in a transaction with others; a new label has none that they could use."""
+    if not statement.alone or _COMMITTED_FIRST.match(statement.sql):
+        return statement
+    return replace(
+        statement,
+        sql=_CONCURRENTLY.sub(r"\1 ", statement.sql, count=1),
+        alone=False,
+        note="Blocks its table until the transaction ends: what stands on it is missing in between.",
+    )
+
+
 #: Statements that make an object, and the object as it is after them.
 Made = tuple[list[Statement], CatalogObject]
 #: What an object belongs to.
@@ -70,6 +89,8 @@ class Ground:
     actual_tables: Mapping[str, Table] = field(default_factory=dict)
     #: Sequences of `expected` by the column that they belong to.
     owned_sequences: Mapping[str, Sequence] = field(default_factory=dict)
+    #: By schema what relations and types of either side are called.
+    _names: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, expected: Schema, actual: Schema, role: str | None, database: str) -> Ground:
@@ -82,12 +103,58 @@ class Ground:
             {item.identity: item for item in expected.tables},
             {item.identity: item for item in actual.tables},
             {item.owned_by: item for item in expected.sequences if item.owned_by is not None},
+            _names_in(expected, actual),
         )
+
+    def unused(self, schema: str, name: str, suffix: str) -> str:
+        """Give a name for what is made beside something, that no relation or type of either side has.
+
+        One that broke off may have left what it made. A name that has to be cut stays one of its own by its hash.
+        """
+        taken = self._names.get(schema, frozenset())
+        stem = name
+        if len(f"{name}{suffix}".encode()) > _ROOM:
+            short = name.encode()[: _ROOM - len(suffix) - 9].decode(errors="ignore")
+            stem = f"{short}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        tried = chain([f"{stem}{suffix}"], (f"{stem}{suffix}{number}" for number in count(2)))
+        return next(each for each in tried if each not in taken)
 
     @property
     def major(self) -> int:
         """The servers' major version."""
         return self.expected.server_major
+
+
+#: Bytes of a name, of the 63 that PostgreSQL keeps, with room for a number.
+_ROOM = 60
+
+
+def _names_in(*schemas: Schema) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+
+    def add(where: str, *names: str) -> None:
+        found.setdefault(where, set()).update(names)
+
+    for schema in schemas:
+        for table in schema.tables:
+            add(table.schema, table.name, *(each.name for each in table.indexes))
+            add(table.schema, *(each.name for each in table.constraints))
+        for stored in schema.materialized_views:
+            add(stored.schema, stored.name, *(each.name for each in stored.indexes))
+        for domain in schema.domains:
+            add(domain.schema, domain.name, *(each.name for each in domain.constraints))
+        for view in schema.views:
+            add(view.schema, view.name)
+        for sequence in schema.sequences:
+            add(sequence.schema, sequence.name)
+        types: tuple[Enum | CompositeType | RangeType, ...] = (
+            *schema.enums,
+            *schema.composite_types,
+            *schema.range_types,
+        )
+        for type_ in types:
+            add(type_.schema, type_.name)
+    return {schema: frozenset(names) for schema, names in found.items()}
 
 
 _KEYWORDS: dict[type[CatalogObject], str] = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from web.schema.ddl.access import grant
 from web.schema.ddl.actions import Action, Rank
-from web.schema.ddl.dependents import Dependent, Disturbance, disturbed_by
+from web.schema.ddl.dependents import Dependent, Disturbance, key_of_columns
 from web.schema.ddl.drop import drop
 from web.schema.ddl.making import state_of_copy
 from web.schema.ddl.pairs import Pairs
@@ -17,6 +17,7 @@ from web.schema.ddl.references import (
     definition_of,
     everything_of,
     held_names,
+    key_columns,
     mentioned,
 )
 from web.schema.ddl.statement import Ground
@@ -62,7 +63,8 @@ def take(found: Finding, ground: Ground, pairs: Pairs, disturbance: Disturbance)
         tuple(dropped),
         found.difference,
         frees=pairs.names_after(everything_of(gone, owner).union(*map(everything_of, below)))
-        | (held_names(held) - own),
+        | (held_names(held) - own)
+        | key_columns(item, found.place.b),
         removes=pairs.names_after(all_names_of(item, owner).union(*map(all_names_of, below))) | own,
     )
 
@@ -80,8 +82,7 @@ def _partitions(table: CatalogObject, ground: Ground, pairs: Pairs) -> Iterator[
 
 def gone_with(item: CatalogObject, owner: CatalogObject | None) -> frozenset[str]:
     """Name the key or column that is gone with an object."""
-    _, keys = disturbed_by(item, owner)
-    held = held_names(keys)
+    held = held_names(key_of_columns(item, owner))
     if isinstance(item, Column) and owner is not None:
         held |= held_names({(owner.identity, item.name)})
     return held

@@ -1,5 +1,6 @@
--- Constraints of tables and domains, each with the index that backs it. Left out: what a partition or child has only
--- from its parent, and constraint triggers (they are triggers). Not-null constraints come with the number of their column.
+-- Constraints of tables and domains, each with the index that backs it and has to be valid for it to be. Left out: what
+-- a partition or child has only from its parent, and constraint triggers (they are triggers). Not-null constraints come
+-- with the number of their column.
 -- Privilege: none beyond reading pg_catalog. Oldest server: 14.
 select con.oid,
        con.conrelid,
@@ -8,7 +9,7 @@ select con.oid,
        con.contype::text,
        pg_get_constraintdef(con.oid),
        case when con.condeferred then 'DEFERRABLE INITIALLY DEFERRED' when con.condeferrable then 'DEFERRABLE' end,
-       con.convalidated,
+       con.convalidated and coalesce(i.indisvalid, true),
        con.conenforced,  -- since 18
        true,             -- until 17
        con.connoinherit,
