@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment, Project
 
@@ -138,6 +139,8 @@ class JobKind(Generic[P]):
     reconcile: Callable[[Evidence[P]], Awaitable[Reconciled]]
     #: A start while the same kind is still queued on the environment joins that job (observe).
     joins: bool = False
+    #: Raises `NotFound` where what the parameters name is not there; None: they name nothing that has to be.
+    require_named: Callable[[AsyncConnection, Project, Environment, P], Awaitable[None]] | None = None
 
     def step_title(self, name: str) -> str:
         """The announced title of a step, or its name."""

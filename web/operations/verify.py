@@ -7,20 +7,21 @@ from uuid import UUID
 
 from pydantic import Field
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.backups.catalog import read_manifest
 from web.backups.manifest import Manifest
 from web.backups.places import Place, open_place
 from web.backups.reporting import Watch
 from web.backups.verify import Verification, verify
-from web.config import Environment
+from web.config import Environment, Project
 from web.errors import BackupInvalid, NotFound, OperationFailed
 from web.jobs.events import announce_change, storable
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.postgres.server_files import usable
-from web.store.tables import BackupRow
+from web.store.tables import BackupRow, EnvironmentRow
 
 
 class VerifyParameters(Parameters):
@@ -90,6 +91,26 @@ def available(environment: Environment) -> str | None:
     return None
 
 
+async def require_named(
+    store: AsyncConnection, project: Project, environment: Environment, parameters: VerifyParameters
+) -> None:
+    """The backup is one of the environment's."""
+    if parameters.backup is None:
+        return
+    query = (
+        select(BackupRow.id)
+        .join(EnvironmentRow, EnvironmentRow.id == BackupRow.environment_id)
+        .where(
+            EnvironmentRow.project == project.name,
+            EnvironmentRow.name == environment.name,
+            BackupRow.id == parameters.backup,
+            BackupRow.state != "removed",
+        )
+    )
+    if await store.scalar(query) is None:
+        raise NotFound(f"{environment.label} has no backup {parameters.backup}.")
+
+
 async def _wanted(work: Work[VerifyParameters]) -> tuple[UUID, str]:
     query = select(BackupRow.id, BackupRow.sha256).where(
         BackupRow.environment_id == work.job.environment_id, BackupRow.state != "removed"
@@ -129,4 +150,5 @@ VERIFY = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    require_named=require_named,
 )
