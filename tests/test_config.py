@@ -73,6 +73,16 @@ def read(folder: Path, text: str) -> Configuration:
     return load(file)
 
 
+def test_trusted_proxies(tmp_path: Path) -> None:
+    assert read(tmp_path, "").trusted_proxies == ()
+    written = read(tmp_path, 'trusted_proxies = ["10.0.0.5", " 192.168.0.0/24", "2001:db8::/64"]')
+    assert [str(each) for each in written.trusted_proxies] == [
+        "10.0.0.5/32",
+        "192.168.0.0/24",
+        "2001:db8::/64",
+    ]
+
+
 def test_the_whole_sample(tmp_path: Path) -> None:
     configuration = read(tmp_path, GOOD)
     assert configuration.file == tmp_path / "cleanstart.toml"
@@ -172,7 +182,8 @@ BAD: dict[str, tuple[str, str]] = {
     "unknown at the top": ('\npublik_url = "x"', '2: publik_url: unknown key; did you mean "public_url"?'),
     "unknown table": (
         "[colours]\nred = 1",
-        "1: colours: unknown key; known here: backups, data_directory, programs, projects, public_url, scratch, store",
+        "1: colours: unknown key; known here: backups, data_directory, programs, projects, public_url, scratch, store, "
+        "trusted_proxies",
     ),
     "unknown in the project": (
         PROJECT.replace("source", "sorce"),
@@ -310,6 +321,26 @@ BAD: dict[str, tuple[str, str]] = {
     "path in public_url": (
         'public_url = "https://db/clean"',
         "1: public_url: expected https://HOST or https://HOST:PORT, without a path: the dashboard is served at the root",
+    ),
+    # trusted_proxies
+    "a proxy that is no array": (
+        'trusted_proxies = "10.0.0.5"',
+        '1: trusted_proxies: expected an array of addresses and networks, such as ["10.0.0.5", "192.168.0.0/24"], '
+        "found text",
+    ),
+    "a proxy by name": (
+        'trusted_proxies = [\n  "10.0.0.5",\n  "proxy.acme.internal",\n]',
+        '1: trusted_proxies: expected an array of addresses and networks, such as ["10.0.0.5", "192.168.0.0/24"]; '
+        "entry 2 is neither",
+    ),
+    "bits beyond the mask": (
+        'trusted_proxies = ["10.0.0.5/8"]',
+        '1: trusted_proxies: expected an array of addresses and networks, such as ["10.0.0.5", "192.168.0.0/24"]; '
+        "entry 1 is neither",
+    ),
+    "everybody a proxy": (
+        'trusted_proxies = ["::1", "0.0.0.0/0"]',
+        "1: trusted_proxies: entry 2 is every address: anybody could say to be anywhere",
     ),
     # policies
     "reset on production": (

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import web
 from web import api, pages
-from web.access.confirmations import signing_key
+from web.access import confirmations
+from web.access.keys import signing_key
 from web.access.requests import Access, protect, publish, require_policies
 from web.api import problems
 from web.config import Configuration
@@ -55,7 +56,9 @@ async def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.dashboard = Dashboard(configuration, store, Kinds(tuple(kinds)), feed, await signing_key(store))
+    async with store.begin() as connection:
+        key = await signing_key(connection, confirmations.PURPOSE)
+    app.state.dashboard = Dashboard(configuration, store, Kinds(tuple(kinds)), feed, key)
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", publish(StaticFilesForever(directory=STATIC)), name="static")
@@ -66,7 +69,8 @@ async def create_app(
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(Exception, _on_bug)
-    protect(app, Access(store, configuration.public_url, bound_to_loopback))
+    access = Access(store, configuration.public_url, bound_to_loopback, configuration.trusted_proxies)
+    protect(app, access)
     require_policies(app)
     return app
 

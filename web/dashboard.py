@@ -110,11 +110,26 @@ async def environment_in_path(
     return cast(Dashboard, request.app.state.dashboard).configuration.environment(project.name, environment)
 
 
-async def build_in_path(number: int) -> int:
-    """The number of the build that the path names; the store holds none that is larger than its bigint."""
-    if not 0 < number <= LARGEST:
-        raise NotFound(f"There is no build #{number}: numbers begin at 1 and end at {LARGEST}.")
-    return number
+def number_of(what: str, written: str, hint: str = "") -> int:
+    """The number of something of the store's, in the one way in which it is written. `NotFound`: nothing has it."""
+    if not re.fullmatch("[1-9][0-9]{0,18}", written) or int(written) > LARGEST:
+        raise NotFound(f"There is no {what}{written[:50]}{hint}.")
+    return int(written)
+
+
+def build_number(written: str) -> int:
+    """The number of a build. Whether there is one, the store knows."""
+    return number_of("build #", written, f": numbers begin at 1 and end at {LARGEST}")
+
+
+async def build_in_path(number: str) -> int:
+    """The number of the build that the path names."""
+    return build_number(number)
+
+
+async def rule_in_path(number: str) -> int:
+    """The number of the ignore rule that the path names; whether it is there, who ends it finds out."""
+    return number_of("rule ", number)
 
 
 async def job_in_path(request: Request) -> JobRecord:
@@ -151,12 +166,10 @@ async def _visible_project(request: Request) -> str:
 
 
 async def _project_of_job(request: Request) -> str:
-    named: str = request.path_params["job"]
-    if not re.fullmatch("[0-9]{1,18}", named):
-        raise NotFound(f"There is no job {named}.")
+    number = number_of("job ", request.path_params["job"])
     who = await principal(request)
     async with cast(Dashboard, request.app.state.dashboard).store.connect() as opened:
-        found = await read_job(opened, int(named))
+        found = await read_job(opened, number)
     if not may(who, "view", found.project):
         raise NotFound(f"There is no job {found.id}.")
     request.state.job = found
@@ -176,3 +189,4 @@ InProject = Annotated[Project, Depends(project_in_path)]
 InEnvironment = Annotated[Environment, Depends(environment_in_path)]
 OneJob = Annotated[JobRecord, Depends(job_in_path)]
 Number = Annotated[int, Depends(build_in_path)]
+RuleNumber = Annotated[int, Depends(rule_in_path)]

@@ -11,13 +11,14 @@ from fastapi import APIRouter, Depends, FastAPI, Form, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from web.access import requests
 from web.access.permissions import Principal
 from web.access.requests import (
     Access,
     access_of,
     csrf_token,
     drop_session,
-    keep_session,
+    keep_signed_in,
     permission,
     presented_session,
     principal,
@@ -25,7 +26,8 @@ from web.access.requests import (
     public,
     signed_in,
 )
-from web.access.sessions import sign_in, sign_out
+from web.access.sessions import sign_out
+from web.config import Network
 from web.errors import CleanStartError
 
 PASSWORD = "correct horse battery"
@@ -50,10 +52,16 @@ class Site:
         )
 
 
-def build(engine: AsyncEngine, *, public_url: str | None = None, loopback: bool = True) -> Site:
+def build(
+    engine: AsyncEngine,
+    *,
+    public_url: str | None = None,
+    loopback: bool = True,
+    trusted_proxies: tuple[Network, ...] = (),
+) -> Site:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     site = Site(app, engine)
-    protect(app, Access(engine, public_url, loopback))
+    protect(app, Access(engine, public_url, loopback, trusted_proxies))
 
     @app.exception_handler(CleanStartError)
     async def answer(request: Request, error: Exception) -> JSONResponse:
@@ -68,15 +76,8 @@ def build(engine: AsyncEngine, *, public_url: str | None = None, loopback: bool 
     async def enter(
         request: Request, response: Response, name: Annotated[str, Form()], password: Annotated[str, Form()]
     ) -> None:
-        session = await sign_in(
-            engine,
-            name=name,
-            password=password,
-            address=request.client.host if request.client else None,
-            user_agent=request.headers.get("user-agent"),
-            replacing=presented_session(request),
-        )
-        keep_session(response, access_of(request), session)
+        entered = await requests.enter(request, name, password)
+        keep_signed_in(response, access_of(request), name, entered)
 
     @app.post("/sign-out", dependencies=[signed_in()])
     async def leave(request: Request, response: Response) -> None:

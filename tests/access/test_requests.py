@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import re
 from collections.abc import AsyncIterator, MutableMapping
 from itertools import product
 from typing import Any
@@ -12,9 +14,10 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.access.small_site import CreateUser, SignIn, Site, build
+from tests.access.small_site import PASSWORD, CreateUser, SignIn, Site, build
 from web.access.headers import HEADERS
 from web.access.permissions import local_admin
 from web.access.requests import (
@@ -67,6 +70,99 @@ async def test_a_planted_session_is_not_taken_over(
     assert (await browser.get("/me")).status_code == 200
 
 
+async def sent(client: httpx.AsyncClient, password: str, **headers: str) -> int:
+    """Try to sign in as ada from the form; the status of the answer."""
+    token = (await client.get("/sign-in")).text
+    answer = await client.post(
+        "/sign-in",
+        data={"name": "ada", "password": password, "csrf_token": token},
+        headers={"Origin": str(client.base_url).rstrip("/"), **headers},
+    )
+    return answer.status_code
+
+
+async def wear_out(engine: AsyncEngine, client: httpx.AsyncClient, **headers: str) -> None:
+    """Fail ten times as ada, each as soon as it is allowed; the last one is fresh."""
+    for _ in range(10):
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE sign_in_failure SET at = at - interval '15 minutes'"))
+        assert await sent(client, "wrong", **headers) == 401
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE sign_in_failure SET at = clock_timestamp()"))
+
+
+async def test_a_browser_that_was_here_before_is_not_kept_waiting_by_a_stranger(
+    site: Site, browser: httpx.AsyncClient, user: CreateUser, enter: SignIn
+) -> None:
+    await user("ada", every="admin")
+    token = await enter(browser, "ada")
+    left = await browser.post("/sign-out", headers={"Origin": ORIGIN, "X-CSRF-Token": token})
+    assert left.status_code == 200
+    async with site.browser() as stranger:
+        await wear_out(site.engine, stranger)
+        assert await sent(stranger, PASSWORD) == 429
+        # What the stranger planted, or found, changes nothing.
+        names = [cookie.name for cookie in browser.cookies.jar if "device" in cookie.name]
+        assert len(names) == 1
+        for value in ("", "x", "eyJ.x.y"):
+            assert await sent(stranger, PASSWORD, Cookie=f"{names[0]}={value}") in (403, 429)
+    assert await sent(browser, PASSWORD) == 200
+
+
+SPOOFED = (
+    {"X-Forwarded-For": "203.0.113.{n}"},
+    {"X_Forwarded_For": "203.0.113.{n}"},
+    {"X-Forwarded-For": "203.0.113.{n}, 198.51.100.{n}"},
+    {"X-Real-IP": "203.0.113.{n}"},
+    {"Forwarded": "for=203.0.113.{n}"},
+    {"Client-IP": "203.0.113.{n}"},
+)
+
+
+@pytest.mark.parametrize("headers", SPOOFED, ids=lambda headers: next(iter(headers)))
+async def test_an_address_that_is_made_up_is_not_counted_by(
+    store: AsyncEngine, user: CreateUser, headers: dict[str, str]
+) -> None:
+    """From whom no proxy is trusted, and through one that appends what it saw."""
+    await user("ada", every="admin")
+    proxy = ipaddress.ip_network("10.0.0.5")
+    for peer, seen in (("192.0.2.1", None), ("10.0.0.5", "192.0.2.2")):
+        site = build(store, trusted_proxies=(proxy,))
+
+        def made_up(number: int, seen: str | None = seen) -> dict[str, str]:
+            said = {name: value.format(n=number) for name, value in headers.items()}
+            if seen is not None:
+                before = said.pop("X-Forwarded-For", "")
+                said["X-Forwarded-For"] = f"{before}, {seen}" if before else seen
+            return said
+
+        async with site.browser(peer=peer) as browser:
+            await wear_out(store, browser, **made_up(1))
+            for number in range(2, 5):
+                assert await sent(browser, PASSWORD, **made_up(number)) == 429
+
+
+async def test_behind_a_trusted_proxy_the_clients_address_counts(
+    store: AsyncEngine, user: CreateUser
+) -> None:
+    await user("ada", every="admin")
+    site = build(store, trusted_proxies=(ipaddress.ip_network("10.0.0.5"),))
+    async with site.browser(peer="10.0.0.5") as browser:
+        await wear_out(store, browser, **{"X-Forwarded-For": "203.0.113.1"})
+        assert await sent(browser, PASSWORD, **{"X-Forwarded-For": "203.0.113.1"}) == 429
+        assert await sent(browser, PASSWORD, **{"X-Forwarded-For": "203.0.113.2"}) == 200
+    async with store.connect() as connection:
+        assert await connection.scalar(text("SELECT address FROM session")) == "203.0.113.2"
+        entry = text("SELECT detail->>'address' FROM audit_entry WHERE action = 'sign in'")
+        assert await connection.scalar(entry) == "203.0.113.2"
+
+
+async def test_a_trusted_proxy_on_loopback_is_not_somebody_at_this_machine(store: AsyncEngine) -> None:
+    for trusted, status in (((), 200), ((ipaddress.ip_network("127.0.0.1"),), 401)):
+        async with build(store, trusted_proxies=trusted).browser() as browser:
+            assert (await browser.get("/me")).status_code == status
+
+
 async def test_cookies_over_https_are_bound_to_the_host(
     store: AsyncEngine, user: CreateUser, enter: SignIn
 ) -> None:
@@ -78,7 +174,11 @@ async def test_cookies_over_https_are_bound_to_the_host(
         assert {"Path=/", "HttpOnly", "Secure", "SameSite=Lax"} <= set(visit.split("; "))
         await enter(browser, "ada")
         names = {cookie.name for cookie in browser.cookies.jar}
-        assert names == {"__Host-cleanstart-visit", "__Host-cleanstart-session"}
+        assert {re.sub("-[0-9a-f]{16}$", "", name) for name in names} == {
+            "__Host-cleanstart-visit",
+            "__Host-cleanstart-session",
+            "__Host-cleanstart-device",
+        }
         for cookie in browser.cookies.jar:
             assert cookie.secure
             assert cookie.path == "/"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from time import monotonic
 
 import pytest
 from sqlalchemy import text
@@ -10,24 +14,33 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.access.small_site import PASSWORD, CreateUser
 from tests.access.standing import still_may
-from web.access import audit
-from web.access.limiter import begin_attempt
+from web.access import audit, devices, sessions
+from web.access.limiter import BY_DEVICE, begin_attempt
 from web.access.passwords import NOBODY, check_password, hash_password
-from web.access.sessions import find_session, sign_in, sign_out
-from web.access.users import disable_user, enable_user, grant_role, set_password
+from web.access.sessions import FAILURE_TAKES, SignedIn, find_session, sign_in, sign_out
+from web.access.turns import EACH, Turns
+from web.access.users import disable_user, enable_user, forget_devices, grant_role, set_password
 from web.errors import Invalid, NotSignedIn, TooManyAttempts
 
 
-async def enter(engine: AsyncEngine, name: str = "ada", password: str = PASSWORD, **more: str | None) -> str:
+async def enter_known(
+    engine: AsyncEngine, name: str = "ada", password: str = PASSWORD, **more: str | None
+) -> SignedIn:
     arguments: dict[str, str | None] = {"address": "10.0.0.1", **more}
     return await sign_in(
         engine,
+        Turns(),
         name=name,
         password=password,
         address=arguments["address"],
         user_agent=arguments.get("user_agent"),
         replacing=arguments.get("replacing"),
+        device=arguments.get("device"),
     )
+
+
+async def enter(engine: AsyncEngine, name: str = "ada", password: str = PASSWORD, **more: str | None) -> str:
+    return (await enter_known(engine, name, password, **more)).session_id
 
 
 async def run(engine: AsyncEngine, statement: str) -> None:
@@ -167,28 +180,147 @@ async def test_what_ends_a_stream(store: AsyncEngine, user: CreateUser) -> None:
     assert allowed
 
 
+async def fail(engine: AsyncEngine, name: str, times: int, address: str = "10.0.0.1") -> None:
+    """Fail so many times, as fast as it is allowed, and leave every last failure fresh."""
+    for _ in range(times):
+        await run(engine, "UPDATE sign_in_failure SET at = at - interval '15 minutes'")
+        await begin_attempt(engine, name, address)
+    await run(engine, "UPDATE sign_in_failure SET at = clock_timestamp()")
+
+
 async def test_the_limiter_stands_before_the_password(store: AsyncEngine, user: CreateUser) -> None:
     await user("ada", every="admin")
-    for _ in range(14):
-        await begin_attempt(store, "ada", "10.0.0.1")
-        await run(store, "UPDATE sign_in_failure SET at = at - interval '15 minutes'")
-    await run(store, "UPDATE sign_in_failure SET at = at + interval '15 minutes'")
+    await fail(store, "ada", 14)
     with pytest.raises(TooManyAttempts):
-        await enter(store, address="10.1.1.1")
+        await enter(store)
     await run(store, "UPDATE sign_in_failure SET at = at - interval '15 minutes'")
-    await enter(store, address="10.1.1.1")
+    await enter(store)
 
 
 async def test_a_wrong_password_counts_as_a_failure(store: AsyncEngine, user: CreateUser) -> None:
     await user("ada", every="admin")
+
+    async def failures() -> int:
+        async with store.connect() as connection:
+            return int(await connection.scalar(text("SELECT sum(failures) FROM sign_in_failure")) or 0)
+
+    with pytest.raises(NotSignedIn):
+        await enter(store, password="wrong")
+    # Under the name at the address, and under the name.
+    assert await failures() == 2
+    await enter(store)
+    assert await failures() == 1
+
+
+async def test_one_stranger_keeps_nobody_from_signing_in(store: AsyncEngine, user: CreateUser) -> None:
+    """From the address that all share behind a proxy, under names that exist and names that do not."""
+    await user("ada", every="admin")
+    await user("bob", clinic="viewer")
+    known = (await enter_known(store)).device
+    await fail(store, "ada", 20)
+    await fail(store, "nobody", 20)
+    await fail(store, "bob", 20, "10.0.0.9")
+    waits = set()
     for name in ("ada", "nobody"):
+        with pytest.raises(TooManyAttempts) as caught:
+            await enter(store, name)
+        waits.add((str(caught.value), caught.value.hint))
+    assert len(waits) == 1, "a name that exists is slowed as one that does not"
+    await enter(store, device=known)
+    await enter(store, "bob")
+
+
+async def test_a_device_cookie_is_worth_something_under_its_own_name_only(
+    store: AsyncEngine, user: CreateUser
+) -> None:
+    await user("ada", every="admin")
+    await user("eve", clinic="viewer")
+    eves, adas = (await enter_known(store, "eve")).device, (await enter_known(store)).device
+    await fail(store, "ada", 20)
+    for device in (eves, adas[:-1], adas + "x", "", "\ud800\0", None):
+        with pytest.raises(TooManyAttempts):
+            await enter(store, device=device)
+    again = (await enter_known(store, device=adas)).device
+    assert again != adas, "each sign-in gives a new one"
+    await enter(store, device=again)
+
+
+async def test_who_has_the_cookie_is_slowed_by_it(store: AsyncEngine, user: CreateUser) -> None:
+    await user("ada", every="admin")
+    device = (await enter_known(store)).device
+    for _ in range(BY_DEVICE.free + 1):
+        with pytest.raises(NotSignedIn):
+            await enter(store, password="wrong", device=device)
+        await run(store, "UPDATE sign_in_failure SET at = at - interval '1 second'")
+    await run(store, "UPDATE sign_in_failure SET failures = 20, at = clock_timestamp()")
+    with pytest.raises(TooManyAttempts):
+        await enter(store, device=device, address="10.9.9.9")
+    await enter(store)
+
+
+@pytest.mark.parametrize("act", [forget_devices, disable_user, set_password])
+async def test_devices_are_forgotten(
+    store: AsyncEngine, user: CreateUser, act: Callable[..., Awaitable[None]]
+) -> None:
+    await user("root", every="admin")
+    await user("ada", clinic="viewer")
+    device = (await enter_known(store)).device
+    await fail(store, "ada", 20)
+    await enter(store, device=device)
+    async with store.begin() as connection:
+        more = {"password": PASSWORD} if act is set_password else {}
+        await act(connection, actor="local:test", name="ada", **more)
+        await enable_user(connection, actor="local:test", name="ada")
+    with pytest.raises(TooManyAttempts):
+        await enter(store, device=device)
+
+
+async def test_an_old_device_cookie_is_not_known(
+    store: AsyncEngine, user: CreateUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await user("ada", every="admin")
+    device = (await enter_known(store)).device
+    await fail(store, "ada", 20)
+    monkeypatch.setattr(devices, "LIFETIME", timedelta(seconds=-1))
+    with pytest.raises(TooManyAttempts):
+        await enter(store, device=device)
+
+
+async def test_how_long_a_mistake_takes_does_not_tell_which(store: AsyncEngine, user: CreateUser) -> None:
+    await user("ada", every="admin")
+    for name, password in (("ada", "wrong"), ("nobody", "wrong"), ("ada", "x" * 2000), ("\0", "wrong")):
+        begun = monotonic()
+        with pytest.raises(NotSignedIn):
+            await enter(store, name, password)
+        assert monotonic() - begun >= FAILURE_TAKES
+
+
+async def test_where_too_many_wait_nothing_is_counted(store: AsyncEngine, user: CreateUser) -> None:
+    await user("ada", every="admin")
+    full = Turns(free=0)
+    full.strangers["10.0.0.1"] = deque(asyncio.get_running_loop().create_future() for _ in range(EACH))
+    with pytest.raises(TooManyAttempts, match="being checked"):
+        await sign_in(store, full, name="ada", password=PASSWORD, address="10.0.0.1")
+    async with store.connect() as connection:
+        assert await connection.scalar(text("SELECT sum(failures) FROM sign_in_failure")) == 0
+
+
+async def test_made_up_names_do_not_fill_the_trail(
+    store: AsyncEngine, user: CreateUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "UNKNOWN_NAMES", 2)
+    monkeypatch.setattr(sessions, "FAILURE_TAKES", 0.0)
+    await user("ada", every="admin")
+    for name in ("a", "b", "c", "d", "e", "ada"):
         with pytest.raises(NotSignedIn):
             await enter(store, name, "wrong")
-    async with store.connect() as connection:
-        assert await connection.scalar(text("SELECT count(*) FROM sign_in_failure")) == 2
-    await enter(store)
-    async with store.connect() as connection:
-        assert await connection.scalar(text("SELECT count(*) FROM sign_in_failure")) == 1
+    assert await entries(store) == [
+        ("local:test", "create user", "user ada"),
+        ("nobody", "failed sign-in", "an unknown name"),
+        ("nobody", "failed sign-in", "an unknown name"),
+        ("nobody", "failed sign-ins", "unknown names; no more are written down within this hour"),
+        ("user:ada", "failed sign-in", "user ada"),
+    ]
 
 
 async def test_the_trail(store: AsyncEngine, user: CreateUser) -> None:

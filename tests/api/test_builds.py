@@ -45,7 +45,8 @@ async def test_a_deployment_is_recorded_and_shown_at_once(site: Site) -> None:
     path = "/api/v1/projects/clinic/environments/production/deployments"
     assert (await site.send("POST", path, "token", {"build": 48})).status_code == 201
     assert "build #48" in (await site.get("/projects/clinic/environments/production")).text
-    assert (await site.send("POST", path, "token", {"build": 9999})).status_code == 404
+    for number in (9999, 0, -1, 2**63 - 1, 2**63, 10**30):
+        assert (await site.send("POST", path, "token", {"build": number})).status_code == 404
     assert await site.count("audit_entry", "action = 'record deployment'") == 1
 
 

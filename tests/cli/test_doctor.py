@@ -89,6 +89,25 @@ def test_a_configuration_with_a_mistake(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
+    ("top", "state", "detail"),
+    [
+        ("", None, ""),
+        ('public_url = "http://localhost:8321"', None, ""),
+        ('public_url = "https://db.acme.internal"', "warn", "No proxy is trusted"),
+        ('trusted_proxies = ["10.0.0.5"]', "ok", "X-Forwarded-For of 10.0.0.5/32 is believed"),
+    ],
+)
+def test_whose_word_on_addresses_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], top: str, state: str | None, detail: str
+) -> None:
+    config = tmp_path / "cleanstart.toml"
+    config.write_text(f"{top}\n{PROJECT}")
+    _, found = findings(capsys, "--config", str(config))
+    assert found.get("proxies", {}).get("state") == state
+    assert detail in found.get("proxies", {"detail": ""})["detail"]
+
+
+@pytest.mark.parametrize(
     ("url", "reason"),
     [("junk secret1234", "cannot be read"), ("mysql://u:secret1234@h/d", "must begin with postgresql://")],
 )

@@ -51,6 +51,8 @@ def test_the_life_of_a_user(cli: Cli, transport: Transport, monkeypatch: pytest.
     assert not found()["disabled"]
     monkeypatch.setattr("sys.stdin", io.StringIO(f"another {PASSWORD}\n"))
     assert cli("users", "password", name, transport=transport).code == 0
+    assert cli("users", "forget-devices", name, transport=transport).code == 0
+    assert cli("users", "forget-devices", "nobody", transport=transport).code == 3
     listed = cli("users", "list", transport=transport).out
     assert "operator on clinic" in listed
     assert "\x1b" not in listed

@@ -27,8 +27,8 @@ INSERT INTO observation (environment_id, digest, first_observed_at, last_observe
 SELECT 1, n::text, now() - interval '1 year', now() - n * interval '1 day', true
   FROM unnest(ARRAY[300, 200, 181, 179, 1]) n;
 INSERT INTO environment_state (environment_id, observation_id, observed_at) VALUES (1, 1, now());
-INSERT INTO sign_in_failure (at, name, address)
-SELECT now() - n * interval '1 hour', 'x', 'y' FROM unnest(ARRAY[1, 23, 25, 50]) n;
+INSERT INTO sign_in_failure (key, failures, at)
+SELECT n::text, 1, now() - n * interval '1 hour' FROM unnest(ARRAY[1, 23, 25, 50]) n;
 INSERT INTO user_account (name, display_name, password_hash) VALUES ('ana', 'Ana', 'x');
 INSERT INTO session (digest, user_id, csrf_secret, expires_at)
 VALUES ('over', 1, 'x', now() - interval '1 second'), ('open', 1, 'x', now() + interval '1 minute');
@@ -79,6 +79,19 @@ async def test_what_is_old_goes_and_the_rest_stays(lived_in: AsyncEngine) -> Non
     for statement, left in LEFT.items():
         assert await values(lived_in, statement) == left, statement
     assert set((await forget(lived_in)).values()) == {0}
+
+
+async def test_names_without_number_do_not_fill_the_store(store: AsyncEngine) -> None:
+    async with store.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO sign_in_failure (key, failures, at)"
+                " SELECT n::text, 1, now() - n * interval '1 millisecond' FROM generate_series(1, 100100) n"
+            )
+        )
+    assert (await forget(store))["failed sign-ins"] == 100
+    assert await values(store, "SELECT count(*) FROM sign_in_failure") == [100_000]
+    assert await values(store, "SELECT count(*) FROM sign_in_failure WHERE key::int > 100000") == [0]
 
 
 async def test_it_goes_in_pieces(lived_in: AsyncEngine) -> None:

@@ -58,6 +58,13 @@ async def test_an_old_build_is_not_replaced_by_a_newer_one(site: Site) -> None:
     shown = await site.get("/projects/clinic/builds/49", "viewer")
     assert 'href="/projects/clinic/builds/48?' in shown.text
     assert 'href="/projects/clinic/builds/100?' in shown.text
-    # One that was never registered becomes the newest.
-    page = await site.get("/question?project=clinic&build=9&environment=production", "viewer")
-    assert '<option value="159" selected' in page.text
+    # Instead of one that was never registered the newest is offered; who changed the project just gets it.
+    nine = "/question?project=clinic&build=9&environment=production"
+    page = await site.get(nine, "viewer")
+    assert page.status_code == 404
+    assert "There is no such build." in said(page)
+    assert "This is about #159." in said(page)
+    part = await site.get(nine, "viewer", headers=SWAP)
+    assert part.status_code == 200
+    for shown in (page, part):
+        assert '<option value="159" selected' in shown.text

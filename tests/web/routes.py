@@ -74,7 +74,7 @@ ROUTES = (
     Route("GET", "/", SIGNED_IN),
     Route("GET", "/stream", SIGNED_IN, stream=True),
     Route("POST", "/observations", (401, 303, 303, 303, 303, 303), form={}),
-    Route("GET", "/question", SIGNED_IN, query="?project=clinic&build=48&environment=production"),
+    Route("GET", "/question", SEEN, query="?project=clinic&build=48&environment=production"),
     Route("GET", "/projects/{project}", SEEN),
     Route("GET", _E, SEEN, query="?table=t&sort=-rows"),
     Route("GET", _E + "/migrations", SEEN, {"environment": "staging"}),
@@ -249,8 +249,7 @@ PAGES = (
     "/?q=<script>&only=attention",
     "/?only=attention",
     "/question",
-    "/question?project=nowhere&build=x&environment=y",
-    *(f"/question?project=clinic&build={number}&environment=lost" for number in (47, 48, 49, 50)),
+    *(f"/question?project=clinic&build={number}&environment=lost" for number in (47, 48, 49)),
     *(f"/projects/{name}" for name in ("clinic", "ledger", "broken", "forked")),
     *(
         f"/projects/{project}/environments/{name}{tab}"
@@ -293,7 +292,7 @@ PAGES = (
     "/builds",
     *(f"/projects/{name}/builds" for name in ("clinic", "ledger", "broken")),
     *(f"/projects/clinic/builds/{number}" for number in (47, 48, 49)),
-    *(f"/projects/clinic/builds/48?environment={name}" for name in (*ENVIRONMENTS, "nowhere")),
+    *(f"/projects/clinic/builds/48?environment={name}" for name in ENVIRONMENTS),
     "/jobs",
     "/jobs?project=clinic&kind=observe&state=open",
     "/jobs?state=bad",

@@ -113,7 +113,10 @@ async def test_odd_queries_are_answered(site: Site) -> None:
                 continue
             asked = address.replace("{}", quote(value))
             response = await site.get(asked)
-            assert response.status_code in (200, 303, 422), f"{asked}: {response.status_code}"
+            # What names a thing that is not there has a status of its own (test_missing).
+            names = address.startswith(("/question", "/projects/clinic/builds"))
+            expected = (200, 404, 422) if names else (200, 303, 422)
+            assert response.status_code in expected, f"{asked}: {response.status_code}"
             assert "Traceback" not in response.text
             # How it is checked is nothing to a reader.
             assert "pattern" not in response.text, asked
@@ -149,7 +152,7 @@ async def test_odd_bodies_are_refused(site: Site) -> None:
         (
             "POST",
             "/api/v1/projects/clinic/environments/dev/deployments",
-            ({"build": 10**30}, {"build": "x"}, {}),
+            ({"build": "x"}, {"build": 1.5}, {}),
         ),
         (
             "POST",

@@ -11,16 +11,13 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.errors import Conflict, Refused
-from web.store.tables import SigningKeyRow
 
 #: How long a person may take between opening the dialog and pressing its button.
 LIFETIME = timedelta(minutes=15)
-_PURPOSE = "confirmations"
+#: Names their signing key.
+PURPOSE = "confirmations"
 
 
 class ConfirmationInvalid(Refused):
@@ -57,19 +54,6 @@ class Confirmation:
     number: str
 
 
-async def signing_key(engine: AsyncEngine) -> bytes:
-    """The store's key, made at the first call."""
-    query = select(SigningKeyRow.value).where(SigningKeyRow.purpose == _PURPOSE)
-    async with engine.begin() as connection:
-        key = await connection.scalar(query)
-        if key is None:
-            fresh = insert(SigningKeyRow).values(purpose=_PURPOSE, value=secrets.token_bytes(32))
-            await connection.execute(fresh.on_conflict_do_nothing())
-            key = await connection.scalar(query)
-    assert key is not None
-    return bytes(key)
-
-
 def sign(key: bytes, seen: Seen) -> str:
     """Make the value that the dialog carries."""
     return _serializer(key).dumps({**asdict(seen), "number": secrets.token_urlsafe(18)})
@@ -96,4 +80,4 @@ def verify(key: bytes, value: str, *, actor: str, environment: str, kind: str) -
 
 
 def _serializer(key: bytes) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(key, salt=_PURPOSE)
+    return URLSafeTimedSerializer(key, salt=PURPOSE)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal, cast
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -21,12 +22,15 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.access.csrf import FIELD, HEADER, SAFE_METHODS, check_origin, check_token, token_for
+from web.access.devices import LIFETIME, cookie_suffix
 from web.access.headers import SecurityHeaders
 from web.access.permissions import PERMISSIONS, Principal, local_admin, require
-from web.access.sessions import ABSOLUTE, find_session
+from web.access.proxies import client_address, is_trusted
+from web.access.sessions import ABSOLUTE, SignedIn, find_session, sign_in
 from web.access.tokens import find_token
+from web.access.turns import Turns
 from web.access.users import any_users
-from web.config import is_loopback
+from web.config import Network, is_loopback
 from web.errors import NotSignedIn
 
 #: A proxy in front: then loopback is the proxy's, and says nothing about who is there.
@@ -46,15 +50,19 @@ class Access:
     engine: AsyncEngine
     public_url: str | None
     bound_to_loopback: bool
+    trusted_proxies: tuple[Network, ...] = ()
+    #: Whose password this process checks next.
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def https(self) -> bool:
         """Whether browsers reach the dashboard by https, and so send `__Host-` cookies."""
         return self.public_url is not None and self.public_url.startswith("https://")
 
-    def cookie(self, name: Literal["session", "visit"]) -> str:
+    def cookie(self, name: Literal["session", "visit", "device"], suffix: str = "") -> str:
         """The cookie's name: bound to host and https wherever there is https."""
-        return f"__Host-cleanstart-{name}" if self.https else f"cleanstart-{name}"
+        whole = f"cleanstart-{name}-{suffix}" if suffix else f"cleanstart-{name}"
+        return f"__Host-{whole}" if self.https else whole
 
 
 def protect(app: FastAPI, access: Access) -> None:
@@ -101,17 +109,44 @@ async def csrf_token(request: Request) -> str:
     return token_for(request.state.csrf_secret)
 
 
-def keep_session(response: Response, access: Access, session_id: str) -> None:
-    """Give the browser its session."""
+async def enter(request: Request, name: str, password: str) -> SignedIn:
+    """Sign in whoever makes this request; every way in that takes a password goes through here.
+
+    Raises what `sessions.sign_in` does.
+    """
+    access = access_of(request)
+    return await sign_in(
+        access.engine,
+        access.turns,
+        name=name,
+        password=password,
+        address=address_of_client(request),
+        user_agent=request.headers.get("user-agent"),
+        replacing=presented_session(request),
+        device=request.cookies.get(_device_cookie(access, name)),
+    )
+
+
+def keep_signed_in(response: Response, access: Access, name: str, signed_in: SignedIn) -> None:
+    """Give the browser its session, and what it is known by under this name after the session."""
+    _give(response, access, access.cookie("session"), signed_in.session_id, ABSOLUTE)
+    _give(response, access, _device_cookie(access, name), signed_in.device, LIFETIME)
+
+
+def _give(response: Response, access: Access, cookie: str, value: str, age: timedelta) -> None:
     response.set_cookie(
-        access.cookie("session"),
-        session_id,
-        max_age=int(ABSOLUTE.total_seconds()),
+        cookie,
+        value,
+        max_age=int(age.total_seconds()),
         path="/",
         secure=access.https,
         httponly=True,
         samesite="lax",
     )
+
+
+def _device_cookie(access: Access, name: str) -> str:
+    return access.cookie("device", cookie_suffix(name.strip().lower()))
 
 
 def drop_session(response: Response, access: Access) -> None:
@@ -124,6 +159,15 @@ def drop_session(response: Response, access: Access) -> None:
 def presented_session(request: Request) -> str | None:
     """The session id that the browser came with, live or not."""
     return request.cookies.get(access_of(request).cookie("session"))
+
+
+def address_of_client(request: Request) -> str | None:
+    """The address that the request comes from, behind trusted proxies too."""
+    return client_address(
+        request.client.host if request.client else None,
+        request.headers.getlist("x-forwarded-for"),
+        access_of(request).trusted_proxies,
+    )
 
 
 async def path_project(request: Request) -> str | None:
@@ -282,6 +326,7 @@ async def _is_local(request: Request, access: Access) -> bool:
         access.bound_to_loopback
         and request.client is not None
         and is_loopback(request.client.host)
+        and not is_trusted(request.client.host, access.trusted_proxies)
         and is_loopback(request.url.hostname or "")
         and not any(header in request.headers for header in PROXY_HEADERS)
         and not await any_users(access.engine)

@@ -23,6 +23,8 @@ from web.errors import Conflict, Invalid, NotFound, Refused
 from web.store.tables import RoleGrantRow, SessionRow, UserRow
 
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
+#: The device cookies that there are were made in another generation.
+_OTHER_DEVICES = {"device_generation": UserRow.device_generation + 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +153,34 @@ async def grant_role(
 
 
 async def set_password(connection: AsyncConnection, *, actor: str, name: str, password: str) -> None:
-    """Set a new password and end all the user's sessions."""
+    """Set a new password, end all the user's sessions and forget their devices."""
     password_hash = await hash_password(password)
     user = await _locked_id(connection, name)
     await audit.append(connection, actor=actor, action="set password", object=f"user {name}")
-    await connection.execute(update(UserRow).where(UserRow.id == user).values(password_hash=password_hash))
+    await connection.execute(
+        update(UserRow).where(UserRow.id == user).values(password_hash=password_hash, **_OTHER_DEVICES)
+    )
     await connection.execute(delete(SessionRow).where(SessionRow.user_id == user))
 
 
+async def forget_devices(connection: AsyncConnection, *, actor: str, name: str) -> None:
+    """Let every browser be unknown again until the user signs in with it once more; sessions go on."""
+    user = await _locked_id(connection, name)
+    await audit.append(connection, actor=actor, action="forget devices", object=f"user {name}")
+    await connection.execute(update(UserRow).where(UserRow.id == user).values(**_OTHER_DEVICES))
+
+
 async def disable_user(connection: AsyncConnection, *, actor: str, name: str) -> None:
-    """Disable a user and end all their sessions; streams end within seconds. API tokens are left alone."""
+    """Disable a user, end all their sessions and forget their devices; streams end within seconds.
+
+    API tokens are left alone.
+    """
     user = await _locked_id(connection, name)
     await audit.append(connection, actor=actor, action="disable user", object=f"user {name}")
     await connection.execute(
         update(UserRow)
         .where(UserRow.id == user)
-        .values(disabled_at=func.coalesce(UserRow.disabled_at, func.now()))
+        .values(disabled_at=func.coalesce(UserRow.disabled_at, func.now()), **_OTHER_DEVICES)
     )
     await connection.execute(delete(SessionRow).where(SessionRow.user_id == user))
     await _require_an_admin(connection)
@@ -177,6 +191,11 @@ async def enable_user(connection: AsyncConnection, *, actor: str, name: str) -> 
     user = await _locked_id(connection, name)
     await audit.append(connection, actor=actor, action="enable user", object=f"user {name}")
     await connection.execute(update(UserRow).where(UserRow.id == user).values(disabled_at=None))
+
+
+async def require_user(connection: AsyncConnection, name: str) -> None:
+    """Lock the user's row until the transaction ends; `NotFound` where there is no such user."""
+    await _locked_id(connection, name)
 
 
 async def _locked_id(connection: AsyncConnection, name: str) -> int:

@@ -11,7 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access import audit
 from web.api.bodies import Body
-from web.dashboard import LARGEST, Board, InEnvironment, InProject, Number, Store, Who, in_project
+from web.dashboard import (
+    LARGEST,
+    Board,
+    InEnvironment,
+    InProject,
+    Number,
+    Store,
+    Who,
+    build_number,
+    in_project,
+)
 from web.errors import Invalid
 from web.inspection.builds import (
     Answer,
@@ -46,7 +56,7 @@ class NewBuild(Body):
 class NewDeployment(Body):
     """A record that an environment runs a build."""
 
-    build: int = Field(gt=0, le=LARGEST)
+    build: int
 
 
 @router.post("/projects/{project}/builds", status_code=201, dependencies=[in_project("register-build")])
@@ -134,7 +144,7 @@ async def show_verdict(board: Board, store: Store, environment: InEnvironment) -
 async def deploy(board: Board, who: Who, environment: InEnvironment, new: NewDeployment) -> dict[str, object]:
     """Record that the environment runs a build."""
     async with board.store.begin() as connection:
-        build = await record_deployment(connection, environment, new.build, by=who.name)
+        build = await record_deployment(connection, environment, build_number(str(new.build)), by=who.name)
         key, _ = await environment_row(connection, environment.project, environment.name)
         await announce_change(connection, key)
         await audit.append(

@@ -7,8 +7,7 @@ from datetime import date
 from fastapi import APIRouter
 
 from web.api.bodies import Body
-from web.dashboard import LARGEST, Board, InProject, Store, Who, in_project
-from web.errors import NotFound
+from web.dashboard import Board, InProject, RuleNumber, Store, Who, in_project
 from web.inspection.ignoring import all_rules
 from web.operations.ignore_rules import NewRule, add_rule, end_of, remove_rule
 
@@ -53,10 +52,8 @@ async def make_rule(board: Board, who: Who, project: InProject, new: RuleBody) -
 
 
 @router.delete("/projects/{project}/ignore-rules/{number}", dependencies=[in_project("ignore")])
-async def end_rule(board: Board, who: Who, project: InProject, number: int) -> dict[str, object]:
+async def end_rule(board: Board, who: Who, project: InProject, number: RuleNumber) -> dict[str, object]:
     """End a rule now."""
-    if not 0 < number <= LARGEST:
-        raise NotFound(f"There is no rule {number}.")
     async with board.store.begin() as connection:
         await remove_rule(connection, project, who, number)
     board.overviews.forget()

@@ -36,6 +36,8 @@ class UserChange(Body):
 
     password: str | None = None
     disabled: bool | None = None
+    #: Browsers that the user has signed in with count as unknown again.
+    forget_devices: bool = False
     #: None takes a role away.
     grants: dict[ProjectName, Role | None] = Field(default_factory=dict)
 
@@ -85,8 +87,9 @@ async def create_user(board: Board, who: Who, new: NewUser) -> dict[str, object]
 
 @router.patch("/users/{name}", dependencies=[permission("manage-users")])
 async def change_user(board: Board, who: Who, name: Name, change: UserChange) -> dict[str, object]:
-    """Change a user's password or roles, disable or enable them."""
+    """Change a user's password or roles, disable or enable them, forget their devices."""
     async with board.store.begin() as connection:
+        await users.require_user(connection, name)
         for project, role in change.grants.items():
             await _grant(connection, board, who, name, project, role)
         if change.password is not None:
@@ -94,6 +97,8 @@ async def change_user(board: Board, who: Who, name: Name, change: UserChange) ->
         if change.disabled is not None:
             act = users.disable_user if change.disabled else users.enable_user
             await act(connection, actor=who.actor, name=name)
+        if change.forget_devices:
+            await users.forget_devices(connection, actor=who.actor, name=name)
     return {"name": name}
 
 

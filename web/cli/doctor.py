@@ -70,6 +70,7 @@ async def _examined(call: Invocation) -> list[Finding]:
             "configuration", "ok", f"{configuration.file} ({counted(len(configuration.projects), 'project')})"
         ),
         *_secrets(configuration),
+        *_proxies(configuration),
     ]
     majors: set[int] = set()
     found += [each async for each in _dashboard(call, "store", majors)]
@@ -106,6 +107,21 @@ def _majors(seen: Json) -> set[int]:
         for each in project["environments"]
         if each["observation"] and each["observation"]["server_version"]
     }
+
+
+def _proxies(configuration: Configuration) -> Iterator[Finding]:
+    """Whose word the sign-in limiter takes on where a request comes from."""
+    if configuration.trusted_proxies:
+        named = ", ".join(map(str, configuration.trusted_proxies))
+        yield Finding("proxies", "ok", f"X-Forwarded-For of {named} is believed, and nobody else's")
+    elif (configuration.public_url or "").startswith("https://"):
+        # TLS ends at a proxy: there is one.
+        yield Finding(
+            "proxies",
+            "warn",
+            "No proxy is trusted, so that sign-ins of all unknown browsers count as from one address.",
+            "Name the proxy's address under trusted_proxies.",
+        )
 
 
 def _secrets(configuration: Configuration) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     add(users, "disable", acts=True)(disable)
     add(users, "enable", acts=True)(enable)
     add(users, "password", acts=True)(password)
+    add(users, "forget-devices", acts=True)(forget_devices)
     app.add_typer(users, name="users", rich_help_panel=PANEL)
     tokens = typer.Typer(help="API tokens for CI and scripts.", no_args_is_help=True)
     add(tokens, "list")(list_tokens)
@@ -111,6 +112,12 @@ def password(call: Invocation, name: Name) -> None:
     chosen = ask_password(f"New password for {name}")
     changed = call.ask(lambda api: api.patch("users", name, body={"password": chosen}))
     _done(call, changed, f"{name} has a new password, and has to sign in again.")
+
+
+def forget_devices(call: Invocation, name: Name) -> None:
+    """Let every browser that the user has signed in with be unknown again; sessions go on."""
+    changed = call.ask(lambda api: api.patch("users", name, body={"forget_devices": True}))
+    _done(call, changed, f"No browser is known as {name}'s any more.")
 
 
 def list_tokens(call: Invocation) -> None:

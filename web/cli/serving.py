@@ -13,9 +13,11 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from web.access.users import require_users_or_loopback
 from web.app import create_app
+from web.cli.connections import Connection, raise_file_limit
 from web.cli.store_place import (
     StorePlace,
     configured_place,
@@ -134,18 +136,7 @@ async def _serve(configuration: Configuration, sock: socket.socket, host: str) -
             app = await create_app(
                 configuration, engine, feed, kinds=KINDS, bound_to_loopback=is_loopback(host)
             )
-            server = Server(
-                uvicorn.Config(
-                    app,
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=DRAIN,
-                    proxy_headers=False,
-                ),
-                feed,
-            )
+            server = Server(server_config(app), feed)
 
             def stop() -> None:
                 server.should_exit = True
@@ -154,6 +145,26 @@ async def _serve(configuration: Configuration, sock: socket.socket, host: str) -
                 await server.serve(sockets=[sock])
     finally:
         await engine.dispose()
+
+
+def server_config(
+    app: ASGIApp, *, limit: float = Connection.limit, most: int | None = None
+) -> uvicorn.Config:
+    """How uvicorn serves: no word of a proxy is taken here, and there are no web sockets.
+
+    `limit` is how many seconds a request may take to arrive, `most` how many connections there may be.
+    """
+    return uvicorn.Config(
+        app,
+        http=type("Limited", (Connection,), {"limit": limit, "most": most or raise_file_limit()}),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN,
+        proxy_headers=False,
+    )
 
 
 def require_public_url(configuration: Configuration, host: str) -> None:

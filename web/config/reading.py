@@ -19,6 +19,7 @@ from web.config.values import (
     CodeLimits,
     Configuration,
     Environment,
+    Network,
     Prelude,
     Project,
     ResetPolicy,
@@ -55,7 +56,16 @@ def load(file: Path) -> Configuration:
         document,
         (),
         document.values,
-        keys=("public_url", "data_directory", "programs", "store", "scratch", "backups", "projects"),
+        keys=(
+            "public_url",
+            "trusted_proxies",
+            "data_directory",
+            "programs",
+            "store",
+            "scratch",
+            "backups",
+            "projects",
+        ),
     )
     data_directory = _path(top, "data_directory", folder) or folder / ".cleanstart"
     store = top.table("store", keys=("url", "owner_url"))
@@ -76,6 +86,7 @@ def load(file: Path) -> Configuration:
     return Configuration(
         file=file.absolute(),
         public_url=_public_url(top),
+        trusted_proxies=_trusted_proxies(top),
         data_directory=data_directory,
         store_url=store_url,
         store_owner_url=owner_url,
@@ -121,6 +132,22 @@ def _public_url(top: Table) -> str | None:
     name = f"[{host}]" if ":" in host else host
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{name}" + (f":{port}" if port and port != usual else "")
+
+
+def _trusted_proxies(top: Table) -> tuple[Network, ...]:
+    expected = 'an array of addresses and networks, such as ["10.0.0.5", "192.168.0.0/24"]'
+    networks: list[Network] = []
+    for number, text in enumerate(top.texts("trusted_proxies", expected), start=1):
+        try:
+            network = ipaddress.ip_network(text.strip())
+        except ValueError:
+            raise top.error("trusted_proxies", f"expected {expected}; entry {number} is neither") from None
+        if network.prefixlen == 0:
+            raise top.error(
+                "trusted_proxies", f"entry {number} is every address: anybody could say to be anywhere"
+            )
+        networks.append(network)
+    return tuple(networks)
 
 
 def is_loopback(host: str) -> bool:

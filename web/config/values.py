@@ -6,12 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
 from web.errors import ConfigurationInvalid, NotFound, SecretUnavailable
 
 Tier = Literal["development", "staging", "production"]
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,8 @@ class Configuration:
     data_directory: Path
     backups: Backups
     public_url: str | None = None
+    #: Proxies in front, whose word on the client's address is taken.
+    trusted_proxies: tuple[Network, ...] = ()
     #: None: embedded PostgreSQL under the data directory.
     store_url: Secret | None = None
     #: The role that may upgrade the store; None: `store_url` does.

@@ -162,6 +162,17 @@ async def register_build(
     return build
 
 
+async def require_build(connection: AsyncConnection, project: str, number: int) -> None:
+    """Raise NotFound where the project has no build of this number."""
+    query = select(BuildRow.id).where(BuildRow.project == project, BuildRow.number == number)
+    if await connection.scalar(query) is None:
+        raise _no_build(project, number)
+
+
+def _no_build(project: str, number: int) -> NotFound:
+    return NotFound(f"Project “{project}” has no build #{number}.")
+
+
 async def load_build(
     connection: AsyncConnection, project: str, number: int, histories: Histories | None = None
 ) -> Build:
@@ -173,7 +184,7 @@ async def load_build(
     query = select(*columns, manifest).where(BuildRow.project == project, BuildRow.number == number)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        raise NotFound(f"Project “{project}” has no build #{number}.")
+        raise _no_build(project, number)
     return Build(
         id=row.id,
         project=row.project,

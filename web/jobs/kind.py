@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment, Project
 
@@ -165,6 +166,8 @@ class JobKind(Generic[P]):
     harmless: bool = False
     #: Makes the whole target anew: its success settles what earlier jobs left in doubt there.
     renews: bool = False
+    #: Raises `NotFound` where what the parameters name is not there; None: they name nothing that has to be.
+    require_named: Callable[[AsyncConnection, Project, Environment, P], Awaitable[None]] | None = None
 
 
 #: Kinds with different parameters in one tuple.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.config import Environment
+from web.config import Environment, Project
 from web.errors import CleanStartError
 from web.inspection.comparison import compare_sources
 from web.inspection.comparisons import require_kept, sources_of, store_comparison, store_failure
-from web.inspection.sources import Reader
+from web.inspection.sources import Reader, Source
 from web.jobs.events import announce_change
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
@@ -35,9 +36,7 @@ async def run(work: Work[CompareParameters]) -> Outcome:
     job = work.job
     project, parameters = job.project, job.parameters
     async with work.progress.step("compare"):
-        a, b = sources_of(
-            project, parameters.a or f"{project.name}@head", parameters.b or job.environment.label
-        )
+        a, b = _sources(project, job.environment, parameters)
         async with work.store.connect() as store:
             a, b = await require_kept(store, project, a, b)
         reader = Reader(work.configuration, work.store, work.resources.scratch, work.resources.programs)
@@ -74,6 +73,17 @@ def available(environment: Environment) -> str | None:
     return None
 
 
+async def require_named(
+    store: AsyncConnection, project: Project, environment: Environment, parameters: CompareParameters
+) -> None:
+    """Both sources are the project's."""
+    await require_kept(store, project, *_sources(project, environment, parameters))
+
+
+def _sources(project: Project, environment: Environment, parameters: CompareParameters) -> tuple[Source, ...]:
+    return sources_of(project, parameters.a or f"{project.name}@head", parameters.b or environment.label)
+
+
 COMPARE = JobKind(
     name="compare",
     title="Comparison",
@@ -87,4 +97,5 @@ COMPARE = JobKind(
     run=run,
     reconcile=reconcile,
     code="in scratch",
+    require_named=require_named,
 )

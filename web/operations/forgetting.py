@@ -60,11 +60,15 @@ FORGOTTEN: Mapping[str, tuple[timedelta, str]] = {
              LIMIT :batch)
         """,
     ),
+    # Made-up names are without number: beyond the newest 100,000 counts the oldest go, whosever they are.
     "failed sign-ins": (
         FAILURES,
         """
-        DELETE FROM sign_in_failure WHERE id IN
-            (SELECT id FROM sign_in_failure WHERE at < now() - :age LIMIT :batch)
+        DELETE FROM sign_in_failure WHERE key IN
+            (SELECT key FROM sign_in_failure
+              WHERE at < greatest(now() - :age,
+                                  (SELECT at FROM sign_in_failure ORDER BY at DESC OFFSET 99999 LIMIT 1))
+              LIMIT :batch)
         """,
     ),
     "sessions": (

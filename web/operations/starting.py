@@ -109,7 +109,7 @@ async def start_job(
     """Start the job and return its id. `key` is the store's signing key.
 
     Raises:
-        NotFound: this environment has no such operation.
+        NotFound: this environment has no such operation, or there is not what the parameters name.
         NotSignedIn, OperationNotAllowed: the person may not, or a condition of the policy does not hold.
         Invalid: the parameters are not what the kind takes.
         ConfirmationMismatch, ConfirmationInvalid, ConfirmationExpired: the confirmation does not hold.
@@ -151,6 +151,10 @@ async def _start(
             hint=f"Type {expected} to go on.",
         )
     async with store.begin() as connection:
+        if kind.require_named is not None:
+            await kind.require_named(
+                connection, configuration.project(environment.project), environment, parameters
+            )
         number, seen_fingerprint, seen_revisions = None, wish.seen_fingerprint, wish.seen_revisions
         if kind.mutating:
             now = await view(connection, configuration, environment.project, environment.name)

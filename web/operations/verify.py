@@ -18,14 +18,14 @@ from web.backups.catalog import require_same_manifest
 from web.backups.places import Place, open_place
 from web.backups.reporting import Watch
 from web.backups.verify import Verification, verify
-from web.config import Environment
+from web.config import Environment, Project
 from web.errors import BackupInvalid, BackupOfAnotherVersion, NotFound, OperationFailed
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.opening import write_verification
 from web.operations.parameters import Parameters
 from web.postgres.server_files import usable
-from web.store.tables import BackupRow
+from web.store.tables import BackupRow, EnvironmentRow
 
 
 class VerifyParameters(Parameters):
@@ -97,6 +97,26 @@ def available(environment: Environment) -> str | None:
     return None
 
 
+async def require_named(
+    store: AsyncConnection, project: Project, environment: Environment, parameters: VerifyParameters
+) -> None:
+    """The backup is one of the environment's."""
+    if parameters.backup is None:
+        return
+    query = (
+        select(BackupRow.id)
+        .join(EnvironmentRow, EnvironmentRow.id == BackupRow.environment_id)
+        .where(
+            EnvironmentRow.project == project.name,
+            EnvironmentRow.name == environment.name,
+            BackupRow.id == parameters.backup,
+            BackupRow.state != "removed",
+        )
+    )
+    if await store.scalar(query) is None:
+        raise NotFound(f"{environment.label} has no backup {parameters.backup}.")
+
+
 async def name_the_newest(
     connection: AsyncConnection, environment_id: int, parameters: VerifyParameters
 ) -> VerifyParameters:
@@ -145,4 +165,5 @@ VERIFY = JobKind(
     joins_running=True,
     one_for=("backup",),
     settle=name_the_newest,
+    require_named=require_named,
 )

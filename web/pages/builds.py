@@ -23,6 +23,7 @@ from web.inspection.builds import (
     load_build,
     read_builds,
     read_neighbours,
+    require_build,
 )
 from web.inspection.environment import View, view
 from web.inspection.gate import Rehearsed
@@ -87,7 +88,9 @@ async def show(
     records = await read_records(store, project.name)
     source = await load_history(store, project.name, board.histories)
     found = await answers_of(store, board.configuration, build, records, source, board.histories)
-    chosen = environment if environment in found else _chosen(project)
+    if environment:
+        board.configuration.environment(project.name, environment)
+    chosen = environment or _chosen(project)
     older, newer = await read_neighbours(store, project.name, number)
     base = board.configuration.public_url or str(request.base_url).rstrip("/")
     reply = None
@@ -133,6 +136,8 @@ async def show(
 @router.get("/projects/{project}/builds/{number}/stream", dependencies=[in_project("view")])
 async def stream(board: Board, who: Who, project: InProject, number: Number) -> Response:
     """A word to ask for the page again whenever something of the project's environments has changed."""
+    async with board.store.connect() as store:
+        await require_build(store, project.name, number)
     return stream_response(board, who, "view", project.name, _changes(board, project.name))
 
 

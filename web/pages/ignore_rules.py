@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse, Response
 from web.access.permissions import may
 from web.access.requests import csrf_token
 from web.config import Project
-from web.dashboard import LARGEST, Board, InProject, Store, Text, Who, in_project
-from web.errors import CleanStartError, Invalid, NotFound
+from web.dashboard import Board, InProject, RuleNumber, Store, Text, Who, in_project
+from web.errors import CleanStartError, Invalid
 from web.inspection.ignoring import IgnoreRule, all_rules
 from web.operations.ignore_rules import LONGEST, NewRule, add_rule, end_of, remove_rule
 from web.pages import addresses
@@ -124,10 +124,10 @@ def _rule(given: Mapping[str, str]) -> NewRule:
 
 
 @router.post("/{number}/removal", dependencies=[in_project("ignore")])
-async def remove(request: Request, board: Board, who: Who, project: InProject, number: int) -> Response:
+async def remove(
+    request: Request, board: Board, who: Who, project: InProject, number: RuleNumber
+) -> Response:
     """End the rule now."""
-    if not 0 < number <= LARGEST:
-        raise NotFound(f"There is no rule {number}.")
     async with board.store.begin() as connection:
         await remove_rule(connection, project, who, number)
     board.overviews.forget()

@@ -20,7 +20,7 @@ from web.inspection.builds import answer, read_numbers
 from web.inspection.observation import Record
 from web.inspection.overview import Overview
 from web.pages import addresses
-from web.pages.presenting import summary_mark
+from web.pages.presenting import error_view, summary_mark
 from web.pages.render import partial
 from web.pages.shell import Framed, is_swap
 from web.pages.views.marks import Link, Mark, Option
@@ -43,15 +43,29 @@ async def ask(
     question = await choose(store, board, frame.who, frame.overview, project, build, environment)
     if question is None:
         raise NotFound("There is nothing to ask about yet.", hint="Add a project to cleanstart.toml.")
+    missing = _missing(question, project, build, environment)
     if is_swap(request):
         return HTMLResponse(partial("overview/_question.html", question=replace(question, chosen=True)))
     return frame.show(
         "overview/question.html",
         question,
+        status=missing.status if missing else 200,
+        refusal=error_view(missing) if missing else None,
         here="Question",
         section="overview",
         crumbs=(Link("Overview", addresses.overview()),),
     )
+
+
+def _missing(question: Question, *named: str) -> NotFound | None:
+    """What was asked about and is not there; the box asks about something else in its place."""
+    kinds = ("project", "build", "environment")
+    about = (question.projects, question.builds, question.environments)
+    for kind, name, options in zip(kinds, named, about, strict=True):
+        if name and name not in (each.value for each in options):
+            instead = next((f"This is about {each.words}." for each in options if each.selected), "")
+            return NotFound(f"There is no such {kind}.", hint=instead)
+    return None
 
 
 async def choose(

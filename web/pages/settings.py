@@ -108,6 +108,7 @@ def _groups(configuration: Configuration, visible: tuple[str, ...]) -> tuple[Set
             "general",
             (
                 setting("public_url", configuration.public_url),
+                setting("trusted_proxies", configuration.trusted_proxies),
                 setting("data_directory", configuration.data_directory),
                 setting("programs", configuration.programs),
             ),

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from web.access import sessions
+from web.access import requests, sessions
 from web.access.requests import (
     access_of,
     csrf_token,
     drop_session,
-    keep_session,
+    keep_signed_in,
     optional_principal,
     presented_session,
     public,
@@ -43,7 +43,6 @@ async def show(request: Request, token: Annotated[str, Depends(csrf_token)], nex
 @router.post("/sign-in", dependencies=[public()])
 async def enter(
     request: Request,
-    board: Board,
     token: Annotated[str, Depends(csrf_token)],
     name: Annotated[str, Form(max_length=200)] = "",
     password: Annotated[str, Form(max_length=1000)] = "",
@@ -51,14 +50,7 @@ async def enter(
 ) -> Response:
     """Sign in, or show the form again with the reason."""
     try:
-        session = await sessions.sign_in(
-            board.store,
-            name=name,
-            password=password,
-            address=request.client.host if request.client else None,
-            user_agent=request.headers.get("user-agent"),
-            replacing=presented_session(request),
-        )
+        entered = await requests.enter(request, name, password)
     except (NotSignedIn, TooManyAttempts) as refused:
         view = error_view(refused)
         if isinstance(refused, NotSignedIn):
@@ -68,7 +60,7 @@ async def enter(
             again.headers["Retry-After"] = str(refused.retry_after)
         return again
     response = RedirectResponse(own_path(next), 303)
-    keep_session(response, access_of(request), session)
+    keep_signed_in(response, access_of(request), name, entered)
     return response
 
 

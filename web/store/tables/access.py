@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     func,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,6 +29,8 @@ class UserRow(Base):
     password_hash: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
+    #: Device cookies of another generation are not known any more.
+    device_generation: Mapped[int] = mapped_column(server_default=text("1"))
 
 
 class RoleGrantRow(Base):
@@ -77,15 +80,15 @@ class ApiTokenRow(Base):
 
 
 class SignInFailureRow(Base):
-    """A failed sign-in; the limiter counts these by name and by peer address."""
+    """How often signing in has failed for one of the limiter's keys, and when it last did."""
 
     __tablename__ = "sign_in_failure"
-    __table_args__ = (Index(None, "name", "at"), Index(None, "address", "at"))
+    __table_args__ = (Index(None, "at"),)
 
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    at: Mapped[datetime] = mapped_column(server_default=func.now())
-    name: Mapped[str]
-    address: Mapped[str]
+    #: A digest over a name, a name and an address, or a device.
+    key: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    at: Mapped[datetime]
 
 
 class AuditEntryRow(Base):
@@ -104,7 +107,7 @@ class AuditEntryRow(Base):
 
 
 class SigningKeyRow(Base):
-    """The key that signs confirmations, made once per store and shared by all web processes."""
+    """A key that signs for one purpose, made once per store and shared by all web processes."""
 
     __tablename__ = "signing_key"
 
