@@ -22,15 +22,21 @@ __all__ = [
     "connection_parameters",
     "defer",
     "make_app",
+    "queue_of",
     "withdraw",
 ]
 
 #: The one task there is; it gets a job's id.
 TASK = "cleanstart.run_job"
-#: Queue of kinds that change a target.
+#: Lane of kinds that change a target.
 CHANGES = "changes"
-#: Queue of kinds that only look; it has workers of its own, so that long changes never starve it.
+#: Lane of kinds that only look; it has places of its own, so that long changes never starve it.
 LOOKS = "looks"
+
+
+def queue_of(lane: str, project: str) -> str:
+    """The queue of a lane's jobs on one project: a worker takes those of the projects that it knows."""
+    return f"{lane}/{project}"
 
 
 def connection_parameters(store: AsyncEngine) -> dict[str, Any]:

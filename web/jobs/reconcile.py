@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -30,12 +31,14 @@ from web.jobs.kind import JobState, Unproven
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import passes, patiently
 from web.jobs.reading import DEAD_AFTER, read_intents, read_job
-from web.store.tables import JobAttemptRow, JobRow, WorkerRow
+from web.store.tables import EnvironmentRow, JobAttemptRow, JobRow, WorkerRow
 
 logger = logging.getLogger(__name__)
 
 #: Between two looks for jobs without a living worker, and between two tries to see backends gone; seconds.
 EVERY = 5.0
+#: So long a job of a project that this worker does not know is left to workers that do.
+FOR_ITS_OWN = timedelta(hours=1)
 #: Outcome of an attempt that a living worker lost hold of: its log says why.
 BROKE_OFF = "broke off"
 
@@ -144,8 +147,19 @@ class Reaper:
         rows = await connection.execute(
             select(JobRow.id, JobAttemptRow.id.label("attempt_id"), JobAttemptRow.worker)
             .join(JobAttemptRow, JobAttemptRow.job_id == JobRow.id)
+            .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
             .where(
                 JobRow.state.in_(("running", "cancelling", "interrupted")),
+                or_(
+                    EnvironmentRow.project.in_(self._equipment.configuration.projects),
+                    # Its own workers would have come by now; whoever finds it says that it is not known how it ended.
+                    ~select(1)
+                    .where(
+                        WorkerRow.name == JobAttemptRow.worker,
+                        WorkerRow.heartbeat_at > func.now() - FOR_ITS_OWN,
+                    )
+                    .exists(),
+                ),
                 ~select(1).where(newer.job_id == JobRow.id, newer.fence > JobAttemptRow.fence).exists(),
                 or_(_abandoned_attempt(), JobAttemptRow.worker == self._equipment.worker),
             )

@@ -17,7 +17,7 @@ from web.config import Environment
 from web.errors import Conflict, Invalid, JobAlreadyRunning, OperationNotAllowed
 from web.jobs.events import announce_change, append_events, state_event, storable
 from web.jobs.kind import BY_SCHEDULE, FINISHED, AnyKind, JobKind, P
-from web.jobs.queue import CHANGES, LOOKS, AlreadyEnqueued, defer
+from web.jobs.queue import CHANGES, LOOKS, AlreadyEnqueued, defer, queue_of
 from web.postgres.identity import TargetIdentity
 from web.store.tables import EnvironmentRow, JobRow, JobStepRow, JobTargetRow
 
@@ -85,7 +85,7 @@ async def start(
                 await defer(
                     connection,
                     job_id,
-                    CHANGES if kind.mutating else LOOKS,
+                    queue_of(CHANGES if kind.mutating else LOOKS, environment.project),
                     queueing_lock=lock if kind.joins else None,
                 )
         except AlreadyEnqueued:

@@ -26,13 +26,13 @@ from web.jobs.execution import Execution
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.loading import Equipment
 from web.jobs.patience import passes, patiently
-from web.jobs.queue import CHANGES, LOOKS, TASK, connection_parameters, defer, make_app
+from web.jobs.queue import CHANGES, LOOKS, TASK, connection_parameters, defer, make_app, queue_of
 from web.jobs.reading import DEAD_AFTER
 from web.jobs.reconcile import Reaper
 from web.jobs.resources import Resources
 from web.jobs.witness import Look, Witness
 from web.store.database import open_store, require_upgraded
-from web.store.tables import JobAttemptRow, JobRow, WorkerRow
+from web.store.tables import EnvironmentRow, JobAttemptRow, JobRow, WorkerRow
 
 logger = logging.getLogger(__name__)
 
@@ -206,22 +206,23 @@ class Worker:
                 .on_conflict_do_update(index_elements=["name"], set_=values)
             )
 
-    async def _fetch(self, queue: str) -> None:
-        """Let Procrastinate bring the jobs of one queue. Returns when it has stopped by itself (store away).
+    async def _fetch(self, lane: str) -> None:
+        """Let Procrastinate bring the jobs of one lane. Returns when it has stopped by itself (store away).
 
         A job's run does not hang on it: while this starts again, runs go on.
         """
         app = make_app(self._store, connections=3)
 
-        @app.task(name=TASK, queue=queue)
+        @app.task(name=TASK, queue=lane)
         async def run_job(job_id: int) -> None:
-            await asyncio.shield(self._execute(job_id, queue))
+            await asyncio.shield(self._execute(job_id, lane))
 
         async with app.open_async():
             await app.run_worker_async(
-                queues=[queue],
+                # The lane itself had all jobs before there was a queue for each project.
+                queues=[lane, *(queue_of(lane, each) for each in self._equipment.configuration.projects)],
                 name=self._equipment.worker,
-                concurrency=self._concurrency[queue],
+                concurrency=self._concurrency[lane],
                 install_signal_handlers=False,
                 update_heartbeat_interval=HEARTBEAT,
                 stalled_worker_timeout=DEAD_AFTER,
@@ -270,11 +271,16 @@ class Worker:
             await asyncio.wait(tasks, timeout=20.0)
         await _end([task for _, task in self._executions.values()])
 
-    async def _requeue(self, job_id: int, queue: str) -> None:
+    async def _requeue(self, job_id: int, lane: str) -> None:
         async with asyncio.timeout(5), self._store.begin() as connection:
-            state = await connection.scalar(select(JobRow.state).where(JobRow.id == job_id).with_for_update())
-            if state == "queued":
-                await defer(connection, job_id, queue)
+            project = await connection.scalar(
+                select(EnvironmentRow.project)
+                .join(JobRow, JobRow.environment_id == EnvironmentRow.id)
+                .where(JobRow.id == job_id, JobRow.state == "queued")
+                .with_for_update(of=JobRow)
+            )
+            if project is not None:
+                await defer(connection, job_id, queue_of(lane, project))
 
     async def _watch_cancellations(self) -> None:
         """Pass on requests for the end of jobs that run here, and notice when one was taken from us."""
