@@ -207,7 +207,8 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "looks like a key within text": (
         '[projects.clinic]\ntitle = """\n[store]\nurl = 1\n"""\nx = 1',
-        "6: projects.clinic.x: unknown key; known here: alembic, branch, environments, install, keeps, source, title",
+        "6: projects.clinic.x: unknown key; known here: alembic, branch, env, environments, install, keeps, "
+        "limits, readable, source, title, without_wall",
     ),
     "scratch of no version": (
         '[scratch]\nfifteen = "embedded"',

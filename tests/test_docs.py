@@ -31,7 +31,7 @@ backup = {}
 #: Tables that hold names or majors rather than keys; a table is documented by what is in it.
 OPEN = {"scratch": "scratch.MAJOR"}
 #: Tables whose presence alone means something.
-TELLING = {"projects.PROJECT.environments.ENVIRONMENT.reset"}
+TELLING = {"projects.PROJECT.environments.ENVIRONMENT.reset", "projects.PROJECT.env"}
 
 
 @pytest.fixture

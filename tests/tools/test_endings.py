@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -40,10 +37,8 @@ BEFORE, AFTER = (
 )
 DAEMON = """
 import os, time
-from pathlib import Path
 if os.fork() == 0:
     os.setsid()
-    Path("daemon").write_text(str(os.getpid()))
     time.sleep(60)
     os._exit(0)
 """
@@ -171,10 +166,6 @@ async def _outcome(folder: Path, tool: AlembicTool, url: str) -> UpgradeResult |
         return await run_upgrade(folder, tool, url)
     except UpgradeStopped as stopped:
         return stopped
-    finally:
-        if (daemon := folder / "daemon").exists():
-            with suppress(ProcessLookupError):
-                os.kill(int(daemon.read_text()), signal.SIGKILL)
 
 
 async def test_nothing_of_what_was_reported_is_lost_on_a_slow_listener(tmp_path: Path, database: str) -> None:

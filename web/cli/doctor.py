@@ -213,8 +213,9 @@ def _walls(configuration: Configuration) -> Iterator[Finding]:
             "Run workers on Linux with bubblewrap, or with Landlock and seccomp (kernel 5.13 and later).",
         )
     else:
-        reason = f" ({layers.reason.rstrip('.')})" if layers.reason else ""
-        yield Finding("wall", "ok", f"project code runs behind {layers.words}{reason}, {who}")
+        by = f"by {layers.program}" if layers.program is not None else layers.reason.rstrip(".")
+        reason = f": {by}" if by else ""
+        yield Finding("wall", "ok", f"project code runs {who} behind {layers.words}{reason}")
     if account is None and layers.kind == "filters":
         yield Finding(
             "users",

@@ -41,7 +41,7 @@ class Layers:
         """What holds, for `doctor` and Settings."""
         match self.kind:
             case "namespaces":
-                return f"namespaces of their own, by {self.program}"
+                return "namespaces of their own (bubblewrap)"
             case "filters":
                 gap = (
                     ""
