@@ -12,7 +12,7 @@ import psycopg
 from pydantic import Field
 
 from web.config import Environment
-from web.errors import CleanStartError, Conflict, OperationFailed, OperationNotAllowed, TargetChanged
+from web.errors import Conflict, OperationFailed, OperationNotAllowed, TargetChanged
 from web.inspection.drift import as_on, load_schema
 from web.inspection.expected import excluded_tables
 from web.inspection.gate import repair_gate
@@ -73,11 +73,7 @@ async def run(work: Work[RevertParameters]) -> Outcome:
         async with work.progress.step("check"):
             repair = await _check(work, connection)
         async with work.progress.step("revert"):
-            try:
-                await _apply(work, repair)
-            except CleanStartError:
-                await look_afterwards(work)
-                raise
+            await _apply(work, repair)
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
     count = len(repair.statements)
