@@ -498,9 +498,9 @@ async def test_no_look_settles_what_may_have_changed_rows(site: Site) -> None:
 
 async def test_a_cancelled_migrate_is_looked_at_before_its_end_is_told(site: Site) -> None:
     """The one that was seen: the second of two migrations runs, the first one is committed."""
+    site.write(c=migration("c", "b", execute("SELECT pg_sleep(600)")))
     (site.folder / "migrations" / "env.py").write_text(env(transaction_per_migration="True"))
     await site.observe()
-    site.write(c=migration("c", "b", execute("SELECT pg_sleep(600)")))
     job_id = await site.start(MIGRATE)
     execution = site.execution(job_id)
     running = asyncio.ensure_future(execution.run())
@@ -526,3 +526,25 @@ async def test_a_cancelled_migrate_is_looked_at_before_its_end_is_told(site: Sit
     assert record.observation is not None
     assert record.observation.revisions == ("b",)
     assert record.unseen is None
+
+
+async def test_another_environment_with_the_same_database_is_looked_at_too(site: Site) -> None:
+    site.also("twin")
+    await site.observe()
+    await site.observe("twin")
+    job = await site.run(MIGRATE)
+    assert job.state == "succeeded", outcome(job)
+    async with site.store.connect() as connection:
+        record = await record_of(connection, site.configuration.environment("clinic", "twin"))
+    assert record is not None
+    assert record.unseen is not None
+    assert record.unseen.id == job.id
+    (look,) = await owed(site)
+    await site.execution(look).run()
+    async with site.store.connect() as connection:
+        record = await record_of(connection, site.configuration.environment("clinic", "twin"))
+    assert record is not None
+    assert record.unseen is None
+    assert record.observation is not None
+    assert record.observation.revisions == ("c",)
+    assert await owed(site) == []

@@ -24,7 +24,10 @@ async def look(work: Work[Any]) -> Observation:
 
 
 async def look_afterwards(work: Work[Any]) -> str:
-    """Look at what an act has left, and say how it stands; that this fails changes nothing about the act."""
+    """Say how what an act has left stands; that this fails changes nothing about the act.
+
+    For the account of who has come so far: that the environment is looked at, however a job ends, the engine sees to.
+    """
     with suppress(CleanStartError):
         seen = await look(work)
         if not seen.reachable:

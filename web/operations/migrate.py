@@ -13,7 +13,6 @@ from sqlalchemy import select
 
 from web.config import Environment
 from web.errors import (
-    CleanStartError,
     Conflict,
     OperationNotAllowed,
     SeveralHeads,
@@ -117,11 +116,7 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
                 },
             )
             patience = LockPatience(job.parameters.lock_timeout, job.parameters.lock_attempts)
-            try:
-                result = await upgrade(work, "commit", patience)
-            except CleanStartError:
-                await look_afterwards(work)
-                raise
+            result = await upgrade(work, "commit", patience)
             require_head(history, result)
             await work.receive(intent, {"rows": list(result.heads)})
     async with work.progress.step("observe"):

@@ -12,7 +12,7 @@ import psycopg
 from pydantic import Field
 
 from web.config import Environment
-from web.errors import CleanStartError, Conflict, OperationFailed, OperationNotAllowed, TargetChanged
+from web.errors import Conflict, OperationFailed, OperationNotAllowed, TargetChanged
 from web.inspection.counting import not_counted, refused
 from web.inspection.drift import as_on, load_schema
 from web.inspection.expected import excluded_tables
@@ -105,11 +105,7 @@ async def run(work: Work[RevertParameters]) -> Outcome:
         async with work.progress.step("count"):
             await _count(work, repair)
         async with work.progress.step("revert"):
-            try:
-                await _apply(work, repair)
-            except CleanStartError:
-                await look_afterwards(work)
-                raise
+            await _apply(work, repair)
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
     count = len(repair.statements)
