@@ -46,7 +46,7 @@ async def main() -> None:
         folder = bench.folder / "project"
         tool = write_project(folder, {"a": migration("a", None, execute(*statements))})
         made = configuration(bench.folder, project(folder, tool, environment(bench.folder, url)))
-        scratch = ScratchServers(bench.folder / "scratch", {17: bench.server.url()}, programs())
+        scratch = ScratchServers(bench.folder / "scratch", {}, programs())
         place = await bench.store()
         store = open_store(place.runtime_url)
         equipment = Equipment(store, made, Kinds(KINDS), Resources(programs(), scratch), "bench", witness)

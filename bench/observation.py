@@ -38,7 +38,7 @@ async def main() -> None:
             connection.execute("INSERT INTO alembic_version VALUES ('a')")
             connection.execute("ANALYZE")
         source, dev = written(bench.folder, url, statements)
-        scratch = ScratchServers(bench.folder / "scratch", {17: bench.server.url()}, programs())
+        scratch = ScratchServers(bench.folder / "scratch", {}, programs())
         store = open_store((await bench.store()).runtime_url)
 
         async def look(*, full: bool) -> None:

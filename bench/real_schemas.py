@@ -53,7 +53,7 @@ async def main() -> None:
     """Examine all and write the page."""
     found: list[tuple[Real, Examined]] = []
     async with benching() as bench:
-        scratch = ScratchServers(bench.folder / "scratch", {17: bench.server.url()}, programs())
+        scratch = ScratchServers(bench.folder / "scratch", {}, programs())
         for number, one in enumerate(REAL):
             live, restored = bench.database(f"live_{number}"), bench.database(f"restored_{number}")
             with tempfile.TemporaryDirectory(prefix="cleanstart-real-") as folder:

@@ -240,7 +240,7 @@ def _configuration(names: tuple[str, ...]) -> str:
     return "\n".join(
         [
             '[store]\nurl = "file:secrets/store"',
-            '[scratch]\n17 = "file:secrets/scratch"',
+            '[scratch]\n17 = "embedded"',
             '[backups]\nlocation = "backups"',
             '[projects.clinic]\ntitle = "Clinic"\nsource = "clinic"\nkeeps = ["application code"]',
             f'[projects.clinic.alembic]\nconfig = "alembic.ini"\npython = "{sys.executable}"',

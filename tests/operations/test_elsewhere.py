@@ -5,6 +5,10 @@ Each is pressed in every way on one environment, while another database, its pro
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
 import psycopg
 import pytest
 
@@ -19,6 +23,8 @@ from web.operations.plan_revert import PLAN_REVERT
 from web.operations.rehearse import REHEARSE
 from web.operations.stamp import STAMP
 from web.postgres.embedded import EmbeddedServer
+from web.postgres.programs import Programs
+from web.postgres.scratch import ScratchServers
 from web.postgres.urls import sqlalchemy_url
 
 #: env.py files that ignore what they are given. {url} is production's in SQLAlchemy's form, {libpq} in libpq's.
@@ -118,6 +124,17 @@ ON_TARGET: dict[str, tuple[AnyKind, dict[str, object]]] = {
     "migrate": (MIGRATE, {}),
     "stamp": (STAMP, {"revision": "c"}),
 }
+
+
+@pytest.fixture
+async def site(site: Site, tmp_path: Path, programs: tuple[Programs, ...]) -> AsyncIterator[Site]:
+    """As the product comes: private scratch servers, and no project that runs without a wall."""
+    scratch = ScratchServers(tmp_path / "private", {}, programs, spare=False)
+    site.resources = replace(site.resources, scratch=scratch)
+    clinic = replace(site.configuration.project("clinic"), without_wall=False)
+    site.configuration = replace(site.configuration, projects={"clinic": clinic})
+    yield site
+    await scratch.stop()
 
 
 @pytest.fixture

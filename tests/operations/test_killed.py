@@ -107,6 +107,7 @@ def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> 
         [projects.clinic]
         title = "Clinic"
         source = "{site.folder}"
+        without_wall = true
         [projects.clinic.alembic]
         config = "alembic.ini"
         python = "{tool.python}"
