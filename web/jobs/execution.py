@@ -87,6 +87,8 @@ class Execution:
                 verdict = None
             else:
                 verdict = await self._judge(run, attempt, loaded, ended)
+                if verdict.state == "succeeded":
+                    await self._tell_error(run, progress)
         finally:
             await progress.close()
         if verdict is None:
@@ -178,6 +180,12 @@ class Execution:
         reason: Literal["cancelled", "failed"] = "failed" if self._reason is None else "cancelled"
         found = await reconcile(self._equipment, loaded, attempt, intents, reason)
         return self._reconciled(error, found, ended)
+
+    async def _tell_error(self, run: asyncio.Future[Outcome], progress: Progress) -> None:
+        """What a run that is done ended with all the same belongs into the log: in the account it would contradict."""
+        if run.done() and not run.cancelled() and (error := run.exception()) is not None:
+            message = described(error)["message"]
+            await progress.log(f"After its acts it ended with an error: {message}", level="warning")
 
     def _reconciled(self, error: BaseException | None, found: Reconciled, ended: Ended) -> Verdict:
         """The kind's answer; what a run that is done ended with all the same is only evidence."""
