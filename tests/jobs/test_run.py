@@ -70,7 +70,12 @@ async def test_a_failed_run_is_judged_by_looking(lab: Lab) -> None:
     job = await lab.until_state(job_id, "succeeded", "failed", "unknown")
     assert job.outcome is not None
     assert job.state == "succeeded"
-    assert "It was told to fail." in job.outcome["account"]
+    # What it said then would contradict that, so it is in the log alone.
+    assert job.outcome["account"] == "The row is done."
+    assert job.outcome["evidence"]["ended_with"] == "The operation failed"
+    async with lab.store.connect() as connection:
+        said = [event.text for event in await read_events(connection, job_id) if event.level == "warning"]
+    assert said == ["After its acts it ended with an error: It was told to fail."]
 
 
 async def test_a_terminated_backend_ends_in_the_true_state(lab: Lab) -> None:

@@ -143,7 +143,12 @@ async def test_nothing_is_backed_up_before_it_is_known_what_it_is(site: Site) ->
 async def test_a_look_is_a_job(site: Site) -> None:
     job = await site.run(OBSERVE)
     assert job.state == "succeeded", outcome(job)
-    assert outcome(job)["data"] == {"verdict": "pending", "drift": "none", "revisions": []}
+    assert outcome(job)["data"] == {
+        "verdict": "pending",
+        "status": "pending",
+        "drift": "none",
+        "revisions": [],
+    }
     Path(site.dev.url.reference.removeprefix("file:")).write_text("postgresql://nobody@127.0.0.1:1/none")
     job = await site.run(OBSERVE)
     assert (job.state, outcome(job)["title"]) == ("succeeded", "Unreachable")

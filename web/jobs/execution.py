@@ -105,6 +105,8 @@ class Execution:
                 verdict = None
             else:
                 verdict = await self._judge(run, attempt, loaded, ended)
+                if verdict.state == "succeeded":
+                    await self._tell_error(run, progress)
         finally:
             await progress.close()
         if verdict is None:
@@ -190,6 +192,12 @@ class Execution:
                 raise error
         intents = await patiently(self._intents)
         return await judge(self._equipment, loaded, attempt, intents, self._stopped(run), ended)
+
+    async def _tell_error(self, run: asyncio.Future[Outcome], progress: Progress) -> None:
+        """What a run that is done ended with all the same belongs into the log: in the account it would contradict."""
+        if run.done() and not run.cancelled() and (error := run.exception()) is not None:
+            message = described(error)["message"]
+            await progress.log(f"After its acts it ended with an error: {message}", level="warning")
 
     def _stopped(self, run: asyncio.Future[Outcome]) -> Stopped:
         """Why the run ended without an outcome, or has to."""
