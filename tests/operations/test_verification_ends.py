@@ -180,10 +180,7 @@ async def test_a_worker_that_dies_has_found_nothing(
             await until(scratch.napping, within=60, what=yard.log.read_text()[-3000:])
             process.kill()
             process.wait()
-            reaping = yard.work()
-            job = await yard.finished(job_id)
-            reaping.kill()
-            reaping.wait()
+            job = await yard.found_out(job_id)
             assert job.state == "not done", outcome(job)
             assert await stored(site, backup_id) == before
             scratch.clear()
