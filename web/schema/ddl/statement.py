@@ -54,8 +54,11 @@ _COMMITTED_FIRST = re.compile(r"ALTER TYPE .* ADD VALUE ")
 
 def in_transaction(statement: Statement) -> Statement:
     """Give the form that runs in a transaction with others; a new label has none that they could use."""
-    if not statement.alone or _COMMITTED_FIRST.match(statement.sql):
+    if not statement.alone:
         return statement
+    if _COMMITTED_FIRST.match(statement.sql):
+        note = "Has to be committed while something is taken away: should what follows fail, that is missing."
+        return replace(statement, note=note)
     return replace(
         statement,
         sql=_CONCURRENTLY.sub(r"\1 ", statement.sql, count=1),
