@@ -144,6 +144,23 @@ CASES = (
         "create view v as select x from t; insert into t values (1, 1, 1)",
     ),
     Half(
+        "key that a view with a rule and a stored view stand on, and an index of that",
+        "create table t (id int not null, n int, z int default 1, constraint k primary key (id)); "
+        "create view v as select id, n, max(z) as m from t group by id; "
+        "create rule r as on insert to v do instead insert into t values (new.id, new.n); "
+        "create materialized view s as select * from v; create unique index s_id on s (id) include (n); "
+        "cluster s using s_id",
+        "create table t (id int not null, n int, z int default 1, constraint k primary key (id, z)); "
+        "insert into t values (1, 2); create view v as select id, n, max(z) as m from t group by id, n, z; "
+        "create materialized view s as select * from v; create unique index s_id on s (id)",
+    ),
+    Half(
+        "index that identifies rows for replicas",
+        "create table t (id int primary key, x int not null); create unique index t_x on t (x); "
+        "alter table t replica identity using index t_x",
+        "create table t (id int primary key, x int not null); insert into t values (1, 1)",
+    ),
+    Half(
         "invalid index",
         "create table t (id int primary key, n bigint); "
         "create unique index t_id on t (id); "

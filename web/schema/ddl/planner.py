@@ -12,13 +12,14 @@ from web.schema.ddl.columns import loses_values
 from web.schema.ddl.drop import loses_data
 from web.schema.ddl.freeing import free_names
 from web.schema.ddl.making import make, names, rank_of_change
-from web.schema.ddl.obstacles import around, obstacles_to
+from web.schema.ddl.obstacles import Obstacles, around, obstacles_to
 from web.schema.ddl.pairs import Pairs
 from web.schema.ddl.references import (
     columns_in,
     definition_of,
     everything_of,
     held_names,
+    identity_index,
     keys_under,
     mentioned,
     name_of,
@@ -29,7 +30,7 @@ from web.schema.ddl.rename import rename, rename_label, rename_schema
 from web.schema.ddl.statement import Ground, Statement, Unwritten
 from web.schema.ddl.tables import FIXED
 from web.schema.ddl.taking import take
-from web.schema.difference import find
+from web.schema.difference import Found, find
 from web.schema.finding import Difference, Finding
 from web.schema.model import (
     CatalogObject,
@@ -39,6 +40,7 @@ from web.schema.model import (
     Enum,
     Function,
     Grant,
+    MaterializedView,
     Sequence,
     Table,
     View,
@@ -109,30 +111,53 @@ class Planner:
                 gone.append(each)
         retyped = [each for group in changes.values() for each in group if self._is_retyped(each)]
         obstacles = obstacles_to(retyped, again, gone, self.ground, pairs)
-        for each in gone:
-            if (key := exchanged.get(id(each))) is None:
-                self._take(each, take(each, self.ground, pairs, obstacles.disturbance))
-            else:
-                self._take(each, exchange_key(key, each, self.ground, pairs, obstacles.disturbance))
+        self._go_around(obstacles, changes, gone, again, exchanged, found, pairs)
+
+    def _go_around(
+        self,
+        obstacles: Obstacles,
+        changes: Mapping[tuple[int, int], list[Finding]],
+        gone: Iterable[Finding],
+        again: Iterable[Finding],
+        exchanged: Mapping[int, Finding],
+        found: Found,
+        pairs: Pairs,
+    ) -> None:
+        """Take away what goes, and what is in the way and comes back."""
         stops = {id(each.item): each for each in obstacles.found}
-        # What goes and comes back comes back as it shall be: nothing is left to alter. Of a column its default goes.
-        altered = {
+        views = [*(each.item for each in obstacles.found), *(each.b for each in again)]
+        # What goes and comes back does so with its parts, as they shall be.
+        whole = {id(each) for each in views if isinstance(each, View | MaterializedView)}
+        parts = {id(each) for each in found.causes if id(each.place.b) in whole}
+        # Nothing is left to alter of it. Of a column only its default goes.
+        settled = {each.difference.key for each in found.causes if id(each) in parts}
+        settled |= {
             each.difference.key
             for (_, there), group in changes.items()
             for each in group
             if there in stops and not isinstance(each.b, Column)
         }
         self.actions = [
-            each for each in self.actions if each.difference is None or each.difference.key not in altered
+            each for each in self.actions if each.difference is None or each.difference.key not in settled
         ]
+        for each in gone:
+            if id(each) in parts:
+                continue
+            if (key := exchanged.get(id(each))) is None:
+                self._take(each, take(each, self.ground, pairs, obstacles.disturbance))
+            else:
+                self._take(each, exchange_key(key, each, self.ground, pairs, obstacles.disturbance))
         for each in again:
             stop = stops.pop(id(each.b), None)
+            if id(each) in parts:
+                continue
             if stop is None:
                 self._take(each, remake(each, self.ground, pairs))
             else:
                 self._take(each, around(stop, obstacles, self.ground, pairs, each.difference))
         for stop in stops.values():
-            self._take(None, around(stop, obstacles, self.ground, pairs, None))
+            if id(stop.owner) not in whole:
+                self._take(None, around(stop, obstacles, self.ground, pairs, None))
 
     def _take(self, found: Finding | None, actions: Iterable[Action]) -> None:
         """Take the actions, or say why there are none; without a finding the server will say it."""
@@ -230,12 +255,15 @@ class Planner:
         frees = pairs.names_after(mentioned(definition_of(b)))
         if isinstance(b, Column) and isinstance(found.place.b, Table):
             frees |= held_names(columns_in(b.generated, found.place.b)) - removes
+        needs = needs_of(a, owner) | keys_under(a, self.ground.expected_tables)
+        if isinstance(a, Table) and isinstance(b, Table) and a.replica_identity != b.replica_identity:
+            needs |= names(identity_index(a))
         return Action(
             rank,
             tuple(made),
             found.difference,
             gives=gives,
-            needs=(needs_of(a, owner) | keys_under(a, self.ground.expected_tables)) - gives,
+            needs=needs - gives,
             frees=frees,
             removes=removes,
         )

@@ -118,6 +118,12 @@ def keys_under(item: CatalogObject, tables: Mapping[str, Table]) -> frozenset[st
     return frozenset(found) - {""}
 
 
+def identity_index(table: Table) -> str:
+    """Name the index that identifies rows for replicas, or nothing."""
+    form, _, name = table.replica_identity.partition(" ")
+    return f"{quote(table.schema)}.{name}" if form == "index" else ""
+
+
 def columns_in(text: str | None, table: Table) -> set[tuple[str, str]]:
     """Give the columns of a table, with the table, that a text of its own may mean."""
     if not text:
