@@ -11,9 +11,11 @@ import ast
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import fields
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -101,7 +103,19 @@ def _named(project: Project, source: Path) -> Iterator[Path]:
 
 
 def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "none"
+    try:
+        state = file.stat()
+    except OSError:
+        return "none"
+    if not stat.S_ISREG(state.st_mode):
+        return "none"
+    return _read(str(file), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+@lru_cache(maxsize=200_000)
+def _read(file: str, *state: int) -> str:
+    """The digest of a file as its inode says it is: a look at every environment asks for thousands of them."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def _digests(roots: Iterable[Path], left_out: Collection[str]) -> list[list[str]] | None:
@@ -114,11 +128,10 @@ def _digests(roots: Iterable[Path], left_out: Collection[str]) -> list[list[str]
             continue
         if not file.is_file():
             continue  # a dangling link, a pipe
-        content = file.read_bytes()
-        size += len(content)
+        size += file.stat().st_size
         if len(found) >= _MOST_FILES or size > _MOST_BYTES:
             return None
-        found[name] = hashlib.sha256(content).hexdigest()
+        found[name] = _digest(file)
     return [[name, digest] for name, digest in sorted(found.items())]
 
 
@@ -157,9 +170,8 @@ def _packages(python: Path) -> tuple[list[list[str]], set[Path]] | None:
         for entry in names:
             record = entry / "RECORD"
             if entry.suffix == ".dist-info" and record.is_file():
-                content = record.read_bytes()
-                entries.append([str(entry), hashlib.sha256(content).hexdigest()])
-                owned |= {line.split("/", 1)[0] for line in content.decode(errors="replace").splitlines()}
+                entries.append([str(entry), _digest(record)])
+                owned |= _owned(str(record), _digest(record))
             elif entry.is_file():
                 entries.append([str(entry), _digest(entry)])
             elif entry.name != "__pycache__":
@@ -177,6 +189,13 @@ def _packages(python: Path) -> tuple[list[list[str]], set[Path]] | None:
                 # Copied there by hand, or by a distribution that keeps other records.
                 referred.add(entry)
     return (entries, referred) if entries else None
+
+
+@lru_cache(maxsize=20_000)
+def _owned(record: str, digest: str) -> frozenset[str]:
+    """The first folder of everything that a distribution's record, of this digest, lists."""
+    text = Path(record).read_text(encoding="utf-8", errors="replace")
+    return frozenset(line.split("/", 1)[0] for line in text.splitlines())
 
 
 def _package_folders(python: Path) -> list[Path]:
