@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -16,9 +17,10 @@ from web.postgres.embedded import EmbeddedServer
 from web.postgres.identity import read_identity
 from web.postgres.processes import until
 from web.postgres.programs import Programs
-from web.postgres.scratch import ScratchServers
+from web.postgres.scratch import ScratchServers, reap
 from web.postgres.server_files import processes_in_folders
 from web.postgres.urls import sockets_of
+from web.walls.accounts import SERVERS, system_account
 
 
 @pytest.mark.parametrize("major", [15, 17])
@@ -135,7 +137,7 @@ async def test_servers_of_dead_owners_are_removed(tmp_path: Path, programs: tupl
         import asyncio, sys
         from pathlib import Path
         from web.postgres.programs import find_programs
-        from web.postgres.scratch import ScratchServers
+        from web.postgres.scratch import ScratchServers, reap
         async def main():
             async with ScratchServers(Path(sys.argv[1]), {}, find_programs()).database(17):
                 print("started", flush=True)
@@ -159,3 +161,16 @@ async def test_servers_of_dead_owners_are_removed(tmp_path: Path, programs: tupl
     await scratch.stop()
     assert list(place.iterdir()) == []
     assert await until(lambda: not processes_in_folders([place]), 10)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="as an ordinary user there is one user for all servers")
+async def test_what_a_server_of_another_user_of_ours_left_is_removed(tmp_path: Path) -> None:
+    """Killed between its socket's folder and its data: whose it was is only seen by the folder."""
+    account = system_account(SERVERS)
+    assert account is not None
+    left = tmp_path / "scratch" / "4711-dead" / "17"
+    (left / "socket").mkdir(parents=True)
+    os.chown(left / "socket", account.uid, account.gid)
+    (tmp_path / "scratch" / "4711-dead.lock").touch()
+    await reap(tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []

@@ -19,13 +19,13 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from psycopg import sql
 
-from web.errors import CleanStartError, ExtensionsMissing, ProgramMissing, ScratchUnavailable
+from web.errors import CleanStartError, Conflict, ExtensionsMissing, ProgramMissing, ScratchUnavailable
 from web.postgres.connections import Connection, connect, with_database
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.identity import KnownDatabase, TargetIdentity, read_identity
 from web.postgres.programs import Programs, server_for
 from web.postgres.server_files import usable
-from web.walls.accounts import SCRATCH
+from web.walls.accounts import SCRATCH, SERVERS
 from web.walls.layers import Layers, find_layers
 
 #: Replays of thousands of tables in one transaction need a large lock table; nothing in scratch must survive.
@@ -296,5 +296,13 @@ async def _drop(url: str, name: str) -> None:
 async def _remove(folder: Path) -> None:
     if folder.is_dir():
         for directory in [entry for entry in folder.iterdir() if entry.is_dir()]:
-            await EmbeddedServer(directory, user=SCRATCH).remove()
+            await _remove_server(directory)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _remove_server(directory: Path) -> None:
+    """Stop and delete what a dead process left, whichever of our users its server ran as."""
+    for user in (SCRATCH, SERVERS):
+        with suppress(Conflict):
+            await EmbeddedServer(directory, user=user).remove()
+            return
