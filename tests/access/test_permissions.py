@@ -26,7 +26,7 @@ BY_ROLE: dict[Role, set[str]] = {
     },
     "admin": {
         "reset", "restore", "repair", "stamp", "baseline", "pin", "download", "read-audit", "manage-users",
-        "manage-tokens",
+        "manage-tokens", "settle",
     },
 }  # fmt: skip
 
