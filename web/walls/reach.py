@@ -23,6 +23,8 @@ SETTINGS = (
     "/etc/passwd",
     "/etc/group",
     "/etc/nsswitch.conf",
+    # Names the own loopback, over which PostgreSQL 14 counts.
+    "/etc/hosts",
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
     "/etc/ca-certificates",
@@ -30,7 +32,7 @@ SETTINGS = (
     "/etc/pki/ca-trust/extracted",
 )
 #: Beside those, for a program that may use the network.
-NETWORK_SETTINGS = ("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/services")
+NETWORK_SETTINGS = ("/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services")
 #: What an interpreter's prefix holds; the rest of a prefix (which may be a home folder) is not bound.
 _OF_A_PREFIX = ("bin", "lib", "lib64", "libexec", "share", "ssl", "pyvenv.cfg")
 _QUOTED_PATH = re.compile(r"""['"](/[^'"\n]+)['"]""")
