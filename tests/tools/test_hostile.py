@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,36 @@ async def test_a_secret_inside_of_the_checkout_is_covered(tmp_path: Path, databa
     hidden = (tmp_path / "url", tmp_path / "state")
     expression = f"[os.path.getsize({str(tmp_path / 'url')!r}), os.listdir({str(tmp_path / 'state')!r})]"
     assert await got(tmp_path, database, expression, hidden=hidden) == "[0, []]"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """A virtual environment without packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    return tmp_path / "venv"
+
+
+async def test_nothing_is_shown_because_the_project_says_so(
+    tmp_path: Path, database: str, environment: Path
+) -> None:
+    """Its files name folders to import from: its alembic.ini, and its environment's .pth. Neither is a permission."""
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "key.py").write_text("canary = 1")
+    tool = write_project(tmp_path / "shop", {"a": keeping(f"os.listdir({str(foreign)!r})")})
+    ini = tmp_path / "shop" / "alembic.ini"
+    ini.write_text(ini.read_text().replace("prepend_sys_path = .", f"prepend_sys_path = {foreign}"))
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    (packages / "all.pth").write_text(
+        "\n".join([*(each for each in sys.path if "-packages" in each), str(foreign)])
+    )
+    given = tuple(Path(each) for each in sys.path if "-packages" in each)
+    project = replace(
+        project_of(tmp_path / "shop", replace(tool, python=environment / "bin" / "python")),
+        readable=given,
+    )
+    with pytest.raises(UpgradeStopped, match="FileNotFoundError"):
+        await upgrade(project, url=database, on_event=Told())
 
 
 async def test_further_files_are_named(tmp_path: Path, database: str) -> None:

@@ -1,7 +1,8 @@
 """Runs `attack.py` behind one wall, with everything near it that it must not get at. Prints what it got as JSON.
 
 A program of its own, so that a test can also run it as an ordinary user. Arguments: the wall (`namespaces` or
-`filters`), a folder of its own, an interpreter that project code could have.
+`filters`), a folder of its own, an interpreter that project code could have; `kill`: end like a killed worker while
+it runs; `network`: as on a target.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def unix(path: str, kind: int = socket.SOCK_STREAM) -> socket.socket:
     return one
 
 
-async def main(layer: str, folder: Path, python: Path, kill: bool) -> None:
+async def main(layer: str, folder: Path, python: Path, *how: str) -> None:
     hide_process()
     account = project_account(folder)
     layers = find_layers() if layer == "namespaces" else find_filters()
@@ -102,11 +103,12 @@ async def main(layer: str, folder: Path, python: Path, kill: bool) -> None:
         sockets=(own / "socket",),
         hidden=(checkout / "url", checkout / "state"),
         account=account,
+        network="network" in how,
         limits=Limits(memory=512 << 20, processes=1024),
     )
     argv = [str(python), str(ATTACK)]
     try:
-        if kill:
+        if "kill" in how:
             await _die(Wall(layers, reach), [*argv, json.dumps({**places, "only": "daemon"})])
         done = await run(
             [*argv, json.dumps(places)], wall=Wall(layers, reach), env={"GIVEN": "x"}, check=False
@@ -144,4 +146,4 @@ def _datagrams(udp: socket.socket) -> int:
     return 1
 
 
-asyncio.run(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), "kill" in sys.argv))
+asyncio.run(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))

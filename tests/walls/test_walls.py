@@ -152,8 +152,11 @@ def test_what_it_left_running_ends_with_it(attacked: Any, layer: str, user: str)
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("layer", LAYERS)
-def test_what_it_left_running_ends_with_a_killed_worker(python: Path, layer: str, user: str) -> None:
-    done = behind(python, layer, user, "kill")
+@pytest.mark.parametrize("where", ["scratch", "network"])
+def test_what_it_left_running_ends_with_a_killed_worker(
+    python: Path, layer: str, user: str, where: str
+) -> None:
+    done = behind(python, layer, user, "kill", where)
     told = json.loads(done.stdout)
     psutil.Process(told["victim"]).kill()
     assert done.returncode == -9

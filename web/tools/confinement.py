@@ -19,7 +19,7 @@ from web.errors import CleanStartError, Refused, SourceInvalid
 from web.postgres.identity import KnownDatabase
 from web.postgres.scratch import ScratchDatabase
 from web.postgres.urls import files_of, secrets_of, sockets_of
-from web.tools.alembic_settings import config_file, read_import_paths, working_directory
+from web.tools.alembic_settings import config_file, working_directory
 from web.walls.accounts import Account, project_account, reaches
 from web.walls.layers import Layers, Wall, find_layers
 from web.walls.reach import Limits, Reach, interpreter_places
@@ -163,9 +163,8 @@ def _confine(
 
 def _reads(project: Project, place: Path) -> Iterator[Path]:
     tool = project.alembic
+    # Nothing because a file of the project says so: what else its code needs the configuration names.
     folders = [place, working_directory(place, tool), config_file(place, tool)]
-    with suppress(CleanStartError):  # whoever reads the settings will say so
-        folders += [path for path in read_import_paths(place, tool)[0] if path.exists()]
     for path in (*folders, *project.readable, *OURS, *interpreter_places(tool.python)):
         # A tree behind a link is known by both paths.
         yield from (path.absolute(), path.resolve())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -35,7 +34,6 @@ SETTINGS = (
 NETWORK_SETTINGS = ("/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services")
 #: What an interpreter's prefix holds; the rest of a prefix (which may be a home folder) is not bound.
 _OF_A_PREFIX = ("bin", "lib", "lib64", "libexec", "share", "ssl", "pyvenv.cfg")
-_QUOTED_PATH = re.compile(r"""['"](/[^'"\n]+)['"]""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +70,23 @@ class Reach:
         return (*SETTINGS, *(NETWORK_SETTINGS if self.network else ()))
 
 
-def interpreter_places(python: Path, *, referred: bool = True) -> tuple[Path, ...]:
-    """What a Python interpreter needs to run: its prefixes, and with `referred` what its packages refer to.
+def interpreter_places(python: Path) -> tuple[Path, ...]:
+    """What a Python interpreter needs to run: its prefixes, without what its packages refer to.
 
-    A virtual environment has two prefixes or more: its own, and wherever its interpreter's links lead.
+    A virtual environment has two prefixes or more: its own, and wherever its interpreter's links lead. What a file of
+    packages names besides (an editable installation elsewhere) is the project's word, and no permission.
     """
     found: list[Path] = []
     for prefix in _prefixes(python.absolute()):
         if prefix == prefix.parent or _is_system(prefix):
             continue
         found += [place for name in _OF_A_PREFIX if os.path.lexists(place := prefix / name)]
-        found += _referred(prefix) if referred else []
     return tuple(dict.fromkeys(found))
 
 
 def launcher_places() -> tuple[Path, ...]:
-    """What our own interpreter needs, without what its packages refer to: it only runs `launch.py`."""
-    return interpreter_places(Path(sys.executable), referred=False)
+    """What our own interpreter needs to run `launch.py`."""
+    return interpreter_places(Path(sys.executable))
 
 
 def outermost(paths: Iterable[Path]) -> list[Path]:
@@ -118,17 +116,6 @@ def _homes(settings: Path) -> Iterator[str]:
         name, _, value = line.partition("=")
         if name.strip() == "home" and value.strip():
             yield value.strip()
-
-
-def _referred(prefix: Path) -> Iterator[Path]:
-    """Folders outside of it that a prefix's packages are imported from: editable installations."""
-    for packages in sorted(prefix.glob("lib*/python3*/*-packages")):
-        for link in sorted(packages.glob("*.pth")):
-            lines = link.read_text(encoding="utf-8", errors="replace").splitlines()
-            yield from (Path(line) for line in lines if line.startswith("/") and Path(line).exists())
-        for finder in sorted(packages.glob("__editable__*_finder.py")):
-            text = finder.read_text(encoding="utf-8", errors="replace")
-            yield from (Path(path) for path in _QUOTED_PATH.findall(text) if Path(path).exists())
 
 
 def _is_system(path: Path) -> bool:

@@ -67,8 +67,8 @@ def run(argv: list[str], confine: dict[str, Any]) -> int:
     its.close()
     try:
         _, fds, _, _ = socket.recv_fds(ours, 1, 1)
-        if fds:
-            _answer(notify.Listener(fds[0]), child, set(confine["sockets"]), ended)
+        listener = notify.Listener(fds[0]) if fds else None
+        _stay(child, listener, set(confine["sockets"]), ended)
         if ended[0]:
             _kill(child)
         return _exit_code(os.waitpid(child, 0)[1])
@@ -137,23 +137,26 @@ def _restrict_sockets() -> notify.Listener:
     return listener
 
 
-def _answer(listener: notify.Listener, child: int, allowed: set[str], ended: list[bool]) -> None:
-    """Answer who wants to connect, until the program has ended or somebody wants its end."""
+def _stay(child: int, listener: notify.Listener | None, allowed: set[str], ended: list[bool]) -> None:
+    """Stay until the program has ended or somebody wants its end, and answer who wants to connect meanwhile."""
     program = os.pidfd_open(child)
     watched = select.poll()
     watched.register(program, select.POLLIN)
-    watched.register(listener.fileno(), select.POLLIN)
+    if listener is not None:
+        watched.register(listener.fileno(), select.POLLIN)
     while not ended[0]:
+        # Not for ever: a signal only sets `ended`.
         ready = dict(watched.poll(1000))
         if program in ready:
             break
-        if ready.get(listener.fileno(), 0) & select.POLLIN:
+        if listener is not None and ready.get(listener.fileno(), 0) & select.POLLIN:
             try:
                 _connect(listener, listener.recv(), allowed)
             except (seccompy.SeccompError, OSError):
                 continue  # whoever asked is gone
     os.close(program)
-    listener.close()
+    if listener is not None:
+        listener.close()
 
 
 def _connect(listener: notify.Listener, asked: notify.Notification, allowed: set[str]) -> None:
