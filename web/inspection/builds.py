@@ -15,10 +15,11 @@ from web.config import Configuration, Environment, Project
 from web.errors import Conflict, Invalid, NotFound
 from web.inspection.environment import View, view
 from web.inspection.evidence import read_changed
-from web.inspection.gate import Gate, deployment_gate, read_rehearsal
+from web.inspection.gate import Gate, deployment_gate
 from web.inspection.histories import Histories
 from web.inspection.history import StoredHistory, manifest_digest, read_lineage, unless_known
 from web.inspection.observation import Observation, Record, standing_json
+from web.inspection.rehearsed import read_rehearsal
 from web.inspection.summary import Summary, summarize
 from web.inspection.verdict import Verdict, verdict
 from web.jobs.start import environment_row

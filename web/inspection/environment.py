@@ -14,7 +14,7 @@ from sqlalchemy import Text, func, literal, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Configuration, Environment, Project
-from web.inspection.gate import Gate, Rehearsed, migration_gate, read_rehearsal
+from web.inspection.gate import Gate, migration_gate
 from web.inspection.histories import Histories
 from web.inspection.history import (
     StoredHistory,
@@ -24,6 +24,7 @@ from web.inspection.history import (
     stored_history,
 )
 from web.inspection.observation import Observation, Record, read_records, standing_json
+from web.inspection.rehearsed import Rehearsed, read_rehearsal
 from web.inspection.state import Facts
 from web.inspection.summary import Summary, summarize
 from web.inspection.verdict import Verdict, verdict

@@ -21,17 +21,10 @@ from web.errors import (
 )
 from web.inspection.evidence import read_evidence
 from web.inspection.expected import excluded_tables
-from web.inspection.gate import (
-    Condition,
-    Rehearsed,
-    backup_needed,
-    enforced,
-    excusable,
-    migration_gate,
-    read_rehearsal,
-)
+from web.inspection.gate import Condition, backup_needed, enforced, excusable, migration_gate
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
+from web.inspection.rehearsed import Rehearsed, read_rehearsal
 from web.inspection.verdict import Observed, verdict
 from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work

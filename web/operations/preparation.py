@@ -13,9 +13,10 @@ from web.access.permissions import PHRASES, Principal, may
 from web.config import Configuration, Environment, Project
 from web.inspection.drift import load_schema
 from web.inspection.environment import View, view
-from web.inspection.gate import Condition, Gate, Rehearsed, repair_gate, reset_gate
+from web.inspection.gate import Condition, Gate, repair_gate, reset_gate
 from web.inspection.histories import Histories
 from web.inspection.observation import standing_json
+from web.inspection.rehearsed import Rehearsed
 from web.inspection.repair import Repair, read_repair
 from web.inspection.state import Facts
 from web.jobs.kind import AnyKind

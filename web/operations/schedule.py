@@ -13,8 +13,8 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.config import Configuration, Environment, Project
-from web.inspection.gate import read_rehearsal
 from web.inspection.overview import Cell, read_overview
+from web.inspection.rehearsed import read_rehearsal
 from web.jobs.kind import BY_SCHEDULE, JobKind, P
 from web.jobs.start import start
 from web.operations.forgetting import BATCH, forget

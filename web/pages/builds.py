@@ -26,9 +26,9 @@ from web.inspection.builds import (
     require_build,
 )
 from web.inspection.environment import View, view
-from web.inspection.gate import Rehearsed
 from web.inspection.history import load_history
 from web.inspection.observation import Record, read_records
+from web.inspection.rehearsed import Rehearsed
 from web.inspection.summary import summarize
 from web.inspection.verdict import Verdict
 from web.jobs.patience import patiently

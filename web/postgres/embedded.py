@@ -129,7 +129,8 @@ class EmbeddedServer:
         self._lock = _take(files)
         try:
             await _clear_leftovers(files)
-            if files.account is not None and (await asyncio.to_thread(find_layers)).kind == "filters":
+            walls = self._layers if self._layers is not None else await asyncio.to_thread(find_layers)
+            if files.account is not None and walls.kind == "filters":
                 # Without namespaces another user comes to the socket through its folder, or not at all.
                 files.socket.chmod(0o711)
             programs = self._choose(files)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,8 +146,9 @@ def _confine(
 ) -> Confinement:
     account = project_account(place)
     reads = tuple(dict.fromkeys(_reads(project, place)))
+    files = files_of(opens.url) if opens is not None else ()
     reach = Reach(
-        reads=(*reads, *(files_of(opens.url) if opens is not None else ())),
+        reads=(*reads, *files),
         sockets=sockets_of(opens.url) if opens is not None else (),
         hidden=tuple(path for path in project.hidden if path not in reads),
         network=network,
@@ -155,6 +156,7 @@ def _confine(
         limits=Limits(project.limits.memory, project.limits.processes),
     )
     _require_readable(project, place, reach, layers)
+    _require_files(project, files, account)
     variables = {
         name: value.read() if isinstance(value, Secret) else value for name, value in project.env.items()
     }
@@ -181,7 +183,7 @@ def _require_readable(project: Project, place: Path, reach: Reach, layers: Layer
             continue
         there = real if real.is_dir() else real.parent
         # Behind namespaces the folders above are not those outside.
-        passes = _may_enter(account, there) if layers.kind == "namespaces" else reaches(account, there)
+        passes = _may(account, there, 0o5) if layers.kind == "namespaces" else reaches(account, there)
         if not passes:
             raise SourceInvalid(
                 f"The {what} of {project.name}, {path}, cannot be reached by the user {account.name}, who runs the "
@@ -190,10 +192,23 @@ def _require_readable(project: Project, place: Path, reach: Reach, layers: Layer
             )
 
 
-def _may_enter(account: Account, folder: Path) -> bool:
-    mode = folder.stat()
+def _require_files(project: Project, files: Sequence[Path], account: Account | None) -> None:
+    """Raise SourceInvalid where the account may not read a certificate or key that the URL names."""
+    if account is None:
+        return
+    for file in files:
+        if file.is_file() and not _may(account, file, 0o4):
+            raise SourceInvalid(
+                f"{file}, which the database URL names, cannot be read by the user {account.name}, who runs the code "
+                f"of {project.name}.",
+                hint=f"Give it to that user's group: `chgrp {account.gid} {file}` and `chmod 640 {file}`.",
+            )
+
+
+def _may(account: Account, path: Path, bits: int) -> bool:
+    mode = path.stat()
     shift = 6 if mode.st_uid == account.uid else 3 if mode.st_gid == account.gid else 0
-    return (mode.st_mode >> shift) & 0o5 == 0o5
+    return (mode.st_mode >> shift) & bits == bits
 
 
 def _secrets(project: Project, opens: KnownDatabase | None, variables: Mapping[str, str]) -> Iterator[str]:

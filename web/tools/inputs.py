@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import fields
@@ -70,6 +71,27 @@ def digest_of_inputs(project: Project, *, without: Collection[str] = ()) -> str 
     except (OSError, CleanStartError):
         return None  # the run itself will say so
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def imported_from_elsewhere(project: Project) -> tuple[Path, ...]:
+    """Folders that the project's files name to import from, and that its code does not find behind its wall."""
+    tool, source = project.alembic, project.source
+    if not isinstance(source, Path):
+        return ()
+    named: set[Path] = set()
+    with suppress(OSError, CleanStartError):
+        named |= set(read_import_paths(source, tool)[0])
+    # Where it shares our environment, as the demo does, what refers to us is not the project's.
+    with suppress(OSError):
+        packages = _packages(tool.python) if tool.python.parent.parent != Path(sys.prefix) else None
+        named |= packages[1] if packages is not None else set()
+    shown = [path.resolve() for path in (source, tool.python.parent.parent, *project.readable)]
+    elsewhere = {
+        path
+        for path in named
+        if path.is_dir() and not any(path.resolve().is_relative_to(each) for each in shown)
+    }
+    return tuple(sorted(elsewhere))
 
 
 def _variables(project: Project) -> dict[str, str]:
