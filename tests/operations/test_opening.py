@@ -19,12 +19,17 @@ from sqlalchemy import select, update
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_revert import drifted, planned
 from web.backups.catalog import keys_of
+from web.backups.manifest import Manifest
 from web.config import BackupPolicy, Configuration
 from web.errors import BackupInvalid
 from web.inspection.gate import reset_gate
 from web.inspection.observation import record_of
 from web.inspection.sources import Reader, parse_source
+from web.jobs.reading import read_events, read_steps
+from web.jobs.work import Work
+from web.operations import revert
 from web.operations.migrate import MIGRATE
+from web.operations.opening import open_verified
 from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
 from web.operations.revert import REVERT
@@ -213,3 +218,28 @@ async def test_a_backup_as_a_source_of_a_schema_is_the_stored_one(site: Site) ->
     edit(files_of(site.configuration, backup_id).manifest, roles=["somebody"])
     with pytest.raises(BackupInvalid, match=NOT_THE_ONE):
         await reader.read(source, None)
+
+
+async def test_a_revert_looks_again_once_the_backup_is_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading it takes its time: what somebody changes meanwhile is not what the repair was made for."""
+    await drifted(site)
+    await site.back_up()
+    repair = await planned(site, with_loss=True)
+
+    async def slowly(work: Work[Any]) -> Manifest:
+        manifest = await open_verified(work)
+        site.query("CREATE TABLE meanwhile (id int)")
+        return manifest
+
+    monkeypatch.setattr(revert, "open_verified", slowly)
+    job = await site.run(REVERT, plan_hash=repair.hash)
+    assert outcome(job)["error"]["type"] == "TargetChanged", outcome(job)
+    assert site.query("SELECT count(note) FROM users") == [(100,)]
+    async with site.store.connect() as store:
+        log = [each.text for each in await read_events(store, job.id) if each.kind == "log"]
+        steps = {each.name: each.state for each in await read_steps(store, job.id)}
+    # Right before the first act: everything else was checked and counted by then.
+    assert any("is opened in" in line for line in log)
+    assert (steps["check"], steps["count"], steps["revert"]) == ("succeeded", "succeeded", "failed")

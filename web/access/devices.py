@@ -1,4 +1,4 @@
-"""Device cookies: a browser that somebody has signed in with is told from a stranger's (docs/decisions/0011).
+"""Device cookies: a browser that somebody has signed in with is told from a stranger's (docs/decisions/0013).
 
 A cookie proves nothing about who is there; the limiter counts by it. Nothing of it is stored: it is signed, names its
 user, and holds until it is too old or the user's devices are forgotten (`users.forget_devices`).

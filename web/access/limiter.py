@@ -1,7 +1,7 @@
 """The limiter of every sign-in path. It counts in the store, so that any number of web processes share it.
 
 What is counted is failures, by device where the browser is known under that very name, else by name and address, and
-by name from all unknown browsers together (docs/decisions/0011). Nothing is counted by address alone: behind a proxy
+by name from all unknown browsers together (docs/decisions/0013). Nothing is counted by address alone: behind a proxy
 all share one. An attempt is recorded as a failure before the password is looked at and forgotten when it was right:
 attempts made at the same time cannot all see a clean slate.
 """

@@ -105,6 +105,10 @@ async def run(work: Work[RevertParameters]) -> Outcome:
         async with work.progress.step("count"):
             await _count(work, repair)
         async with work.progress.step("revert"):
+            if repair.loses or backup_needed(job.environment):
+                await open_verified(work)
+                # Reading a backup takes its time, and what was checked before that may have changed.
+                await _require_unchanged(work, connection, repair)
             await _apply(work, repair)
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
@@ -132,8 +136,13 @@ async def _check(work: Work[RevertParameters], connection: Connection) -> Repair
     if closed := [each for each in gate.closed_by if each.name not in ("looked at", "rows")]:
         said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
         raise OperationNotAllowed(f"Nothing was run. {said}.", hint=closed[0].way)
-    if repair.loses or backup_needed(job.environment):
-        await open_verified(work)
+    await _require_unchanged(work, connection, repair)
+    return repair
+
+
+async def _require_unchanged(work: Work[RevertParameters], connection: Connection, repair: Repair) -> None:
+    """The database is still the one that the repair was made for. Raises TargetChanged."""
+    job = work.job
     applied = await tool_of(job.project).applied(job.project, connection)
     if set(applied.revisions) != set(repair.revisions):
         raise TargetChanged(
@@ -146,7 +155,6 @@ async def _check(work: Work[RevertParameters], connection: Connection) -> Repair
         raise TargetChanged(
             "The schema is not the one that the repair was made for.", hint="Plan the revert again."
         )
-    return repair
 
 
 async def _count(work: Work[RevertParameters], repair: Repair) -> None:
