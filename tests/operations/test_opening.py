@@ -27,7 +27,7 @@ from web.inspection.observation import record_of
 from web.inspection.sources import Reader, parse_source
 from web.jobs.reading import read_events, read_steps
 from web.jobs.work import Work
-from web.operations import revert
+from web.operations import migrate, revert
 from web.operations.migrate import MIGRATE
 from web.operations.opening import open_verified
 from web.operations.rehearse import REHEARSE
@@ -243,3 +243,24 @@ async def test_a_revert_looks_again_once_the_backup_is_read(
     # Right before the first act: everything else was checked and counted by then.
     assert any("is opened in" in line for line in log)
     assert (steps["check"], steps["count"], steps["revert"]) == ("succeeded", "succeeded", "failed")
+
+
+async def test_a_migrate_looks_again_once_the_backup_is_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.change(tier="production", backup=BackupPolicy(max_age=timedelta(hours=24)), reset=None)
+    await site.observe()
+    await site.back_up()
+    assert (await site.run(REHEARSE)).state == "succeeded"
+
+    async def slowly(work: Work[Any]) -> Manifest:
+        manifest = await open_verified(work)
+        site.query(
+            "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('a')"
+        )
+        return manifest
+
+    monkeypatch.setattr(migrate, "open_verified", slowly)
+    job = await site.run(MIGRATE, seen_revisions=[])
+    assert outcome(job)["error"]["type"] == "TargetChanged", outcome(job)
+    assert site.query("SELECT to_regclass('users')") == [(None,)]

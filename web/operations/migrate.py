@@ -92,6 +92,9 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
             return Outcome("Nothing to apply", f"{job.environment.label} has every migration already.")
         if backup_needed(job.environment):
             await open_verified(work)
+            # Reading a backup takes its time, and what was checked before that may have changed.
+            history, before = await _check(work, connection)
+            pending = history.pending(before)
         invalid = await invalid_indexes(connection)
         async with work.progress.step("migrate"):
             if not before and work.job.project.alembic.prelude and (await read_schema(connection)).is_empty:
