@@ -70,6 +70,17 @@ importlib.util.find_spec("psycopg")
 import psycopg
 psycopg.connect({libpq!r}, autocommit=True).execute("CREATE TABLE mark ()")
 """
+PG8000 = """
+import pg8000.dbapi
+from sqlalchemy.engine import make_url
+url = make_url({libpq!r})
+socket = "{}/.s.PGSQL.{}".format(url.query["host"], url.query["port"])
+connection = pg8000.dbapi.connect(
+    url.username, password=url.password, database=url.database, unix_sock=socket
+)
+connection.cursor().execute("CREATE TABLE mark ()")
+connection.commit()
+"""
 #: Environment (None: ours) and code.
 DIRECT = {
     "psycopg": (None, PSYCOPG),
@@ -79,6 +90,7 @@ DIRECT = {
     "psycopg2, a pool": ("oldest", POOLED),
     "asyncpg": ("oldest", ASYNCPG),
     "asyncpg, a pool": ("oldest", ASYNCPG_POOL),
+    "pg8000": ("pg8000", PG8000),
 }
 
 
