@@ -23,7 +23,7 @@ from bench.contest import say
 from bench.servers import benching, programs
 from tests.schema.case import ROLES, Case
 from tests.schema.conftest import EMPTY
-from tests.schema.test_difference import CASES
+from tests.schema.cases import CASES
 from tests.tools.foreign import foreign
 from web.cli.writing import counted
 from web.schema.difference import difference

@@ -57,9 +57,10 @@ class Store:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the programs under test: who runs the suite in the background of a script ignores it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let signals reach the programs under test: who runs the suite in the background of a script ignores some."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(trylast=True)

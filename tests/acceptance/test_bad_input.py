@@ -67,6 +67,10 @@ SOURCES = {
 }
 
 
+#: Where a person goes on in spite of what the rehearsal said.
+REHEARSED_IN_VAIN = ("half/dev", "committed/dev")
+
+
 @dataclass
 class Ward:
     """An installation whose environments all have something wrong with them."""
@@ -145,6 +149,8 @@ def ward(cleanstart: Installation, server: EmbeddedServer) -> Iterator[Ward]:
         found = Ward(cleanstart, server, urls, cleanstart.serve())
         jobs = [cleanstart.start_job("observe", where) for where in urls]
         assert {cleanstart.finished(job)["state"] for job in jobs} == {"succeeded"}
+        for where in REHEARSED_IN_VAIN:
+            assert cleanstart.do("rehearse", where)["state"] == "failed"
         watching = threading.Event()
         watcher = threading.Thread(target=watch_argv, args=(found, watching))
         watcher.start()
@@ -278,8 +284,12 @@ def test_a_job_that_cannot_be_done(ward: Ward, refusal: Refusal) -> None:
     if refusal.kind == "reset":
         store_verified_backup(ward, refusal.where)
     before = contents(ward, refusal.where)
-    confirmed = ["--confirm", refusal.where] if refusal.kind == "reset" else []
-    answer = ward.cleanstart(refusal.kind, refusal.where, *confirmed, "--wait")
+    options = ["--confirm", refusal.where] if refusal.kind == "reset" else []
+    if refusal.where in REHEARSED_IN_VAIN:
+        warned = ward.cleanstart(refusal.kind, refusal.where, "--wait")
+        assert (warned.code, refusal.says[0].rstrip(".") in warned.text) == (1, True), warned
+        options = ["--despite-failed-rehearsal", "The rows there are others."]
+    answer = ward.cleanstart(refusal.kind, refusal.where, *options, "--wait")
     assert answer.code == 1, answer
     for words in refusal.says:
         assert words in answer.text

@@ -1,9 +1,7 @@
-"""A database with everything that restores get wrong, a place for backups, and scratch servers."""
+"""A database with everything that restores get wrong and a place for backups."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -11,20 +9,10 @@ import pytest
 from psycopg import sql
 
 from web.backups.places import Folder
-from web.postgres.programs import Programs
-from web.postgres.scratch import ScratchServers
 from web.postgres.scripts import split
 
 ROLES = ("backup_owner", "backup_reader")
 NASTY = Path(__file__).with_name("nasty.sql")
-
-
-@pytest.fixture(scope="session")
-def scratch(servers_folder: Path, programs: tuple[Programs, ...]) -> Iterator[ScratchServers]:
-    servers = ScratchServers(servers_folder / "scratch", {}, programs)
-    with asyncio.Runner() as runner:
-        yield servers
-        runner.run(servers.stop())
 
 
 @pytest.fixture

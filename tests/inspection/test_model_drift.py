@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,14 +20,14 @@ from web.inspection.expected import Expected
 from web.inspection.modelled import cache_key, modelled_schema
 from web.inspection.sources import CouldNotCompare, Reader, parse_source
 from web.inspection.unmodelled import can_be_modelled
-from web.postgres.scratch import ScratchServers
+from web.postgres.embedded import EmbeddedServer
+from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.schema.model import Extension
 
 MODELS = """
 import sqlalchemy as sa
 metadata = sa.MetaData()
 sa.Table("users", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text, index=True))
-open("runs", "a").write("x")
 """
 HEAD = (
     "CREATE TABLE users (id serial PRIMARY KEY, name text)",
@@ -133,34 +135,46 @@ async def test_why_it_could_not_be_compared(reader_of: ReaderOf, tmp_path: Path)
         await model_drift(reader_of(project(tmp_path, replace(tool, models=()))))
 
 
+class CountingServers(ScratchServers):
+    """How many databases were made: the models' code is run in each of them, and nowhere else."""
+
+    made = 0
+
+    @asynccontextmanager
+    async def database(self, major: int, **wanted: Any) -> AsyncIterator[ScratchDatabase]:
+        self.made += 1
+        async with super().database(major, **wanted) as database:
+            yield database
+
+
 async def test_what_is_kept_and_for_how_long(
-    store: AsyncEngine, scratch: ScratchServers, tmp_path: Path
+    store: AsyncEngine, server: EmbeddedServer, tmp_path: Path
 ) -> None:
+    scratch = CountingServers(tmp_path / "scratch", {17: server.url()}, ())
     source = tmp_path / "source"
     source.mkdir()
     tool = written(source)
-    runs = source / "runs"
 
     async def made(tool: AlembicTool = tool, extensions: tuple[Extension, ...] = ()) -> Expected:
         return await modelled_schema(store, scratch, project(source, tool), major=17, extensions=extensions)
 
     first = await made()
     assert first.schema is not None
-    assert runs.read_text() == "x"
+    assert scratch.made == 1
     assert await made() == first
-    assert runs.read_text() == "x"
+    assert scratch.made == 1
     (source / "new_module.py").write_text("")
     await made()
-    assert runs.read_text() == "xx"
+    assert scratch.made == 2
     (source / "shop_models.py").write_text(MODELS.replace('"name"', '"title"'))
     changed = await made()
     assert changed.fingerprint != first.fingerprint
     assert await made(replace(tool, prelude=Prelude(command=("true",)))) == changed
-    assert runs.read_text() == "xxxx"
+    assert scratch.made == 4
     await made(extensions=(Extension("citext", "public", "1.6"),))
-    assert runs.read_text() == "xxxxx"
+    assert scratch.made == 5
     assert await made() == changed
-    assert runs.read_text() == "xxxxx"
+    assert scratch.made == 5
 
 
 def test_what_an_environment_holds_is_part_of_the_key(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.conftest import fresh_database
 from tests.jobs.program import ENVIRONMENT, Parameters
+from web.config import Environment
 from web.jobs.kind import AnyKind
 from web.jobs.reading import JobRecord, read_job
 from web.jobs.start import start
@@ -78,13 +79,15 @@ class Lab:
     #: For what only an administrator of the store's server may do.
     store_as_superuser: str
 
-    async def start(self, kind: AnyKind, *, by: str = "ada", **parameters: object) -> int:
+    async def start(
+        self, kind: AnyKind, *, by: str = "ada", environment: Environment = ENVIRONMENT, **parameters: object
+    ) -> int:
         """Start a job in a transaction of its own."""
         async with self.store.begin() as connection:
             return await start(
                 connection,
                 kind,
-                environment=ENVIRONMENT,
+                environment=environment,
                 parameters=Parameters.model_validate(parameters),
                 requested_by=by,
             )
@@ -107,16 +110,6 @@ class Lab:
             log = self.workers.log.read_text()[-6000:]
             pytest.fail(f"job {job_id} is {record.state}, not {states}: {record.outcome}\n{log}")
         return await self.job(job_id)
-
-    async def bury(self) -> None:
-        """Let the store believe that the last sign of life of every worker so far is a minute old."""
-        async with self.store.begin() as connection:
-            for statement in (
-                "UPDATE worker SET heartbeat_at = heartbeat_at - interval '1 minute'",
-                "UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '1 minute'",
-                "UPDATE job SET requested_at = requested_at - interval '1 minute'",
-            ):
-                await connection.execute(text(statement))
 
     def executions(self, job_id: int) -> int:
         """How often the act of a job was begun."""
@@ -191,6 +184,17 @@ async def lab(
     superuser = server.url(str(conninfo_to_dict(store_url)["dbname"]))
     yield Lab(store, target_url, witness_url, identity, workers, superuser)
     workers.end()
+
+
+async def bury(store: AsyncEngine) -> None:
+    """Let the store believe that the last sign of life of every worker so far is a minute old."""
+    async with store.begin() as connection:
+        for statement in (
+            "UPDATE worker SET heartbeat_at = heartbeat_at - interval '1 minute'",
+            "UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '1 minute'",
+            "UPDATE job SET requested_at = requested_at - interval '1 minute'",
+        ):
+            await connection.execute(text(statement))
 
 
 async def pin(store: AsyncEngine, target_url: str) -> TargetIdentity:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -42,19 +43,20 @@ ENVIRONMENT = Environment(project="clinic", name="dev", url=Secret("env:TEST_TAR
 
 
 def configuration() -> Configuration:
-    """One project with one environment, whose URL is in TEST_TARGET_URL."""
+    """One project with one environment, whose URL is in TEST_TARGET_URL; its name may be in TEST_PROJECT."""
     folder = Path("/nonexistent")
+    environment = replace(ENVIRONMENT, project=os.environ.get("TEST_PROJECT", ENVIRONMENT.project))
     return Configuration(
         file=None,
         data_directory=folder,
         backups=Backups(location=str(folder)),
         projects={
-            "clinic": Project(
-                name="clinic",
-                title="Clinic",
+            environment.project: Project(
+                name=environment.project,
+                title=environment.project.title(),
                 source=folder,
                 alembic=AlembicTool(config=folder / "alembic.ini", python=Path(sys.executable)),
-                environments={"dev": ENVIRONMENT},
+                environments={environment.name: environment},
             )
         },
     )

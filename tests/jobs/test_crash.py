@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.jobs.conftest import Lab, Workers, pin, until
+from tests.jobs.conftest import Lab, Workers, bury, pin, until
 from tests.jobs.program import CHANGE, CHILD, TALK
 from tests.jobs.test_run import the_group
 from web.errors import FencedOff, JobAlreadyRunning
@@ -97,7 +97,7 @@ async def test_a_worker_that_dies_at_a_point(
         job_id = await lab.start(CHANGE)
         await asyncio.to_thread(dying.wait, 20)
         assert dying.returncode == -signal.SIGKILL
-        await lab.bury()
+        await bury(lab.store)
         reaping = lab.workers.start()
         job = await lab.until_state(job_id, "succeeded", "not done", "unknown", within=30)
         assert (job.state, lab.executions(job_id), lab.marks(job_id)) == (state, begun, committed)
@@ -115,7 +115,7 @@ async def test_workers_killed_at_random_instants(lab: Lab) -> None:
         await asyncio.sleep(chance.uniform(0, 0.5))
         victim.kill()
         victim.wait()
-        await lab.bury()
+        await bury(lab.store)
         reaping = lab.workers.start()
         job = await lab.until_state(job_id, "succeeded", "not done", within=30)
         assert lab.executions(job_id) <= 1

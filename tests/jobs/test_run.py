@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from dataclasses import replace
 
 import psutil
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from tests.jobs.conftest import Lab, until
-from tests.jobs.program import CHANGE, CHILD, LOOK, TALK
+from tests.jobs.program import CHANGE, CHILD, ENVIRONMENT, LOOK, TALK
 from web.jobs.cancel import cancel
 from web.jobs.reading import list_jobs, live_workers, read_attempts, read_events, read_intents, read_steps
 from web.postgres.processes import members
+from web.store.tables import EnvironmentRow
 
 
 async def test_a_job_runs_to_its_end(lab: Lab) -> None:
@@ -175,6 +177,20 @@ async def test_looking_goes_on_while_changes_fill_their_places(lab: Lab) -> None
         await cancel(connection, talks[0], requested_by="ada")
     await lab.until_state(late, "succeeded")
     await lab.until_state(busy, "succeeded")
+
+
+async def test_a_worker_takes_the_jobs_of_its_own_projects(lab: Lab) -> None:
+    """So the code of two projects can be kept apart by two workers with a configuration each."""
+    garden = replace(ENVIRONMENT, project="garden")
+    async with lab.store.begin() as connection:
+        await connection.execute(insert(EnvironmentRow).values(project="garden", name=garden.name))
+    clinics = [await lab.start(CHANGE), await lab.start(TALK, lines=1)]
+    lab.workers.start(TEST_PROJECT="garden")
+    await lab.until_state(await lab.start(TALK, environment=garden, lines=1), "succeeded")
+    assert [(await lab.job(each)).state for each in clinics] == ["queued", "queued"]
+    lab.workers.start()
+    for each in clinics:
+        await lab.until_state(each, "succeeded")
 
 
 async def test_what_is_due_is_started_by_any_worker(lab: Lab) -> None:

@@ -49,7 +49,7 @@ async def test_a_started_job_is_queued_with_its_steps(lab: Lab) -> None:
         events = await read_events(connection, job_id)
         queue = (await connection.execute(text("SELECT queue_name, args FROM procrastinate_jobs"))).one()
     assert [(event.seq, event.kind) for event in events] == [(1, "state")]
-    assert tuple(queue) == ("changes", {"job_id": job_id})
+    assert tuple(queue) == ("changes/clinic", {"job_id": job_id})
 
 
 async def test_the_second_start_names_the_first(lab: Lab) -> None:

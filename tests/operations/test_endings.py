@@ -20,7 +20,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import select, text
 
-from tests.jobs.conftest import until
+from tests.jobs.conftest import bury, until
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_killed import Yard, yard
 from tests.operations.test_revert import drifted, planned
@@ -362,12 +362,7 @@ async def reaped(yard: Yard, kind: AnyKind, failpoint: str, given: dict[str, Any
         return process.poll() is not None
 
     await until(dead, within=90, what=yard.log.read_text()[-3000:])
-    async with site.store.begin() as connection:
-        for statement in (
-            "UPDATE worker SET heartbeat_at = heartbeat_at - interval '1 minute'",
-            "UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '1 minute'",
-        ):
-            await connection.execute(text(statement))
+    await bury(site.store)
     equipment = Equipment(
         site.store, site.configuration, Kinds(KINDS), site.resources, "reaper", witness, look_again
     )

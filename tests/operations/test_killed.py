@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from tests.jobs.conftest import ROOT, until
+from tests.jobs.conftest import ROOT, bury, until
 from tests.operations.conftest import MIGRATIONS, Site, outcome
 from tests.operations.test_opening import edit
 from tests.operations.test_revert import THERE, disturbed, drifted, planned
@@ -25,7 +25,6 @@ from web.jobs.reading import JobRecord
 from web.jobs.start import start
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
-from web.operations.plan_revert import PLAN_REVERT
 from web.operations.reset import RESET
 from web.operations.revert import REVERT
 from web.operations.stamp import STAMP
@@ -88,6 +87,7 @@ class Yard:
 
     async def found_out(self, job_id: int) -> JobRecord:
         """Let another worker find out how a job ended. It goes again: jobs of this process would be abandoned to it."""
+        await bury(self.site.store)
         reaping = self.work()
         job = await self.finished(job_id)
         reaping.kill()
@@ -257,11 +257,7 @@ async def test_revert_between_two_transactions(yard: Yard, transaction: int) -> 
     assert site.query(THERE)[0][3] == 2
     assert job.state == ("succeeded" if transaction == 4 else "unknown"), outcome(job)
     if transaction < 4:
-        # By the worker that found out: it takes a job without a worker's heartbeat for a dead one's.
-        plan = await yard.finished(await yard.start(PLAN_REVERT))
-        assert plan.state == "succeeded", outcome(plan)
-        repair = outcome(plan)["data"]["repair"]
-        again = await yard.finished(await yard.start(REVERT, plan_hash=repair))
+        again = await site.run(REVERT, plan_hash=(await planned(site)).hash)
         assert again.state == "succeeded", outcome(again)
     assert (await site.observe()).drift.state == "none"
     assert site.query(THERE) == [(1, 1, 2, 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -60,6 +61,20 @@ async def test_one_is_kept_warm_and_replaced_when_it_died(
             pass
     finally:
         await scratch.stop()
+    assert processes_in_folders([tmp_path]) == []
+
+
+def test_the_warm_one_ends_with_its_event_loop(tmp_path: Path, programs: tuple[Programs, ...]) -> None:
+    scratch = ScratchServers(tmp_path / "scratch", {}, programs)
+
+    async def use() -> None:
+        async with scratch.database(17) as database, connect(database.url):
+            pass
+
+    # The second loop finds a task that the end of the first one has cancelled.
+    asyncio.run(use())
+    asyncio.run(use())
+    asyncio.run(scratch.stop())
     assert processes_in_folders([tmp_path]) == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from web.schema.difference import Difference
 
@@ -34,3 +34,13 @@ def written(item: Difference) -> str:
     if item.change == "renamed" and item.attribute == "name":
         return f"{head}: renamed from {item.a}"
     return f"{head}: {item.attribute + ' ' if item.attribute else ''}{item.change}"
+
+
+def mirrored(item: Difference) -> Difference:
+    """Give the difference as it has to be found the other way round."""
+    opposite = {"added": "removed", "removed": "added"}.get(item.change, item.change)
+    mirrored = replace(item, change=opposite, a=item.b, b=item.a)  # type: ignore[arg-type]
+    if item.change == "renamed" and item.attribute == "name" and item.a is not None:
+        group = item.a if item.group == item.object else item.group
+        mirrored = replace(mirrored, object=item.a, group=group)
+    return mirrored

@@ -14,8 +14,8 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.exc import DBAPIError
 
 from tests.schema.case import MAJORS, Case
-from tests.schema.test_difference import CASES
-from tests.schema.test_statements import NOT_WRITTEN, REFUSED
+from tests.schema.cases import CASES
+from tests.schema.repairing import NOT_WRITTEN, REFUSED
 from web.postgres.urls import sqlalchemy_url
 from web.schema.difference import difference
 from web.schema.snapshot import read_schema

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.schema.conftest import CaseDatabase
-from tests.schema.test_statements import Connection, count_rows, repair
+from tests.schema.repairing import Connection, count_rows, repair
 from web.schema.ddl.statement import Statement, transactions
 from web.schema.model import Schema
 from web.schema.proof import StatementRefused, apply

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.schema.case import MAJORS, Case
-from tests.schema.test_difference import CASES
+from tests.schema.cases import CASES
 from web.schema.difference import difference
 from web.schema.keeping import CannotKeep, keeping
 from web.schema.snapshot import read_schema

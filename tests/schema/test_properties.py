@@ -14,14 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from tests.schema.case import MAJORS, written
+from tests.schema.case import MAJORS, mirrored, written
 from tests.schema.conftest import CaseDatabase
 from tests.schema.random_change import Change
 from tests.schema.random_changes import changes
 from tests.schema.random_dependents import make_dependents
 from tests.schema.random_schemas import World
-from tests.schema.test_difference import mirrored
-from tests.schema.test_statements import fill, repair
+from tests.schema.repairing import fill, repair
 from web.schema.difference import difference
 from web.schema.fingerprint import fingerprint
 from web.schema.serialize import from_json, to_json
@@ -85,7 +84,7 @@ async def check_change(connection: psycopg.AsyncConnection[Any], world: World, c
     await connection.execute(world.ddl.encode())
     a, token = await read_schema(connection), await read_token(connection)
     if change.name not in REFUSED_BY_ROWS:
-        await fill(connection)
+        await fill(connection, a)
     await connection.execute(change.sql.encode())
     b, later = await read_schema(connection), await read_token(connection)
 
@@ -100,7 +99,7 @@ async def check_change(connection: psycopg.AsyncConnection[Any], world: World, c
         assert not difference(schema, copy)
     assert fingerprint(a) != fingerprint(b)
 
-    assert not [why for why in await repair(connection, a) if why not in NOT_WRITTEN]
+    assert not [why for why in await repair(connection, a, actual=b) if why not in NOT_WRITTEN]
     assert not [why for why in await repair(connection, b) if why not in NOT_WRITTEN]
 
 
@@ -123,5 +122,5 @@ async def check_whole(connection: psycopg.AsyncConnection[Any], world: World) ->
     nothing = await read_schema(connection)
     await connection.execute(world.ddl.encode())
     everything = await read_schema(connection)
-    assert not await repair(connection, nothing)
+    assert not await repair(connection, nothing, actual=everything)
     assert not await repair(connection, everything)

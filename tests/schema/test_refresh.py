@@ -9,8 +9,6 @@ import psycopg
 import pytest
 
 from tests.conftest import fresh_database
-from tests.schema.case import Case
-from tests.schema.test_difference import EVERYWHERE
 from web.postgres.embedded import EmbeddedServer
 from web.schema.refresh import Kept, from_bytes, read_kept, refresh, to_bytes
 
@@ -199,12 +197,3 @@ async def test_tables_stay_left_out(case_connection: Connection) -> None:
     assert [table.name for table in kept.schema.tables] == ["v"]
     # Left out are others now: nothing that was kept tells what to do.
     assert not (await refreshed(case_connection, kept, ("v",))).partial
-
-
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(("case_database", "case"), EVERYWHERE, indirect=["case_database"])
-async def test_a_change_is_read_as_if_everything_were(case: Case, case_connection: Connection) -> None:
-    await case_connection.execute(case.before or "select 1")
-    kept = await read_kept(case_connection)
-    await case_connection.execute(case.change)
-    await refreshed(case_connection, kept)

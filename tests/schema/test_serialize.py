@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.schema.test_difference import mirrored
+from tests.schema.case import mirrored
 from web.schema.difference import difference
 from web.schema.fingerprint import fingerprint
 from web.schema.model import CatalogObject, Column, Schema, Table, shape_of

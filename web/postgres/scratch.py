@@ -197,7 +197,8 @@ class ScratchServers:
 
     async def _take(self, major: int) -> EmbeddedServer:
         """The warm server, where one lives; else a new one."""
-        if (task := self._warming.pop(major, None)) is not None:
+        # Whoever ended the event loop that it was started on has cancelled it.
+        if (task := self._warming.pop(major, None)) is not None and not task.cancelled():
             with suppress(CleanStartError):
                 server = await task
                 if server.pid is not None:

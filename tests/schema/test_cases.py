@@ -1,0 +1,63 @@
+"""The table of change cases: every cause gives exactly what it should and is brought back, both ways, with its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.schema.case import Case, mirrored, written
+from tests.schema.cases import CASES, EVERYWHERE
+from tests.schema.conftest import CaseDatabase
+from tests.schema.repairing import REFUSED, assert_said, fill, repair
+from tests.schema.test_refresh import refreshed
+from web.schema.difference import difference
+from web.schema.fingerprint import fingerprint
+from web.schema.model import Schema
+from web.schema.refresh import read_kept
+from web.schema.serialize import from_json, to_json
+from web.schema.token import read_token
+
+
+def test_case_names_are_unique() -> None:
+    assert [name for name, times in Counter(case.name for case in CASES).items() if times > 1] == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(("case_database", "case"), EVERYWHERE, indirect=["case_database"])
+async def test_change(case: Case, case_database: CaseDatabase) -> None:
+    connection = await case_database.get()
+    await connection.execute(case.before or "select 1")
+    kept, token = await read_kept(connection), await read_token(connection)
+    before = kept.schema
+    await fill(connection, before)
+    await connection.execute(case.change)
+
+    # What changed is read as if everything were, and nothing else is found.
+    after = (await refreshed(connection, kept)).schema
+    assert_found(case, before, after)
+    if case.expected:
+        assert await read_token(connection) != token
+
+    # There and back.
+    refusal = REFUSED.get((case.name, "back"))
+    left = await repair(connection, before, refusal, actual=after)
+    now: Schema | None = before
+    if left or refusal:
+        assert_said(case, left)
+        await case_database.empty()
+        connection = await case_database.get()
+        await connection.execute(case.before or "select 1")
+        now = None
+    await fill(connection, before)
+    assert_said(case, await repair(connection, after, REFUSED.get((case.name, "forth")), actual=now))
+
+
+def assert_found(case: Case, a: Schema, b: Schema) -> None:
+    """Exactly what the case expects, from either side, and from what was written down."""
+    found = difference(a, b)
+    assert tuple(sorted(map(written, found))) == case.expected
+    assert set(map(mirrored, difference(b, a))) == set(found)
+    assert not difference(a, a)
+    assert not difference(b, from_json(to_json(b)))
+    assert (fingerprint(a) == fingerprint(b)) == (not case.expected)
