@@ -44,6 +44,8 @@ class Run(Protocol):
 #: Gives the server of a major version.
 ServerOf = Callable[[int], EmbeddedServer]
 
+#: Where files are in memory, and the bytes that have to be free there.
+MEMORY, ROOM = Path("/dev/shm"), 10 * 1024**3
 STORE_OWNER = "cleanstart_owner"
 STORE_RUNTIME = "cleanstart_runtime"
 
@@ -57,6 +59,24 @@ class Store:
 
 
 def pytest_configure() -> None:
+    """Before anything is started or made."""
+    _let_signals_through()
+    if "TMPDIR" not in os.environ and _has_room(MEMORY):
+        # Servers make and delete thousands of files, which costs a disk more than all that is done in them.
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether everything that the tests write may be kept there, in memory."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    system = os.statvfs(folder)
+    free = min(system.f_bavail * system.f_frsize, psutil.virtual_memory().available)
+    return not system.f_flag & os.ST_NOEXEC and free >= ROOM
+
+
+def _let_signals_through() -> None:
     """Let signals reach the programs under test: who runs the suite in the background of a script ignores some."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -85,6 +105,16 @@ def no_server_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     left = [*below, *processes_in_folders([tmp_path_factory.getbasetemp()])]
     described = sorted({f"{process.pid} {' '.join(process.cmdline()[:3])}" for process in left})
     assert not described, f"PostgreSQL processes are still running: {described}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def passable(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let other users pass the folder of all that the tests write: as root, servers keep their files there then."""
+    base = tmp_path_factory.getbasetemp()
+    for folder in (base, *base.parents):
+        if folder.owner() != Path.home().owner() or folder.parent == folder or folder == MEMORY:
+            break
+        folder.chmod(folder.stat().st_mode | 0o011)
 
 
 @pytest.fixture(scope="session")
@@ -246,7 +276,8 @@ def fresh_database(
 def _running(
     folder: Path, programs: tuple[Programs, ...], major: int, in_background: Run
 ) -> Iterator[EmbeddedServer]:
-    server = EmbeddedServer(folder, programs=programs, major=major, durable=False)
+    settings = {"max_wal_size": "128MB", "min_wal_size": "32MB"}
+    server = EmbeddedServer(folder, programs=programs, major=major, settings=settings, durable=False)
     in_background(server.start())
     yield server
     in_background(server.remove())

@@ -334,13 +334,10 @@ def _after_the_drop(
     text = f"{gone} The migrations did not come to their end. {where}"
     # Without a seed nothing but migrations was to come, and what of those is there, the schema tells.
     by_look = not wants_seed and seen_in_schema(found["half_applied"])
-    return Reconciled(
-        state,
-        text,
-        found,
-        f"Apply the pending migrations, reset again, or {_RESTORE}",
-        Unproven(text, by_look=by_look),
-    )
+    # What a script was refused for says itself what to do about it, and its rows may leave nothing pending.
+    refused = evidence.reason == "failed" and not heads and "left_behind" in found
+    next_step = "" if refused else f"Apply the pending migrations, reset again, or {_RESTORE}"
+    return Reconciled(state, text, found, next_step, Unproven(text, by_look=by_look))
 
 
 def _what_went(evidence: Evidence[ResetParameters]) -> str:

@@ -172,10 +172,11 @@ class ScratchServers:
     async def stop(self) -> None:
         """Stop the private servers and remove their files; idempotent."""
         async with self._starting:
-            warming, self._warming = self._warming, {}
-            for task in warming.values():
+            warming = [task for task in self._warming.values() if not task.done()]
+            self._warming.clear()
+            for task in warming:
                 task.cancel()
-            await asyncio.gather(*warming.values(), return_exceptions=True)
+            await asyncio.gather(*warming, return_exceptions=True)
             for server in list(self._running):
                 await self._discard(server)
             folder, self._folder = self._folder, None
