@@ -22,8 +22,8 @@ from psycopg import sql
 from bench.contest import say
 from bench.servers import benching, programs
 from tests.schema.case import ROLES, Case
-from tests.schema.conftest import EMPTY
 from tests.schema.cases import CASES
+from tests.schema.conftest import EMPTY
 from tests.tools.foreign import foreign
 from web.cli.writing import counted
 from web.schema.difference import difference

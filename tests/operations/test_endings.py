@@ -18,7 +18,7 @@ import httpx
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from tests.jobs.conftest import bury, until
 from tests.operations.conftest import Site, outcome

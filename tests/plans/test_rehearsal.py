@@ -18,7 +18,7 @@ from web.config import Project
 from web.errors import Conflict, SeveralHeads, TargetChanged
 from web.jobs.start import environment_row
 from web.plans.plan import Plan, plan_from_json
-from web.plans.rehearsal import Keeps, Stage, all_but_passing, nothing, rehearse, successes
+from web.plans.rehearsal import Keeps, Stage, Tell, all_but_passing, nothing, rehearse, successes
 from web.postgres.connections import connect
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs

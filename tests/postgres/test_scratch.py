@@ -20,19 +20,29 @@ from web.postgres.processes import until
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers, reap
 from web.postgres.server_files import processes_in_folders
-from web.postgres.urls import sockets_of
+from web.postgres.urls import libpq_url, parameters, sockets_of
 from web.walls.accounts import SERVERS, system_account
 
 
-@pytest.mark.parametrize("major", [15, 17])
-async def test_each_database_has_a_server_of_its_own(scratch: ScratchServers, major: int) -> None:
+@pytest.mark.parametrize("major", [14, 15, 17])
+async def test_each_database_has_a_server_of_its_own(
+    scratch: ScratchServers, servers_folder: Path, major: int
+) -> None:
     async with scratch.database(major) as first, scratch.database(major) as second:
-        assert first.identity.system_identifier != second.identity.system_identifier
+        assert first.identity != second.identity
         for database in (first, second):
             async with database.connect(application_name="test") as connection:
                 assert (await read_identity(connection)).major == major
                 names = await connection.execute("SELECT count(*) FROM pg_database WHERE NOT datistemplate")
                 assert await names.fetchone() == (2,)
+        # Whoever knows one server's password, or the one that its data began with, enters no other.
+        own = parameters(second.url)["password"]
+        others = {file.read_text() for file in servers_folder.rglob("password")} - {own}
+        assert parameters(first.url)["password"] in others
+        for password in others:
+            with pytest.raises(CleanStartError):
+                async with connect(libpq_url({**parameters(second.url), "password": password})):
+                    pass
 
 
 async def test_it_goes_with_its_server_after_errors_too(
@@ -43,7 +53,7 @@ async def test_it_goes_with_its_server_after_errors_too(
         async with scratch.database(17) as database, connect(database.url):
             raise ZeroDivisionError
     (folder,) = [entry for entry in (tmp_path / "scratch").iterdir() if entry.is_dir()]
-    assert list(folder.iterdir()) == []
+    assert [left.name for left in folder.iterdir()] == ["17-template"]
     assert processes_in_folders([tmp_path]) == []
     await scratch.stop()
 

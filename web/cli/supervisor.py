@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 #: Seconds a process gets to end by itself: streams close, a running job ends truthfully.
 GRACE = 20.0
-#: A process that lived shorter than this counts as failing to start.
-TOO_SHORT = 5.0
+#: A process that lived shorter than this counts as failing to start, which takes its time on a busy machine.
+TOO_SHORT = 20.0
 TRIES = 3
 
 

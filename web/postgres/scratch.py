@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import secrets
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -40,6 +41,8 @@ _SETTINGS = {
 #: Advisory lock of the maintenance database under which roles are created.
 _ROLES_LOCK = 7_046_581_303
 _PREFIX = "cleanstart_scratch_"
+#: Since this major CREATE DATABASE takes an oid.
+_CHOOSES_OIDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class ScratchServers:
         self._numbers = itertools.count(1)
         self._running: set[EmbeddedServer] = set()
         self._warming: dict[int, asyncio.Task[EmbeddedServer]] = {}
+        self._templates: dict[int, EmbeddedServer] = {}
         self._starting = asyncio.Lock()
 
     def available(self, major: int) -> bool:
@@ -179,6 +183,7 @@ class ScratchServers:
             await asyncio.gather(*warming, return_exceptions=True)
             for server in list(self._running):
                 await self._discard(server)
+            self._templates.clear()
             folder, self._folder = self._folder, None
             if folder is not None:
                 await folder.release()
@@ -210,28 +215,45 @@ class ScratchServers:
     async def _start(self, major: int) -> EmbeddedServer:
         if server_for(major, self._programs) is None:
             raise ScratchUnavailable(major)
-        async with self._starting:
-            if self._folder is None:
-                self._folder = await own_folder(self._directory)
-        server = EmbeddedServer(
-            self._folder.path / f"{major}-{next(self._numbers)}",
+        try:
+            async with self._starting:
+                if self._folder is None:
+                    self._folder = await own_folder(self._directory)
+                template = await self._template(self._folder.path, major)
+            server = await self._server(self._folder.path / f"{major}-{next(self._numbers)}", major, template)
+            self._running.add(server)
+            try:
+                await server.start()
+            except BaseException:
+                await asyncio.shield(self._discard(server))
+                raise
+        except ProgramMissing as error:
+            raise ScratchUnavailable(major, hint=str(error)) from error
+        return server
+
+    async def _template(self, place: Path, major: int) -> EmbeddedServer | None:
+        """Data that every server of a major begins with; None where its databases could not be told apart then."""
+        if major < _CHOOSES_OIDS:
+            return None
+        if major not in self._templates:
+            template = await self._server(place / f"{major}-template", major)
+            await template.initialize()
+            self._templates[major] = template
+        return self._templates[major]
+
+    async def _server(
+        self, directory: Path, major: int, template: EmbeddedServer | None = None
+    ) -> EmbeddedServer:
+        return EmbeddedServer(
+            directory,
             programs=self._programs,
             major=major,
             settings=_SETTINGS,
             durable=False,
             user=SCRATCH,
             layers=await self._walls(),
+            template=template,
         )
-        self._running.add(server)
-        try:
-            await server.start()
-        except ProgramMissing as error:
-            await self._discard(server)
-            raise ScratchUnavailable(major, hint=str(error)) from error
-        except BaseException:
-            await asyncio.shield(self._discard(server))
-            raise
-        return server
 
     async def _discard(self, server: EmbeddedServer) -> None:
         await server.remove()
@@ -253,9 +275,11 @@ async def _made(
         if missing := await _missing_extensions(connection, extensions):
             raise ExtensionsMissing(major, missing)
         await _ensure_roles(connection, roles)
-        await connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
-        )
+        # Private servers have one system identifier in common where they can: the oid tells their databases apart.
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
+        if not shared and major >= _CHOOSES_OIDS:
+            command += sql.SQL(" OID {}").format(2**30 + secrets.randbelow(2**31))
+        await connection.execute(command)
         server = (await read_identity(connection)).identity.system_identifier
         rows = await connection.execute(
             "SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = %s", (name,)
