@@ -29,7 +29,7 @@ install: $(INSTALLED) ## Set everything up; gives .venv/bin/cleanstart
 
 .PHONY: test
 test: $(DEVELOPING) ## Run the whole suite: real PostgreSQL, real workers, a real browser
-	$(BIN)/pytest -n $${TEST_PROCESSES:-2} --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $${TEST_PROCESSES:-3} --dist loadgroup $(ARGS)
 
 .PHONY: check
 check: $(DEVELOPING) ## Lint, types, layers, templates: what CI runs beside the tests
