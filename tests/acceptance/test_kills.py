@@ -306,8 +306,9 @@ def kill_all(morgue: Morgue) -> None:
         for name in DEATHS:
             body = morgue.bodies[name]
             body.job = cleanstart.finished(body.job["id"], within=180)
-            (dead,) = cleanstart.ask(
-                "SELECT ended_at FROM job_attempt WHERE job_id = %s AND outcome = 'worker died'",
+            # By whichever worker lived at that time; one that died in turn left an attempt of its own.
+            dead, *_ = cleanstart.ask(
+                "SELECT ended_at FROM job_attempt WHERE job_id = %s AND outcome = 'worker died' ORDER BY number",
                 body.job["id"],
             )
             body.seconds = (dead["ended_at"] - max(died[name], watched)).total_seconds()

@@ -93,7 +93,7 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
         if backup_needed(job.environment):
             await open_verified(work)
             # Reading a backup takes its time, and what was checked before that may have changed.
-            history, before = await _check(work, connection)
+            history, before = await _check(work, connection, once_more=True)
             pending = history.pending(before)
         invalid = await invalid_indexes(connection)
         async with work.progress.step("migrate"):
@@ -147,7 +147,10 @@ async def require_seen(work: Work[Any], connection: Connection, applied: Collect
             raise TargetChanged("The schema is not the one that you saw.")
 
 
-async def _check(work: Work[MigrateParameters], connection: Connection) -> tuple[History, tuple[str, ...]]:
+async def _check(
+    work: Work[MigrateParameters], connection: Connection, *, once_more: bool = False
+) -> tuple[History, tuple[str, ...]]:
+    """Refuse what may not be applied; what speaks against it and is no reason to refuse is told, once."""
     job = work.job
     source = await refresh_history(work.store, job.project)
     history = source.history
@@ -180,14 +183,14 @@ async def _check(work: Work[MigrateParameters], connection: Connection) -> tuple
     closed = [each for each in gate.closed_by if enforced(each, job.environment) and each.name != "looked at"]
     if (reason := job.parameters.despite_failed_rehearsal) is not None:
         left = [each for each in closed if not _excused(work, each, rehearsed)]
-        if left != closed:
+        if left != closed and not once_more:
             await work.progress.log(f"Going on in spite of the failed rehearsal: {reason}", level="warning")
         closed = left
     if closed:
         kind = OperationNotAllowed if closed[0].name in ("verified backup", "approval") else Conflict
         said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
         raise kind(f"Not applied. {said}.", hint=closed[0].way)
-    for each in gate.closed_by:
+    for each in () if once_more else gate.closed_by:
         await work.progress.log(f"{each.title}: {each.detail or each.state}", level="warning")
     return history, applied.revisions
 

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from web.config import Environment, ResetPolicy
-from web.errors import CleanStartError, OperationNotAllowed, SeveralHeads, SourceInvalid
+from web.errors import OperationNotAllowed, SeveralHeads, SourceInvalid
 from web.inspection.gate import reset_gate
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
@@ -92,22 +92,18 @@ async def run(work: Work[ResetParameters]) -> Outcome:
             await _require_allowed(work, connection)
             contents = None if files.script is not None else await read_contents(connection)
         left: tuple[Left, ...] = ()
-        try:
-            if contents is not None:
-                await _empty(work, connection, contents)
-                await run_prelude(work)
-            else:
-                assert policy.script is not None
-                assert files.script is not None
-                left = await _run_script(work, connection, history, policy.script, files.script)
-            applied = await _migrate(work, connection, history)
-            if policy.seed is not None and files.seed is not None:
-                await _run_seed(work, policy.seed, files.seed)
-            else:
-                await progress.skip("seed", "There is no seed." if policy.seed is None else "Not asked for.")
-        except CleanStartError:
-            await look_afterwards(work)
-            raise
+        if contents is not None:
+            await _empty(work, connection, contents)
+            await run_prelude(work)
+        else:
+            assert policy.script is not None
+            assert files.script is not None
+            left = await _run_script(work, connection, history, policy.script, files.script)
+        applied = await _migrate(work, connection, history)
+        if policy.seed is not None and files.seed is not None:
+            await _run_seed(work, policy.seed, files.seed)
+        else:
+            await progress.skip("seed", "There is no seed." if policy.seed is None else "Not asked for.")
     async with progress.step("observe"):
         seen = await look_afterwards(work)
     objects = "1 object" if len(left) == 1 else f"{len(left)} objects"
