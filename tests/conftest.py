@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import tempfile
@@ -46,6 +47,8 @@ ServerOf = Callable[[int], EmbeddedServer]
 
 #: Where files are in memory, and the bytes that have to be free there.
 MEMORY, ROOM = Path("/dev/shm"), 10 * 1024**3
+#: What takes longer to make than most tests that use it: where it is defined, and its name.
+MADE_ONCE = (("cli", "site"), ("demo", "demo_server"))
 STORE_OWNER = "cleanstart_owner"
 STORE_RUNTIME = "cleanstart_runtime"
 
@@ -61,6 +64,8 @@ class Store:
 def pytest_configure() -> None:
     """Before anything is started or made."""
     _let_signals_through()
+    # As in web.cli: most of what the collector would look for in vain is made by imports.
+    gc.set_threshold(50_000, 20, 100)
     if "TMPDIR" not in os.environ and _has_room(MEMORY):
         # Servers make and delete thousands of files, which costs a disk more than all that is done in them.
         os.environ["TMPDIR"] = str(MEMORY)
@@ -85,13 +90,17 @@ def _let_signals_through() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the members of an `xdist_group` in one test process.
+    """Keep the members of an `xdist_group` in one test process, and those of what is made once.
 
     pytest-xdist 3.8 writes the group into `Item._nodeid`, which pytest 9.2 does not read any more.
     """
     if not config.getoption("loadgroup", default=False):
         return
+    here = Path(__file__).parent
     for item in items:
+        for room, fixture in MADE_ONCE:
+            if item.path.parent == here / room and fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(f"{room} {fixture}"))
         groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
         if groups and "@" not in item.nodeid.rpartition("]")[2]:
             item._id = coerce_node_id(f"{item.nodeid}@{'_'.join(groups)}")

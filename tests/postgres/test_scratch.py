@@ -136,8 +136,9 @@ async def test_a_configured_server_is_used(tmp_path: Path, server: EmbeddedServe
     async with scratch.database(17) as database, connect(database.url) as connection:
         assert (await read_identity(connection)).host == str(server.socket_directory)
         assert database.layers is None
+        name = connection.info.dbname
     async with connect(server.url()) as connection:
-        left = await connection.execute("SELECT datname FROM pg_database WHERE datname ~ 'scratch'")
+        left = await connection.execute("SELECT datname FROM pg_database WHERE datname = %s", (name,))
         assert await left.fetchall() == []
     await scratch.stop()
 

@@ -29,6 +29,7 @@ def test_old_interpreters_can_read_it(name: str) -> None:
         "argparse",
         "asyncio",
         "atexit",
+        "gc",
         "importlib",
         "json",
         "os",

@@ -235,11 +235,12 @@ class ScratchServers:
         """Data that every server of a major begins with; None where its databases could not be told apart then."""
         if major < _CHOOSES_OIDS:
             return None
-        if major not in self._templates:
+        template = self._templates.get(major)
+        if template is None or not (template.data_directory / "PG_VERSION").is_file():
             template = await self._server(place / f"{major}-template", major)
             await template.initialize()
             self._templates[major] = template
-        return self._templates[major]
+        return template
 
     async def _server(
         self, directory: Path, major: int, template: EmbeddedServer | None = None
