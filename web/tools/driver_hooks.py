@@ -110,9 +110,10 @@ class Sessions:
                 raise
             try:
                 with psycopg.Cursor(connection, row_factory=psycopg.rows.tuple_row) as cursor:
-                    sessions.admit(cursor.execute(sessions.query).fetchone())
+                    row = cursor.execute(sessions.query).fetchone()
                 # Without this the settings would go with the first transaction that is rolled back.
                 connection.commit()
+                sessions.admit(row)
             except BaseException:
                 connection.close()
                 raise
@@ -128,8 +129,9 @@ class Sessions:
             try:
                 async with psycopg.AsyncCursor(connection, row_factory=psycopg.rows.tuple_row) as cursor:
                     await cursor.execute(sessions.query)
-                    sessions.admit(await cursor.fetchone())
+                    row = await cursor.fetchone()
                 await connection.commit()
+                sessions.admit(row)
             except BaseException:
                 await connection.close()
                 raise
@@ -161,8 +163,9 @@ class Sessions:
             try:
                 with psycopg2.extensions.cursor(connection) as cursor:
                     cursor.execute(sessions.query)
-                    sessions.admit(cursor.fetchone())
+                    row = cursor.fetchone()
                 connection.commit()
+                sessions.admit(row)
             except BaseException:
                 connection.close()
                 raise
