@@ -127,10 +127,10 @@ COMPARING = (
         ("tests/inspection", "-k", "gate or backup"),
     ),
     Fault(
-        "comparing: diverged is lost beside an unknown revision",
+        "comparing: diverged is lost beside several heads",
         "web/inspection/verdict.py",
         "    if beyond and pending:\n        holds",
-        "    if beyond and pending and not unknown:\n        holds",
+        "    if beyond and pending and len(history.heads) == 1:\n        holds",
         ("tests/inspection/test_verdict.py",),
     ),
     Fault(

@@ -103,6 +103,10 @@ CASES = [
         "on another branch", LINE, at("y"), "diverged", ("pending",), known=(OTHER_BRANCH,), beyond=("y",),
         pending=("c",), exit_code=2, words="Diverged",
     ),
+    Case(
+        "on another branch, beside several heads", FORK, at("y"), "several heads", ("diverged", "pending"),
+        known=(OTHER_BRANCH,), beyond=("y",), pending=("x",), exit_code=2, words="Several heads",
+    ),
     Case("ahead on another branch", LINE, at("c", "y"), "ahead", known=(OTHER_BRANCH,), beyond=("y",),
          exit_code=2, words="1 ahead"),
     Case("several heads, one applied", FORK, at("b"), "several heads", ("pending",), pending=("x",),

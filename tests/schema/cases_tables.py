@@ -16,6 +16,15 @@ CASES = (
     case("schema added", "", "create schema s", "structure schema s: added"),
     case("schema dropped", "create schema s", "drop schema s", "structure schema s: removed"),
     case(
+        "one schema for another is no rename",
+        "create schema s; create table s.t (id int)",
+        "drop schema s cascade; create schema r; create table r.u (code text, at date)",
+        "structure schema s: removed",
+        "structure table s.t: removed",
+        "structure schema r: added",
+        "structure table r.u: added",
+    ),
+    case(
         "schema renamed with what it holds",
         "create schema s; create type s.mood as enum ('ok'); create table s.t (id serial primary "
         "key, m s.mood); "
