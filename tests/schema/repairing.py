@@ -18,6 +18,15 @@ Connection = psycopg.AsyncConnection[Any]
 #: By how many rounds at most: a change may bring what only another look shows (casts, inherited checks).
 ROUNDS = 3
 
+#: Change cases that take more than one: what they bring shows only once the rest is there.
+LOOKED_AT_AGAIN = {
+    "partition attached",
+    "column dropped",
+    "one column for another elsewhere is no rename",
+    "primary key added makes not null",
+    "label taken from an enum of inherited columns",
+}
+
 #: What is not brought back, and what is said of it.
 NOT_WRITTEN = {
     "other partition key": "A partition key cannot be changed: the rows have to be moved to a new table.",
@@ -49,9 +58,14 @@ REFUSED = {
 
 
 async def repair(
-    connection: Connection, expected: Schema, refusal: str | None = None, *, actual: Schema | None = None
+    connection: Connection,
+    expected: Schema,
+    refusal: str | None = None,
+    *,
+    actual: Schema | None = None,
+    rounds: int = ROUNDS,
 ) -> list[str]:
-    """Make the database like `expected`, and give the reasons of what is left. Rows are kept.
+    """Make the database like `expected` in so many rounds, and give the reasons of what is left. Rows are kept.
 
     `actual` is what there is, where it is known.
     """
@@ -59,7 +73,7 @@ async def repair(
     actual = actual or await read_schema(connection)
     log: list[str] = []
     made = Repair((), ())
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         made = statements(expected, actual, destructive=True, role=role, database=database)
         if not made.statements:
             break

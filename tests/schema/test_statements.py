@@ -89,3 +89,23 @@ async def test_any_schema_is_made_of_any_other(number: int, case_database: CaseD
     await connection.execute(second.before + ";" + second.change)
     for reason in await repair(connection, expected):
         assert any(reason.startswith(why) for why in {*NOT_WRITTEN.values(), *NOT_POSSIBLE}), reason
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_loses_rows_or_values_is_written_only_where_that_is_asked_for(
+    case_database: CaseDatabase,
+) -> None:
+    connection = await case_database.get()
+    await connection.execute("create table t (id int)")
+    expected = await read_schema(connection)
+    await connection.execute(
+        "alter table t add more text, add twice int generated always as (id * 2) stored; "
+        "create table u (x int); create sequence s; create view v as select 1 as one"
+    )
+    actual = await read_schema(connection)
+    kept = statements(expected, actual, destructive=False, database=connection.info.dbname)
+    assert {each.difference.object for each in kept.left} == {"public.t.more", "public.u", "public.s"}
+    assert not any(each.destructive for each in kept.statements)
+    lost = statements(expected, actual, destructive=True, database=connection.info.dbname)
+    assert not lost.left
+    assert len([each for each in lost.statements if each.destructive]) == 3
