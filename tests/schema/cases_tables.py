@@ -15,6 +15,7 @@ CASES = (
     # schemas
     case("schema added", "", "create schema s", "structure schema s: added"),
     case("schema dropped", "create schema s", "drop schema s", "structure schema s: removed"),
+    case("unlogged table added", "", "create unlogged table u (id int)", "structure table public.u: added"),
     case(
         "one schema for another is no rename",
         "create schema s; create table s.t (id int)",
