@@ -5,18 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.schema import (
-    cases_access,
-    cases_columns,
-    cases_dependents,
-    cases_objects,
-    cases_parts,
-    cases_tables,
-)
-from tests.schema.case import Case
+from tests.schema.cases import CASES
 from web.schema import kinds
-
-MODULES = (cases_access, cases_columns, cases_dependents, cases_objects, cases_parts, cases_tables)
 
 
 def test_every_form_that_the_query_gives_is_a_kind() -> None:
@@ -27,15 +17,7 @@ def test_every_form_that_the_query_gives_is_a_kind() -> None:
 
 
 def test_whatever_differs_is_of_a_kind() -> None:
-    cases = [
-        each
-        for module in MODULES
-        for listed in vars(module).values()
-        if isinstance(listed, list | tuple)
-        for each in listed
-        if isinstance(each, Case)
-    ]
-    assert len(cases) > 250
+    assert len(CASES) > 250
     words = tuple(f"{kind} " for kind in kinds.KINDS)
-    told = {difference.partition(" ")[2] for each in cases for difference in each.expected}
+    told = {difference.partition(" ")[2] for each in CASES for difference in each.expected}
     assert [each for each in told if not each.startswith(words)] == []
