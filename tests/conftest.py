@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import compileall
 import gc
 import os
+import shutil
 import signal
+import sys
 import tempfile
 import threading
 import uuid
@@ -32,7 +35,8 @@ from web.postgres.server_files import processes_in_folders
 from web.store.database import open_store
 from web.store.upgrade import upgrade
 
-POSTGRESQL = Path(__file__).parent.parent / ".cache" / "postgresql"
+ROOT = Path(__file__).parent.parent
+POSTGRESQL = ROOT / ".cache" / "postgresql"
 Result = TypeVar("Result")
 
 
@@ -61,15 +65,28 @@ class Store:
     owner_url: str
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Before anything is started or made."""
     _let_signals_through()
+    if not hasattr(config, "workerinput"):
+        _compile()
     # As in web.cli: most of what the collector would look for in vain is made by imports.
     gc.set_threshold(50_000, 20, 100)
     if "TMPDIR" not in os.environ and _has_room(MEMORY):
         # Servers make and delete thousands of files, which costs a disk more than all that is done in them.
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None
+
+
+def _compile() -> None:
+    """Keep all modules compiled: hundreds of programs are started, and each would do it anew for itself.
+
+    pytest keeps what it makes of the test modules where Python may keep bytecode.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    for folder in ("web", "tests", "demo", "migrations"):
+        compileall.compile_dir(ROOT / folder, quiet=2)
 
 
 def _has_room(folder: Path) -> bool:
@@ -104,6 +121,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
         if groups and "@" not in item.nodeid.rpartition("]")[2]:
             item._id = coerce_node_id(f"{item.nodeid}@{'_'.join(groups)}")
+
+
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all test processes of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -258,6 +281,38 @@ async def store(store_url: str) -> AsyncIterator[AsyncEngine]:
     engine = open_store(store_url)
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder for a project, the same one in every test, so that replays of equal migrations are equal."""
+    folder = tmp_path_factory.getbasetemp() / "project"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+@pytest.fixture
+def replays(server: EmbeddedServer, store_template: str, store_owner_url: str) -> Iterator[None]:
+    """Keep what this test's store got to know of what migrations give: later ones need not replay them again."""
+    yield
+    with psycopg.connect(store_owner_url) as store, psycopg.connect(server.url(store_template)) as template:
+        known = [row[0] for row in template.execute("SELECT cache_key FROM expected_schema")]
+        new = store.execute(
+            "SELECT cache_key, fingerprint, server_major, content "
+            "FROM expected_schema JOIN schema_snapshot USING (fingerprint) WHERE cache_key <> ALL (%s)",
+            [known],
+        )
+        for key, fingerprint, major, content in new.fetchall():
+            template.execute(
+                "INSERT INTO schema_snapshot (fingerprint, server_major, content) VALUES (%s, %s, %s) "
+                "ON CONFLICT DO NOTHING",
+                [fingerprint, major, content],
+            )
+            template.execute(
+                "INSERT INTO expected_schema (cache_key, fingerprint) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                [key, fingerprint],
+            )
 
 
 @contextmanager

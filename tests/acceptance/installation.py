@@ -10,8 +10,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -23,6 +21,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tests.conftest import STORE_OWNER, STORE_RUNTIME, Store, fresh_database
+from tests.forked import Forked, start
 from web.cli.program import run
 from web.postgres.embedded import EmbeddedServer
 
@@ -77,7 +76,7 @@ class Installation:
     folder: Path
     store: Store
     environment: dict[str, str] = field(default_factory=dict)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Forked] = field(default_factory=list)
     #: Everything that commands have printed.
     said: list[str] = field(default_factory=list)
 
@@ -116,28 +115,25 @@ class Installation:
         # TOML wants plain values before tables.
         self.config.write_text(to_toml(values), encoding="utf-8")
 
-    def start(self, *command: str, config: Path | None = None, **variables: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, config: Path | None = None, **variables: str) -> Forked:
         """Start `cleanstart COMMAND …` as a process that dies with this one."""
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "web.cli", *command, "--config", str(config or self.config)],
-                cwd=ROOT,
-                env={
-                    "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-                    "HOME": str(self.folder),
-                    "LANG": "C.UTF-8",
-                    "CLEANSTART_PARENT": str(os.getpid()),
-                    **self.environment,
-                    **variables,
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        process = start(
+            "web.cli",
+            [*command, "--config", str(config or self.config)],
+            log=self.log,
+            environment={
+                "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+                "HOME": str(self.folder),
+                "LANG": "C.UTF-8",
+                **self.environment,
+                **variables,
+            },
+            folder=ROOT,
+        )
         self.processes.append(process)
         return process
 
-    def work(self, *, failpoint: str = "") -> subprocess.Popen[bytes]:
+    def work(self, *, failpoint: str = "") -> Forked:
         """Start a worker and wait until it shows that it lives."""
         process = self.start("worker", CLEANSTART_FAILPOINT=failpoint)
 

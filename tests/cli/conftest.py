@@ -24,6 +24,7 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import STORE_OWNER, STORE_RUNTIME, fresh_database
+from tests.forked import Forked, start
 from tests.tools.written import execute, migration, write_project
 from web.cli.program import run
 from web.postgres.embedded import EmbeddedServer
@@ -96,7 +97,7 @@ class Site:
     folder: Path
     config: Path
     address: str
-    worker: subprocess.Popen[bytes]
+    worker: Forked
     targets: dict[str, str]
     token: str = ""
     tokens: dict[str, str] = field(default_factory=dict)
@@ -167,7 +168,7 @@ def site(
             _secret(folder, name, libpq_url({**parameters(url), "user": ROLE, "password": CANARY}))
         config = folder / "cleanstart.toml"
         config.write_text(_configuration(tuple(urls)))
-        log = stack.enter_context((folder / "processes.log").open("wb"))
+        log = folder / "processes.log"
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
@@ -176,7 +177,7 @@ def site(
         worker = start_program(log, config, "worker")
         stack.callback(_end, worker)
         found = Site(folder, config, f"http://127.0.0.1:{port}", worker, urls)
-        until_answering(found.address, folder / "processes.log")
+        until_answering(found.address, log)
         made = found.command("tokens", "create", "ci", "--role", "admin", "--format", "json")
         assert made.code == 0, made.err
         found.token = made.json["token"]
@@ -250,21 +251,19 @@ def _configuration(names: tuple[str, ...]) -> str:
     )
 
 
-def start_program(
-    log: Any, config: Path, *arguments: str, passed: int | None = None
-) -> subprocess.Popen[bytes]:
+def start_program(log: Path, config: Path, *arguments: str, passed: int | None = None) -> Forked:
     """Start what keeps running."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "web.cli", *arguments, "--config", str(config)],
-        cwd=ROOT,
-        env=clean_environment(),
-        stdout=log,
-        stderr=log,
-        pass_fds=() if passed is None else (passed,),
+    return start(
+        "web.cli",
+        [*arguments, "--config", str(config)],
+        log=log,
+        environment=clean_environment(),
+        folder=ROOT,
+        passed=passed,
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Forked) -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(timeout=30)

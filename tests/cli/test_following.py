@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cli.conftest import ROOT, Site, clean_environment, start_program, until_answering
+from tests.forked import Forked
 
 
 @pytest.fixture
@@ -25,23 +26,20 @@ def port() -> int:
 
 
 @pytest.fixture
-def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
+def servers() -> Iterator[list[Forked]]:
     """Web servers of one test."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Forked] = []
     yield started
     for process in started:
         process.kill()
         process.wait()
 
 
-def test_a_restart_of_the_dashboard_is_borne(
-    site: Site, port: int, servers: list[subprocess.Popen[bytes]]
-) -> None:
+def test_a_restart_of_the_dashboard_is_borne(site: Site, port: int, servers: list[Forked]) -> None:
     address, log = f"http://127.0.0.1:{port}", site.folder / "processes.log"
 
     def serve() -> None:
-        with log.open("ab") as said:
-            servers.append(start_program(said, site.config, "serve", "--port", str(port)))
+        servers.append(start_program(log, site.config, "serve", "--port", str(port)))
         until_answering(address, log)
 
     serve()

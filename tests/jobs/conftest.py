@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests import forked
 from tests.conftest import fresh_database
 from tests.jobs.program import ENVIRONMENT, Parameters
 from web.config import Environment
@@ -46,16 +47,25 @@ class Workers:
 
     variables: dict[str, str]
     log: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[forked.Process] = field(default_factory=list)
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
-        """Start one more; `arguments` for the interpreter instead of the worker itself."""
+    def start(self, **variables: str) -> forked.Forked:
+        """Start one more."""
+        process = forked.start(
+            "tests.jobs.program",
+            (),
+            log=self.log,
+            environment={**os.environ, **self.variables, **variables},
+            folder=ROOT,
+        )
+        self.processes.append(process)
+        return process
+
+    def start_below(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start an interpreter with these arguments, which is to start a worker."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, *(arguments or ("-m", "tests.jobs.program"))],
-                cwd=ROOT,
-                env={**os.environ, **self.variables, **variables},
-                stderr=log,
+                [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **self.variables}, stderr=log
             )
         self.processes.append(process)
         return process

@@ -68,8 +68,9 @@ async def test_a_killed_workers_program_is_gone_before_the_gate_opens(lab: Lab) 
     first = lab.workers.start()
     job_id = await lab.start(CHILD)
     group = await the_group(lab, job_id)
-    lab.workers.start()
     first.kill()
+    await bury(lab.store)
+    lab.workers.start()
     await lab.until_state(job_id, "not done", within=30)
     assert (members(group), lab.executions(job_id)) == ([], 1)
 
@@ -137,6 +138,7 @@ async def test_a_frozen_worker_is_fenced_off(lab: Lab) -> None:
     change = await lab.start(CHANGE, seconds=600)
     await lab.until_acting(change)
     frozen.send_signal(signal.SIGSTOP)
+    await bury(lab.store)
     lab.workers.start()
     await lab.until_state(change, "not done", within=30)
     await lab.until_state(talk, "not done", within=30)
@@ -160,6 +162,7 @@ async def test_a_job_whose_queue_entry_is_lost_is_ended(lab: Lab) -> None:
     job_id = await lab.start(CHANGE)
     async with lab.store.begin() as connection:
         await connection.execute(text("DELETE FROM procrastinate_jobs"))
+    await bury(lab.store)
     lab.workers.start()
     job = await lab.until_state(job_id, "not done", within=30)
     assert job.outcome is not None
@@ -195,6 +198,7 @@ async def test_a_target_that_is_away_keeps_the_gate_closed_until_given_up(lab: L
     job_id = await lab.start(CHANGE, seconds=600)
     await lab.until_acting(job_id)
     first.kill()
+    await bury(lab.store)
     lab.workers.start(TEST_TARGET_URL="postgresql://nobody@127.0.0.1:1/nothing")
 
     async def waits() -> bool:

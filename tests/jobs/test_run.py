@@ -215,7 +215,7 @@ async def test_what_is_due_is_started_by_any_worker(lab: Lab) -> None:
 
 
 async def test_a_worker_goes_with_its_parent(lab: Lab) -> None:
-    parent = lab.workers.start(
+    parent = lab.workers.start_below(
         "-c",
         "import subprocess, sys; subprocess.run([sys.executable, '-m', 'tests.jobs.program'], check=True)",
     )

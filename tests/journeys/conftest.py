@@ -1,6 +1,7 @@
 """What a person has: the demo as `cleanstart demo` starts it, and a browser. Nothing is mocked.
 
-A module shares one demo, so its tests tell one story from top to bottom; every module has a demo of its own.
+A module shares one demo, so its tests tell one story from top to bottom; every module has a demo of its own, which was
+started before where the module is not about a first start (`FIRST_START`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.conftest import run_folder
+from tests.started import until
+from web.cli.demo import MARK
+from web.postgres.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parent.parent.parent
 #: Where `make screenshots` wants the pictures of the README; unset: none are taken.
@@ -104,14 +111,65 @@ def stop_demo(demo: Demo) -> str:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    running = start_demo(tmp_path_factory.mktemp("demo"))
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo of this module's own; one that was made and stopped before, unless the module is about a first start."""
+    directory = tmp_path_factory.mktemp("demo")
+    if not getattr(request.module, "FIRST_START", False):
+        _unpack(_made(run_folder(tmp_path_factory) / "demo"), directory)
+    running = start_demo(directory)
     yield running
-    said = stop_demo(running)
-    assert running.process.returncode == 0, said
+    _stop(running)
+    _forget(running)
+
+
+def _made(packed: Path) -> Path:
+    """The files of a demo that was looked at and rehearsed: made once in a run, by whoever comes first."""
+    with FileLock(packed.with_suffix(".lock")):
+        if not packed.exists():
+            running = start_demo(packed.with_suffix(".running"))
+            until(lambda: _rehearsed(running), "the demo is not rehearsed")
+            _stop(running)
+            packed.mkdir()
+            _copy([*_kept(running.directory), *_server_files(running.directory)], packed)
+            _forget(running)
+    return packed
+
+
+def _unpack(packed: Path, directory: Path) -> None:
+    _copy(_kept(packed), directory)
+    data, password = _server_files(directory)
+    _copy([packed / data.name, packed / password.name], data.parent)
+
+
+def _kept(directory: Path) -> list[Path]:
+    return [directory / MARK, directory / "secrets"]
+
+
+def _server_files(directory: Path) -> list[Path]:
+    """Its server's data and password: as root they lie elsewhere and are another user's."""
+    data = EmbeddedServer(directory / "postgresql").data_directory
+    return [data, data.parent / "password"]
+
+
+def _copy(files: list[Path], into: Path) -> None:
+    subprocess.run(["cp", "-a", *files, into], check=True)
+
+
+def _rehearsed(demo: Demo) -> bool:
+    jobs = json.loads(demo.run("jobs", "--format", "json").stdout)["jobs"]
+    ended = [job["kind"] for job in jobs if job["state"] == "succeeded"]
+    return len(ended) == len(jobs) and ended.count("rehearse") == 2
+
+
+def _stop(demo: Demo) -> None:
+    said = stop_demo(demo)
+    assert demo.process.returncode == 0, said
     assert "Traceback" not in said, said
+
+
+def _forget(demo: Demo) -> None:
     # As root its server's files are elsewhere, 250 MB of them.
-    clean = [sys.executable, "-m", "web.cli", "demo", "--clean", "--directory", str(running.directory)]
+    clean = [sys.executable, "-m", "web.cli", "demo", "--clean", "--directory", str(demo.directory)]
     done = subprocess.run(clean, capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.journeys.conftest import Open
 
+FIRST_START = True
 pytestmark = pytest.mark.xdist_group("journey first look")
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.conftest import STORE_OWNER
 from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Configuration, Environment, ResetPolicy
@@ -26,9 +29,11 @@ from web.jobs.resources import Resources
 from web.jobs.start import start
 from web.operations import KINDS
 from web.operations.backup import BACKUP
+from web.operations.migrate import MIGRATE
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
+from web.postgres.urls import database_name
 
 MIGRATIONS = {
     "a": migration(
@@ -53,6 +58,7 @@ class Site:
     resources: Resources
     url: str
     folder: Path
+    copies: Copies
 
     @property
     def dev(self) -> Environment:
@@ -123,6 +129,28 @@ class Site:
         await self.execution(job_id).run()
         return await self.job(job_id)
 
+    async def at_head(self) -> None:
+        """Look at the database and apply all migrations; where that was done before, go on from a copy of it."""
+        key = content_of(self.folder)
+        if key in self.copies.made:
+            await self.store.dispose()
+            self.copies.put_in_place(key, store=self.store_name, target=self.target_name)
+        else:
+            await self.observe()
+            job = await self.run(MIGRATE)
+            assert job.state == "succeeded", outcome(job)
+            await self.store.dispose()
+            self.copies.keep(key, store=self.store_name, target=self.target_name)
+        await self.observe()
+
+    @property
+    def store_name(self) -> str:
+        return str(self.store.url.database)
+
+    @property
+    def target_name(self) -> str:
+        return database_name(self.url)
+
     async def back_up(self) -> UUID:
         """Take a backup and verify it: the one thing that lets a backup be leaned on."""
         job = await self.run(BACKUP, verify=True)
@@ -140,6 +168,52 @@ class Site:
         return [row[0] for row in self.query("SELECT version_num FROM alembic_version ORDER BY 1")]
 
 
+@dataclass
+class Copies:
+    """Stores and targets as some tests left them, kept as databases, for the others to begin with."""
+
+    server: EmbeddedServer
+    #: By the content of the project: the names of the kept store and target.
+    made: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def keep(self, key: str, *, store: str, target: str) -> None:
+        kept = f"kept_store_{len(self.made)}", f"kept_target_{len(self.made)}"
+        with psycopg.connect(self.server.url(), autocommit=True) as connection:
+            for name, copy in zip((store, target), kept, strict=True):
+                connection.execute(_COPY.format(sql.Identifier(copy), sql.Identifier(name), _owner(copy)))
+        self.made[key] = kept
+
+    def put_in_place(self, key: str, *, store: str, target: str) -> None:
+        with psycopg.connect(self.server.url(), autocommit=True) as connection:
+            for name, copy in zip((store, target), self.made[key], strict=True):
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+                connection.execute(_COPY.format(sql.Identifier(name), sql.Identifier(copy), _owner(copy)))
+            (oid,) = connection.execute(
+                "SELECT oid FROM pg_database WHERE datname = %s", [target]
+            ).fetchone() or (0,)
+        with psycopg.connect(self.server.url(store)) as connection:
+            connection.execute("UPDATE environment SET database_oid = %s", [oid])
+
+
+_COPY = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}")
+
+
+def _owner(copy: str) -> sql.Identifier:
+    return sql.Identifier(STORE_OWNER if copy.startswith("kept_store") else "postgres")
+
+
+def content_of(folder: Path) -> str:
+    """A hash of every file below."""
+    files = sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix != ".pyc")
+    content = b"".join(str(each).encode() + each.read_bytes() for each in files)
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def copies(server: EmbeddedServer) -> Copies:
+    return Copies(server)
+
+
 def outcome(job: JobRecord) -> dict[str, Any]:
     """How a job ended; the test fails with it where it was not expected."""
     assert job.outcome is not None
@@ -153,16 +227,19 @@ async def site(
     programs: tuple[Programs, ...],
     database: str,
     tmp_path: Path,
+    project_folder: Path,
+    replays: None,
+    copies: Copies,
 ) -> AsyncIterator[Site]:
-    folder = tmp_path / "clinic"
-    tool = write_project(folder, MIGRATIONS)
+    tool = write_project(project_folder, MIGRATIONS)
     dev = environment(tmp_path, database, reset=ResetPolicy())
     scratch = ScratchServers(tmp_path / "scratch", {17: server.url()}, ())
     yield Site(
         store,
-        configuration(tmp_path, project(folder, tool, dev)),
+        configuration(tmp_path, project(project_folder, tool, dev)),
         Resources(programs, scratch),
         database,
-        folder,
+        project_folder,
+        copies,
     )
     await scratch.stop()

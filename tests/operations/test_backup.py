@@ -18,7 +18,6 @@ from web.inspection.observation import record_of
 from web.jobs.reading import read_steps
 from web.operations import KINDS
 from web.operations.backup import BACKUP
-from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.rehearse import REHEARSE
 from web.operations.verify import VERIFY
@@ -26,8 +25,7 @@ from web.store.tables import BackupRow
 
 
 async def prepare(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
 
 
 async def backups(site: Site) -> list[tuple[UUID, str]]:

@@ -13,7 +13,6 @@ from web.errors import Invalid, NotFound
 from web.inspection.comparisons import Compared, read_comparison, require_kept, sources_of
 from web.operations.backup import BACKUP
 from web.operations.compare import COMPARE
-from web.operations.migrate import MIGRATE
 from web.store.tables import EnvironmentRow, JobSchemaRow, SchemaSnapshotRow
 
 
@@ -69,8 +68,7 @@ async def test_another_database_behind_the_url_is_no_difference(site: Site) -> N
 
 
 async def test_what_a_job_saw_may_be_compared(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     async with site.store.connect() as store:
         before, after = (
             await store.execute(select(JobSchemaRow.before_fingerprint, JobSchemaRow.after_fingerprint))
@@ -103,8 +101,7 @@ async def test_what_is_not_the_projects_is_not_there(site: Site, text: str) -> N
 
 
 async def test_a_snapshot_of_another_project_that_begins_alike(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     digest = (await site.observe()).fingerprint
     async with site.store.begin() as store:
         # Nobody of this project ever saw this one.

@@ -77,8 +77,7 @@ async def pending(site: Site) -> dict[str, Any]:
 
 
 async def at_head(site: Site) -> dict[str, Any]:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     return {}
 
 

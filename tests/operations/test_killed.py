@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from tests import forked
 from tests.jobs.conftest import ROOT, bury, until
 from tests.operations.conftest import MIGRATIONS, Site, outcome
 from tests.operations.test_opening import edit
@@ -37,18 +36,18 @@ class Yard:
     """Worker processes for one site; the first dies where it is told to."""
 
     site: Site
-    command: list[str]
+    arguments: list[str]
     log: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[forked.Forked] = field(default_factory=list)
 
-    def work(self, failpoint: str = "") -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                self.command,
-                cwd=ROOT,
-                env={"PATH": "/usr/bin:/bin", "CLEANSTART_FAILPOINT": failpoint},
-                stderr=log,
-            )
+    def work(self, failpoint: str = "") -> forked.Forked:
+        process = forked.start(
+            "tests.operations.program",
+            self.arguments,
+            log=self.log,
+            environment={"PATH": "/usr/bin:/bin", "CLEANSTART_FAILPOINT": failpoint},
+            folder=ROOT,
+        )
         self.processes.append(process)
         return process
 
@@ -120,16 +119,8 @@ def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> 
         reset = {{ }}
         """
     )
-    command = [
-        sys.executable,
-        "-m",
-        "tests.operations.program",
-        str(config),
-        store_url,
-        server.url(),
-        str(tmp_path / "scratch"),
-    ]
-    yard = Yard(site, command, tmp_path / "workers.log")
+    arguments = [str(config), store_url, server.url(), str(tmp_path / "scratch")]
+    yard = Yard(site, arguments, tmp_path / "workers.log")
     yard.log.touch()
     yield yard
     for process in yard.processes:
@@ -138,8 +129,7 @@ def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> 
 
 
 async def prepare(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     await site.back_up()
 
 
@@ -272,8 +262,7 @@ async def test_revert_between_two_transactions(yard: Yard, transaction: int) -> 
     ],
 )
 async def test_stamp(yard: Yard, failpoint: str, state: str) -> None:
-    await yard.site.observe()
-    assert (await yard.site.run(MIGRATE)).state == "succeeded"
+    await yard.site.at_head()
     # The schema is what head gives, and the version table says something else.
     yard.site.query("UPDATE alembic_version SET version_num = 'b'")
     job = await yard.killed(STAMP, failpoint)

@@ -74,8 +74,7 @@ async def test_a_plan_binds_what_runs(site: Site) -> None:
 
 
 async def test_several_heads_unknown_and_edited_are_refused(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     await site.observe()
     site.write(d=migration("d", "c"), e=migration("e", "c"))
     job = await site.run(MIGRATE)
@@ -164,8 +163,7 @@ async def test_half_applied_is_told_exactly(site: Site) -> None:
             "    op.execute('CREATE UNIQUE INDEX CONCURRENTLY users_email ON users (email)')",
         ]
     )
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     site.write(d=migration("d", "c", body))
     job = await site.run(MIGRATE)
     told = outcome(job)
@@ -202,8 +200,7 @@ async def test_a_lock_is_waited_for_and_the_blocker_is_named(site: Site) -> None
 
 
 async def test_a_lock_that_is_never_free_ends_the_job(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     site.write(d=migration("d", "c", execute("ALTER TABLE users ADD COLUMN more int")))
     async with await psycopg.AsyncConnection.connect(site.url) as other:
         await other.execute("SELECT count(*) FROM users")

@@ -118,8 +118,7 @@ SPOILT: dict[str, tuple[Callable[[Files], object], str]] = {
 
 async def test_a_reset_opens_it_right_before_the_first_drop(site: Site, tmp_path: Path) -> None:
     """Each in turn, on one database: refused, not verified any more; put right and verified, it counts again."""
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     backup_id = await site.back_up()
     files = files_of(site.configuration, backup_id)
     whole = tmp_path / "whole"
@@ -151,8 +150,7 @@ async def test_a_reset_opens_it_right_before_the_first_drop(site: Site, tmp_path
 
 
 async def test_a_row_put_into_the_store_is_no_backup(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     backup_id = await site.back_up()
     async with site.store.begin() as store:
         await store.execute(update(BackupRow).values(manifest={}))
@@ -163,8 +161,7 @@ async def test_a_row_put_into_the_store_is_no_backup(site: Site) -> None:
 
 
 async def test_a_place_that_is_away_keeps_the_proof_and_everything_else(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     backup_id = await site.back_up()
     before = await stored(site, backup_id)
     place = Path(site.configuration.backups.location)

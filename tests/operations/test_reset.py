@@ -58,8 +58,7 @@ ALTER DATABASE {database} SET work_mem = '5MB';
 
 async def prepare(site: Site, *, backup: bool = True) -> None:
     """Look, migrate, and have a verified backup."""
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     if backup:
         await site.back_up()
 

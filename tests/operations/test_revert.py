@@ -16,7 +16,6 @@ from web.errors import JobAlreadyRunning
 from web.inspection.gate import repair_gate
 from web.inspection.observation import record_of
 from web.inspection.repair import Repair, read_repair
-from web.operations.migrate import MIGRATE
 from web.operations.plan_revert import PLAN_REVERT
 from web.operations.revert import REVERT
 from web.store.tables import IgnoreRuleRow
@@ -31,8 +30,7 @@ BY_HAND = (
 
 
 async def drifted(site: Site, *changes: str) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     for each in changes or BY_HAND:
         site.query(each)
     assert (await site.observe()).drift.count == len(changes or BY_HAND)
@@ -168,8 +166,7 @@ async def test_what_the_role_has_set_changes_nothing(site: Site) -> None:
 
 
 async def test_nothing_to_revert(site: Site) -> None:
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     job = await site.run(PLAN_REVERT)
     assert (job.state, outcome(job)["title"]) == ("succeeded", "Nothing to revert")
 
@@ -200,8 +197,7 @@ THERE = (
 async def disturbed(site: Site) -> None:
     """Somebody gave a column another type by hand, and the rows are not what the migrations want."""
     site.write(d=migration("d", "c", execute(*STANDS_ON_IT)))
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     for each in DISTURBED:
         site.query(each)
     site.query("INSERT INTO d VALUES (1, 5), (2, 5), (3, 6)")

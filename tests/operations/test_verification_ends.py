@@ -20,7 +20,6 @@ from tests.operations.conftest import Site, outcome
 from tests.operations.test_killed import Yard, yard  # noqa: F401  (a fixture)
 from web.jobs.kind import FINISHED
 from web.operations.backup import BACKUP
-from web.operations.migrate import MIGRATE
 from web.operations.verify import VERIFY
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
@@ -76,8 +75,7 @@ class Scratch:
 async def prepare(site: Site, url: str) -> tuple[Scratch, UUID]:
     """A migrated database that is moody in scratch, backed up and not verified."""
     scratch = Scratch(url, f"nap_{uuid4().hex[:8]}", f"full_{uuid4().hex[:8]}")
-    await site.observe()
-    assert (await site.run(MIGRATE)).state == "succeeded"
+    await site.at_head()
     site.query(MOODY.replace("{nap}", scratch.nap).replace("{full}", scratch.full))
     job = await site.run(BACKUP)
     assert job.state == "succeeded", outcome(job)

@@ -190,9 +190,8 @@ async def test_snapshots_stay_as_long_as_their_job(site: Site) -> None:
         assert await load_schema(connection, found.before.fingerprint) is not None
     with pytest.raises(Exception, match="job_schema_before_fingerprint_fkey"):
         async with site.store.begin() as connection:
-            await connection.execute(
-                text("DELETE FROM schema_change"),
-            )
+            for table in ("schema_change", "expected_schema"):
+                await connection.execute(text(f"DELETE FROM {table}"))
             await connection.execute(
                 text("DELETE FROM schema_snapshot WHERE fingerprint = :it"), {"it": found.before.fingerprint}
             )
