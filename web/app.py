@@ -55,12 +55,12 @@ async def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Included routers would be worked out once more, for every application: a third of a second.
+        routes=[*api.router.routes, *pages.router.routes],
     )
     async with store.begin() as connection:
         key = await signing_key(connection, confirmations.PURPOSE)
     app.state.dashboard = Dashboard(configuration, store, Kinds(tuple(kinds)), feed, key)
-    app.include_router(api.router)
-    app.include_router(pages.router)
     app.mount("/static", publish(StaticFilesForever(directory=STATIC)), name="static")
     app.add_middleware(HeadAsGet)
     app.add_middleware(LimitedBodies)
