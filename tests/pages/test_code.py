@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from web.pages import addresses, code
+from web import addresses
+from web.pages import code
 
 
 def test_sql_is_coloured_and_escaped() -> None:

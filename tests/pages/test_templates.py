@@ -16,7 +16,8 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from tests.pages import samples
-from web.pages import addresses, render
+from web import addresses
+from web.pages import render
 from web.pages.views.marks import Mark
 from web.paths import STATIC, TEMPLATES
 

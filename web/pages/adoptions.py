@@ -9,12 +9,12 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses
 from web.dashboard import Board, Id, OneJob, Store, on_job
 from web.errors import NotFound
 from web.inspection.adoption import Adoption, adoption_of
 from web.inspection.environment import view
 from web.jobs.reading import JobRecord
-from web.pages import addresses
 from web.pages.differences import Sides, groups, portion
 from web.pages.environment_head import job_action
 from web.pages.jobs import environment_ref, project_link

@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from sqlalchemy import or_, select
 
+from web import addresses, words
 from web.access.audit import ChainReport, verify_chain
 from web.access.requests import permission
 from web.dashboard import Board, Dashboard, Id, Store, Text
-from web.pages import addresses, words
 from web.pages.jobs import environments
 from web.pages.shell import Framed
 from web.pages.views.audit import AuditList, AuditRow

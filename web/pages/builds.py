@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses, words
 from web.access.permissions import Principal, visible_projects
 from web.access.requests import signed_in
 from web.config import Project
@@ -32,7 +33,7 @@ from web.inspection.rehearsed import Rehearsed
 from web.inspection.summary import summarize
 from web.inspection.verdict import Verdict
 from web.jobs.patience import patiently
-from web.pages import addresses, badge, words
+from web.pages import badge
 from web.pages.environment_head import job_action
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref, second_mark, summary_mark, track

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from web import addresses, words
 from web.inspection.changes import JobChange, KindCount
 from web.inspection.timeline import Entry, Ran
 from web.inspection.timeline import Timeline as Told
 from web.jobs.kind import Kinds
 from web.jobs.reading import JobRecord
-from web.pages import addresses, words
 from web.pages.differences import BEFORE_AFTER, groups
 from web.pages.views.differences import Snapshots
 from web.pages.views.environment import Timeline, TimelineEntry

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses, words
 from web.access.permissions import may
 from web.access.requests import csrf_token
 from web.config import Environment, Project
@@ -17,7 +18,6 @@ from web.errors import Invalid
 from web.inspection.comparisons import Compared, read_comparison, require_kept, sources_of
 from web.inspection.environment import view
 from web.operations.starting import Wish, start_job
-from web.pages import addresses, words
 from web.pages.differences import Sides, groups, portion
 from web.pages.environments import mark_of
 from web.pages.presenting import running_job, stored_error

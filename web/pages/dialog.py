@@ -7,11 +7,11 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses, words
 from web.inspection.environment import read_backups
 from web.inspection.gate import enforced
 from web.operations.fate import Fate as PreparedFate
 from web.operations.preparation import Preparation
-from web.pages import addresses, words
 from web.pages.drift import shown_repair
 from web.pages.environment_head import ICONS, doubt_notes
 from web.pages.planned import hazards_of, planned_of, statements_of

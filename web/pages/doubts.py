@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
+from web import addresses
 from web.access.requests import csrf_token
 from web.config import Environment
 from web.dashboard import LARGEST, Board, Dashboard, InEnvironment, Store, Who, in_project
@@ -15,7 +16,6 @@ from web.errors import Invalid, NotFound
 from web.inspection.gate import way_out
 from web.inspection.observation import Doubt
 from web.operations.doubts import LENGTH, read_doubt, settle_doubt
-from web.pages import addresses
 from web.pages.presenting import error_view, ref
 from web.pages.render import partial
 from web.pages.shell import Frame, Framed, go_to, is_swap, make_frame

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses, words
 from web.access.permissions import Principal, may
 from web.config import Environment
 from web.dashboard import Dashboard
@@ -16,7 +17,6 @@ from web.inspection.ignoring import active_rules, sort_out
 from web.inspection.observation import Drift as ObservedDrift
 from web.inspection.repair import Repair, read_drift_and_repair
 from web.operations.starting import held_back_by
-from web.pages import addresses, words
 from web.pages.differences import LISTED, groups, item, portion
 from web.pages.environment_head import job_action
 from web.pages.presenting import running_job

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
+from web import addresses, words
 from web.access.permissions import Principal, may
 from web.config import Environment
 from web.dashboard import Dashboard
@@ -15,7 +16,6 @@ from web.inspection.gate import backup_needed, way_out
 from web.inspection.observation import Record
 from web.jobs.kind import AnyKind, Kinds
 from web.operations.starting import held_back_by
-from web.pages import addresses, words
 from web.pages.presenting import (
     backup_mark,
     ref,

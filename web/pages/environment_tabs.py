@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses, words
 from web.access.permissions import Principal, may
 from web.backups.catalog import dump_of
 from web.dashboard import Dashboard
@@ -18,7 +19,6 @@ from web.inspection.environment import (
 )
 from web.inspection.gate import backup_needed
 from web.inspection.state import Facts, Table
-from web.pages import addresses, words
 from web.pages.environment_head import job_action
 from web.pages.graph import lay_out
 from web.pages.planned import hazards_of, planned_of, statements_of

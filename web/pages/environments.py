@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses, words
 from web.access.permissions import may
 from web.config import Environment
 from web.dashboard import Board, Dashboard, Id, InEnvironment, Store, Who, in_project
@@ -19,7 +20,7 @@ from web.inspection.environment import View, view
 from web.inspection.timeline import read_timeline
 from web.jobs.patience import patiently
 from web.jobs.reading import list_jobs
-from web.pages import addresses, changes, environment_tabs, words
+from web.pages import changes, environment_tabs
 from web.pages import drift as drift_tab
 from web.pages.environment_head import environment_head
 from web.pages.jobs import environments

@@ -10,10 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from web import addresses
 from web.access.requests import csrf_token, optional_principal
 from web.dashboard import Dashboard
 from web.errors import CleanStartError, NotSignedIn, StoreUnavailable
-from web.pages import addresses
 from web.pages.presenting import error_view
 from web.pages.render import page, partial
 from web.pages.shell import address_of, is_swap, make_frame, theme_of

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
+from web import addresses
 from web.access.permissions import may
 from web.access.requests import csrf_token
 from web.config import Project
@@ -16,7 +17,6 @@ from web.dashboard import Board, InProject, RuleNumber, Store, Text, Who, in_pro
 from web.errors import CleanStartError, Invalid
 from web.inspection.ignoring import IgnoreRule, all_rules
 from web.operations.ignore_rules import LONGEST, NewRule, add_rule, end_of, remove_rule
-from web.pages import addresses
 from web.pages.presenting import error_view, ref
 from web.pages.shell import Frame, Framed, go_to, is_swap, make_frame
 from web.pages.views.ignore_rules import RuleForm, RuleList, RuleRow

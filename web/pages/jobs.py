@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
+from web import addresses, words
 from web.access import audit
 from web.access.permissions import Principal, may, visible_projects
 from web.access.requests import csrf_token, signed_in
@@ -17,7 +18,6 @@ from web.jobs.cancel import cancel
 from web.jobs.kind import FINISHED
 from web.jobs.patience import patiently
 from web.jobs.reading import JobRecord, list_jobs, read_events
-from web.pages import addresses, words
 from web.pages.job_live import job_messages
 from web.pages.job_parts import read_job_parts
 from web.pages.parts import rail_parts, render

@@ -13,6 +13,7 @@ from typing import Any, cast
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from web import addresses, words
 from web.access.permissions import Principal, may
 from web.access.requests import signed_in
 from web.config import Tier
@@ -23,7 +24,6 @@ from web.inspection.gate import backup_needed
 from web.inspection.recent import Surroundings
 from web.jobs.patience import patiently
 from web.operations.starting import Wish, start_job
-from web.pages import addresses, words
 from web.pages.parts import Part, rail_parts, render
 from web.pages.presenting import backup_mark, ref, running_job, second_mark, summary_mark, track
 from web.pages.question import choose, read_answer, records_of

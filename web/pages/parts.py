@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from web import addresses
 from web.inspection.overview import Overview
-from web.pages import addresses
 from web.pages.render import swapped
 from web.pages.shell import project_mark, rail_mark, running_jobs
 from web.pages.views.marks import Mark

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 
+from web import addresses, words
 from web.config import Environment
 from web.errors import CleanStartError
 from web.inspection.gate import Condition
@@ -14,7 +15,6 @@ from web.inspection.summary import Summary
 from web.inspection.verdict import Verdict
 from web.jobs.kind import Kinds
 from web.jobs.reading import JobRecord
-from web.pages import addresses, words
 from web.pages.views.errors import ErrorView
 from web.pages.views.jobs import JobRow
 from web.pages.views.marks import JOB_MARKS, Check, EnvironmentRef, Fact, Link, Mark, Status, Track

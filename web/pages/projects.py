@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from web import addresses
 from web.dashboard import Board, InProject, Store, in_project
 from web.errors import SeveralHeads
 from web.jobs.reading import list_jobs
-from web.pages import addresses
 from web.pages.builds import build_rows, register_command
 from web.pages.jobs import environments
 from web.pages.overview import cell_view

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses
 from web.access.permissions import Principal
 from web.access.requests import signed_in
 from web.config import Project
@@ -19,7 +20,6 @@ from web.inspection.builds import Answer as Reply
 from web.inspection.builds import answer, read_numbers
 from web.inspection.observation import Record
 from web.inspection.overview import Overview
-from web.pages import addresses
 from web.pages.presenting import error_view, summary_mark
 from web.pages.render import partial
 from web.pages.shell import Framed, is_swap

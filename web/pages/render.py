@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from web.pages import addresses, code, words
+from web import addresses, words
+from web.pages import code
 from web.pages.sides import side_by_side
 from web.pages.views import marks
 from web.paths import STATIC, TEMPLATES

@@ -10,13 +10,13 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 import web
+from web import words
 from web.access.permissions import EVERY_PROJECT, Principal, may, visible_projects
 from web.access.requests import signed_in
 from web.access.tokens import Token, list_tokens
 from web.config import Configuration, Environment, Project
 from web.dashboard import Board, Store
 from web.jobs.reading import list_workers
-from web.pages import words
 from web.pages.shell import Framed, now
 from web.pages.views.marks import Mark
 from web.pages.views.settings import ProgramRow, Setting, SettingGroup, Settings, TokenRow, WorkerRow

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses
 from web.access.permissions import EVERY_PROJECT, Principal, may, visible_projects
 from web.access.requests import csrf_token
 from web.config import Tier
@@ -21,7 +22,6 @@ from web.inspection.recent import Surroundings
 from web.inspection.summary import summarize
 from web.inspection.verdict import Verdict
 from web.jobs.kind import FINISHED
-from web.pages import addresses
 from web.pages.presenting import ref, summary_mark
 from web.pages.render import page
 from web.pages.views.errors import ErrorView

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from web import addresses
 from web.access import requests, sessions
 from web.access.requests import (
     access_of,
@@ -19,7 +20,6 @@ from web.access.requests import (
 )
 from web.dashboard import Board
 from web.errors import NotSignedIn, TooManyAttempts
-from web.pages import addresses
 from web.pages.presenting import error_view
 from web.pages.render import page
 from web.pages.shell import THEME_COOKIE, address_of, is_swap, theme_of

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.datastructures import FormData
 
+from web import addresses
 from web.access.confirmations import ConfirmationExpired
 from web.access.requests import csrf_token
 from web.config import Environment
@@ -17,7 +18,6 @@ from web.errors import CleanStartError, ConfirmationMismatch, Invalid, TargetCha
 from web.jobs.kind import AnyKind
 from web.operations.preparation import prepare
 from web.operations.starting import Wish, kind_for, start_job
-from web.pages import addresses
 from web.pages.dialog import read_dialog
 from web.pages.presenting import error_view
 from web.pages.render import partial

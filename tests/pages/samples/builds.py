@@ -6,7 +6,7 @@ from tests.pages.samples.dialogs import pending
 from tests.pages.samples.ground import DEV, HEAD, PRODUCTION, REVISIONS, STAGING, before, dialog_path
 from tests.pages.samples.jobs import job_rows
 from tests.pages.samples.overview import cell, migrating
-from web.pages import addresses
+from web import addresses
 from web.pages.views.builds import BuildAnswer, BuildPage, BuildRow, BuildVerdict
 from web.pages.views.marks import Action, Check, EnvironmentRef, Fact, Link, Mark, Track
 from web.pages.views.project import ProjectPage

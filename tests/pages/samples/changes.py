@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.pages.samples.drift import drift
 from tests.pages.samples.ground import REVISIONS, before
-from web.pages import addresses
+from web import addresses
 from web.pages.views.differences import Snapshots
 from web.pages.views.environment import Timeline, TimelineEntry
 from web.pages.views.jobs import SchemaChange

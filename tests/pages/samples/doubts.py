@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.pages.samples.dialogs import migrate_dialog
 from tests.pages.samples.environment import dev_head, production_head
 from tests.pages.samples.ground import DEV, PRODUCTION, before
-from web.pages import addresses
+from web import addresses
 from web.pages.views.dialogs import Dialog
 from web.pages.views.doubts import Settlement
 from web.pages.views.environment import DoubtNote, EnvironmentHead, Unseen

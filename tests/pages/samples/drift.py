@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.pages.samples.ground import DEV, REVISIONS, before
-from web.pages import addresses
+from web import addresses
 from web.pages.views.adoption import AdoptionPage
 from web.pages.views.comparison import ComparisonPage
 from web.pages.views.differences import DriftGroup, DriftItem, RuleNote

@@ -7,7 +7,7 @@ from tests.pages.samples.drift import drift
 from tests.pages.samples.ground import DEV, HEAD, PRODUCTION, REVISIONS, STAGING, before, dialog_path
 from tests.pages.samples.history import migrations
 from tests.pages.samples.jobs import job_rows
-from web.pages import addresses
+from web import addresses
 from web.pages.views.environment import (
     BackupRow,
     Backups,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from web import addresses
 from web.config import Tier
-from web.pages import addresses
 from web.pages.views.environment import TabName
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import EnvironmentRef, Link, Mark

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tests.pages.samples.ground import DEV, HEAD, NOW, PRODUCTION, REVISIONS, STAGING, before, shell
 from tests.pages.samples.history import SQL_NOT_NULL
-from web.pages import addresses
+from web import addresses
 from web.pages.views.jobs import (
     Blocker,
     Cancellation,

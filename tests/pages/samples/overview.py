@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.pages.samples.ground import HEAD, REVISIONS, STAGING, TIERS, before
+from web import addresses
 from web.config import Tier
-from web.pages import addresses
 from web.pages.views.marks import Action, EnvironmentRef, Link, Mark, Option, Track
 from web.pages.views.overview import (
     Answer,

@@ -23,7 +23,8 @@ from tests.pages.samples.jobs import (
 from tests.pages.samples.outcomes import ended_job, outcomes
 from tests.pages.samples.overview import calm_overview, large_overview, no_projects, overview, question
 from tests.pages.samples.rest import audit_list, errors, settings, sign_in
-from web.pages import addresses, graph
+from web import addresses
+from web.pages import graph
 from web.pages.views.builds import BuildList
 from web.pages.views.environment import Backups, EnvironmentHead, Migrations, State, Timeline
 from web.pages.views.jobs import JobFilter, JobList

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.pages.samples.ground import PRODUCTION, STAGING, before
-from web.pages import addresses
+from web import addresses
 from web.pages.views.audit import AuditList, AuditRow
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Link, Mark, Option, Pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from web.pages import addresses
+from web import addresses
 from web.pages.views.dialogs import PendingMigration
 from web.pages.views.marks import Action, Check, EnvironmentRef, Link, Mark, Track
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
+from web import addresses
 from web.config import Tier
-from web.pages import addresses
 
 #: Every status has a glyph of its own in `static/icons.svg`; what is not known (`down`, `unknown`) has no colour.
 Status = Literal[

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from web import addresses
 from web.config import Tier
-from web.pages import addresses
 from web.pages.views.marks import Action, EnvironmentRef, Link, Mark, Option, Track
 
 

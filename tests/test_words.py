@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.pages.samples import NOW
-from web.pages import words
+from web import words
 
 
 @pytest.mark.parametrize(
