@@ -118,6 +118,7 @@ async def running_job(store: AsyncEngine) -> int:
             insert(JobRow)
             .values(
                 kind="migrate",
+                project="service-00",
                 environment_id=environment_id,
                 parameters={},
                 mutating=True,

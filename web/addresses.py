@@ -73,6 +73,16 @@ def start_job(project: str, environment: str, kind: str) -> str:
     return _path("projects", project, "environments", environment, "jobs", kind)
 
 
+def new_project_job(project: str, kind: str, **query: str | int | None) -> str:
+    """The dialog before a job of the whole project."""
+    return _path("projects", project, "jobs", "new", kind, query=query)
+
+
+def start_project_job(project: str, kind: str) -> str:
+    """Where that dialog is sent to."""
+    return _path("projects", project, "jobs", kind)
+
+
 def settlement(project: str, environment: str, job: int) -> str:
     """The question before somebody settles what a job left in doubt, and where the answer is sent to."""
     return _path("projects", project, "environments", environment, "doubts", job, "settlement")

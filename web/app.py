@@ -26,10 +26,10 @@ from web.config import Configuration
 from web.dashboard import Dashboard
 from web.errors import BodyTooLarge, CleanStartError, StoreUnavailable
 from web.jobs.feed import Feed
-from web.jobs.kind import AnyKind, Kinds
 from web.jobs.patience import passes
 from web.pages import errors
 from web.paths import STATIC
+from web.starting.operation import AnyOperation, Operations
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ async def create_app(
     store: AsyncEngine,
     feed: Feed,
     *,
-    kinds: Sequence[AnyKind],
+    kinds: Sequence[AnyOperation],
     bound_to_loopback: bool,
 ) -> FastAPI:
     """Build the application on an open, upgraded store and an entered feed; both outlive it."""
@@ -60,7 +60,7 @@ async def create_app(
     )
     async with store.begin() as connection:
         key = await signing_key(connection, confirmations.PURPOSE)
-    app.state.dashboard = Dashboard(configuration, store, Kinds(tuple(kinds)), feed, key)
+    app.state.dashboard = Dashboard(configuration, store, Operations(tuple(kinds)), feed, key)
     app.mount("/static", publish(StaticFilesForever(directory=STATIC)), name="static")
     app.add_middleware(HeadAsGet)
     app.add_middleware(LimitedBodies)

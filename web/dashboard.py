@@ -20,8 +20,9 @@ from web.errors import NotFound
 from web.inspection.histories import Histories
 from web.inspection.recent import RecentOverview
 from web.jobs.feed import Feed
-from web.jobs.kind import Kinds
 from web.jobs.reading import JobRecord, read_job
+from web.starting.operation import Operations
+from web.starting.start import kind_for
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ class Dashboard:
 
     configuration: Configuration
     store: AsyncEngine
-    kinds: Kinds
+    kinds: Operations
     feed: Feed
     #: Signs confirmations; one per store.
     key: bytes
@@ -81,7 +82,7 @@ class Dashboard:
     overviews: RecentOverview = field(init=False)
 
     def __post_init__(self) -> None:
-        self.overviews = RecentOverview(self.store, self.configuration, self.histories)
+        self.overviews = RecentOverview(self.store, self.configuration, self.histories, self.kinds.noun)
 
 
 async def dashboard(request: Request) -> Dashboard:
@@ -151,12 +152,21 @@ async def permission_of_kind(request: Request) -> str:
     """The permission of the kind of job in the path. One that is not there takes none: the handler says so."""
     board = cast(Dashboard, request.app.state.dashboard)
     names = request.path_params
-    kind = board.kinds.by_name.get(names["kind"])
+    configuration = board.configuration
     try:
-        environment = board.configuration.environment(names["project"], names["environment"])
+        where = (
+            configuration.environment(names["project"], names["environment"])
+            if "environment" in names
+            else configuration.project(names["project"])
+        )
+        return kind_for(board.kinds, where, names["kind"]).permission
     except NotFound:
         return "view"
-    return "view" if kind is None or kind.available(environment) is not None else kind.permission
+
+
+async def permission_of_look(request: Request) -> str:
+    """The permission that a look takes."""
+    return cast(Dashboard, request.app.state.dashboard).kinds.look.permission
 
 
 async def _visible_project(request: Request) -> str:

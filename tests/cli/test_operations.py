@@ -23,9 +23,10 @@ from tests.cli.conftest import CANARY, ROOT, Cli, Site, Transport, clean_environ
 from web.cli import exits
 from web.cli.operations import command_of
 from web.cli.program import program
-from web.jobs.kind import AnyKind, JobKind, Outcome, Reconciled
+from web.jobs.kind import Outcome, Reconciled
 from web.jobs.work import Evidence, Work
 from web.operations import KINDS
+from web.starting.operation import AnyOperation, Operation
 
 OWN_COMMANDS = {command.name for command in program().registered_commands if command.name is not None} | {
     group.name for group in program().registered_groups if group.name is not None
@@ -33,7 +34,7 @@ OWN_COMMANDS = {command.name for command in program().registered_commands if com
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_kind_has_a_command(cli: Cli, kind: AnyKind) -> None:
+def test_every_kind_has_a_command(cli: Cli, kind: AnyOperation) -> None:
     assert kind.name not in OWN_COMMANDS
     done = cli(kind.name, "--help")
     assert done.code == 0
@@ -61,8 +62,8 @@ async def _reconcile(evidence: Evidence[Parameters]) -> Reconciled:
     return Reconciled("not done", "Nothing")
 
 
-def kind_with(parameters: type[BaseModel]) -> AnyKind:
-    return JobKind(
+def kind_with(parameters: type[BaseModel]) -> AnyOperation:
+    return Operation(
         name="try-this",
         title="Try",
         verb="Try",
@@ -71,7 +72,6 @@ def kind_with(parameters: type[BaseModel]) -> AnyKind:
         mutating=True,
         destructive=False,
         steps=(),
-        available=lambda environment: None,
         run=_run,
         reconcile=_reconcile,
     )

@@ -90,6 +90,7 @@ async def test_cells_and_what_needs_attention(store: AsyncEngine, tmp_path: Path
             insert(JobRow)
             .values(
                 kind="reset",
+                project="billing",
                 environment_id=staging,
                 parameters={},
                 mutating=True,
@@ -113,6 +114,7 @@ async def test_cells_and_what_needs_attention(store: AsyncEngine, tmp_path: Path
         await connection.execute(
             insert(JobRow).values(
                 kind="backup",
+                project="billing",
                 environment_id=production,
                 parameters={},
                 mutating=True,

@@ -191,8 +191,8 @@ SELECT 1, n::text, now() - n * interval '1 hour', now() - n * interval '1 hour' 
   FROM generate_series({count}, 0, -1) n;
 INSERT INTO environment_state (environment_id, observation_id, observed_at)
 SELECT 1, max(id), now() FROM observation;
-INSERT INTO job (kind, environment_id, parameters, mutating, state, requested_by, started_at, finished_at)
-SELECT 'backup', 1, '{{}}', true, 'succeeded', 'ana', at, at + interval '2 minutes'
+INSERT INTO job (kind, project, environment_id, parameters, mutating, state, requested_by, started_at, finished_at)
+SELECT 'backup', 'clinic', 1, '{{}}', true, 'succeeded', 'ana', at, at + interval '2 minutes'
   FROM (SELECT now() - n * interval '1 hour' + interval '10 minutes' FROM generate_series({count}, 1, -1) n) j (at);
 INSERT INTO job_schema (job_id, before_at, before_fingerprint, after_at, after_fingerprint)
 SELECT id, started_at, 'f' || id - 1, finished_at, 'f' || id - 1 FROM job
@@ -231,8 +231,9 @@ async def test_what_happened_before_hundreds_of_jobs_that_changed_nothing_is_fou
     record = await fill(store, 3)
     async with store.begin() as connection:
         await connection.exec_driver_sql(
-            "INSERT INTO job (kind, environment_id, parameters, mutating, state, requested_by, started_at,"
-            " finished_at) SELECT 'backup', 1, '{}', true, 'succeeded', 'ana', now() + n * interval '1 minute',"
+            "INSERT INTO job (kind, project, environment_id, parameters, mutating, state, requested_by, started_at,"
+            " finished_at) SELECT 'backup', 'clinic', 1, '{}', true, 'succeeded', 'ana',"
+            " now() + n * interval '1 minute',"
             " now() + n * interval '1 minute' FROM generate_series(1, 900) n"
         )
         await connection.exec_driver_sql(

@@ -13,13 +13,13 @@ from web.operations.forgetting import FORGOTTEN, forget
 #: One of each that is old enough and one that is not (`{age}` is the former's), for environment 1.
 ROWS = """
 INSERT INTO environment (project, name) VALUES ('clinic', 'dev');
-INSERT INTO job (kind, environment_id, parameters, mutating, state, requested_by, finished_at)
-VALUES ('migrate', 1, '{}', true, 'succeeded', 'ana', now() - interval '4 days'),
-       ('migrate', 1, '{}', true, 'succeeded', 'ana', now() - interval '2 days'),
-       ('migrate', 1, '{}', true, 'running', 'ana', NULL),
-       ('rehearse', 1, '{}', false, 'failed', 'schedule', now() - interval '25 hours'),
-       ('rehearse', 1, '{}', false, 'failed', 'schedule', now() - interval '23 hours'),
-       ('rehearse', 1, '{}', false, 'failed', 'ana', now() - interval '25 hours');
+INSERT INTO job (kind, project, environment_id, parameters, mutating, state, requested_by, finished_at)
+VALUES ('migrate', 'clinic', 1, '{}', true, 'succeeded', 'ana', now() - interval '4 days'),
+       ('migrate', 'clinic', 1, '{}', true, 'succeeded', 'ana', now() - interval '2 days'),
+       ('migrate', 'clinic', 1, '{}', true, 'running', 'ana', NULL),
+       ('rehearse', 'clinic', 1, '{}', false, 'failed', 'schedule', now() - interval '25 hours'),
+       ('rehearse', 'clinic', 1, '{}', false, 'failed', 'schedule', now() - interval '23 hours'),
+       ('rehearse', 'clinic', 1, '{}', false, 'failed', 'ana', now() - interval '25 hours');
 INSERT INTO job_event (job_id, seq, at, kind)
 SELECT j, n, now() - interval '4 days', (ARRAY['progress', 'log', 'step', 'state'])[1 + n %% 4]
   FROM generate_series(1, 3) j, generate_series(1, 40) n;

@@ -16,7 +16,7 @@ from web.operations import KINDS
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_nothing_was_done_and_there_is_a_next_step(site: Site, kind: AnyKind) -> None:
     clinic = site.configuration.project("clinic")
-    job: Job[Any] = Job(1, kind.name, clinic, site.dev, 1, kind.parameters(), "ada", datetime.now(UTC))
+    job: Job[Any] = Job(1, kind.name, clinic, (site.dev, 1), kind.parameters(), "ada", datetime.now(UTC))
     evidence: Evidence[Any] = Evidence(
         job, "worker died", (), site.configuration, site.resources, site.store, None, cast(Any, None)
     )

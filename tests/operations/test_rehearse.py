@@ -15,14 +15,15 @@ from web.config import Prelude
 from web.errors import OperationNotAllowed, TargetChanged
 from web.inspection.environment import view
 from web.inspection.gate import excusable
-from web.jobs.kind import BY_SCHEDULE, Kinds
+from web.jobs.kind import BY_SCHEDULE
 from web.jobs.queue import withdraw
 from web.operations import KINDS
 from web.operations.migrate import MIGRATE
-from web.operations.preparation import prepare
 from web.operations.rehearse import REHEARSE
 from web.operations.schedule import RETRY, Inputs, start_due_rehearsals
-from web.operations.starting import Wish, start_job
+from web.starting.operation import Operations
+from web.starting.preparation import prepare
+from web.starting.start import Wish, start_job
 from web.store.tables import AuditEntryRow, JobRow
 
 ANA = Principal("user:ana", "Ana", "session", {"clinic": "admin"})
@@ -37,7 +38,13 @@ def break_env(site: Site) -> None:
 async def press(site: Site, **wish: Any) -> Any:
     """As a person starts a migrate, and a worker runs it."""
     number = await start_job(
-        site.store, site.configuration, Kinds(KINDS), site.dev, ANA, Wish("migrate", **wish), key=b"k" * 32
+        site.store,
+        site.configuration,
+        Operations(KINDS),
+        site.dev,
+        ANA,
+        Wish("migrate", **wish),
+        key=b"k" * 32,
     )
     async with site.store.begin() as connection:
         await withdraw(connection, number)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.web.hostile import HOSTILE
 from web.jobs.start import environment_row
 from web.store.tables import (
     DoubtRow,
+    EnvironmentRow,
     EnvironmentStateRow,
     JobAttemptRow,
     JobEventRow,
@@ -107,7 +108,9 @@ async def store_job(
         insert(JobRow)
         .values(
             kind=kind,
+            project=select(EnvironmentRow.project).where(EnvironmentRow.id == where).scalar_subquery(),
             environment_id=where,
+            looks=kind == "observe",
             parameters={"lock_timeout": 5, "note": HOSTILE},
             mutating=mutating,
             state=state,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from web.access import audit
-from web.access.permissions import visible_projects
+from web.access.permissions import Principal, visible_projects
 from web.access.requests import signed_in
 from web.api.bodies import Body
 from web.dashboard import (
@@ -19,6 +19,7 @@ from web.dashboard import (
     Dashboard,
     Id,
     InEnvironment,
+    InProject,
     OneJob,
     Store,
     Text,
@@ -26,6 +27,7 @@ from web.dashboard import (
     in_project,
     on_job,
     permission_of_kind,
+    permission_of_look,
 )
 from web.inspection.changes import JobChange, read_job_change, read_job_changes
 from web.jobs.cancel import cancel
@@ -39,8 +41,9 @@ from web.jobs.reading import (
     read_job,
     read_steps,
 )
-from web.operations.preparation import prepare
-from web.operations.starting import Wish, kind_for, start_job
+from web.starting.operation import Where
+from web.starting.preparation import prepare, prepare_for_project
+from web.starting.start import Wish, kind_for, start_job
 
 router = APIRouter()
 
@@ -62,6 +65,19 @@ class NewJob(Body):
     seen_revisions: list[str] | None = None
     plan_hash: str | None = None
 
+    def wish(self, kind: str) -> Wish:
+        """What it asks for."""
+        seen = self.seen_revisions
+        return Wish(
+            kind=kind,
+            parameters=self.parameters,
+            typed=self.typed,
+            confirmation=self.confirmation,
+            seen_fingerprint=self.seen_fingerprint,
+            seen_revisions=None if seen is None else tuple(seen),
+            plan_hash=self.plan_hash,
+        )
+
 
 @router.get(
     "/projects/{project}/environments/{environment}/jobs/new/{kind}", dependencies=[in_project("view")]
@@ -72,7 +88,13 @@ async def show_preparation(
     """What a person has to know and confirm before a job of this kind starts."""
     wanted = kind_for(board.kinds, environment, kind)
     prepared = await prepare(
-        store, board.configuration, wanted, environment, who, key=board.key, histories=board.histories
+        store,
+        board.configuration,
+        wanted,
+        environment,
+        who,
+        key=board.key,
+        histories=board.histories,
     )
     return prepared.to_json()
 
@@ -86,26 +108,42 @@ async def start(
     board: Board, who: Who, environment: InEnvironment, kind: str, new: NewJob
 ) -> dict[str, object]:
     """Start a job."""
-    job = await start_job(
-        board.store,
-        board.configuration,
-        board.kinds,
-        environment,
-        who,
-        Wish(
-            kind=kind,
-            parameters=new.parameters,
-            typed=new.typed,
-            confirmation=new.confirmation,
-            seen_fingerprint=new.seen_fingerprint,
-            seen_revisions=None if new.seen_revisions is None else tuple(new.seen_revisions),
-            plan_hash=new.plan_hash,
-        ),
-        key=board.key,
-    )
+    return await _started(board, who, environment, new.wish(kind))
+
+
+async def _started(board: Dashboard, who: Principal, where: Where, wish: Wish) -> dict[str, object]:
+    job = await start_job(board.store, board.configuration, board.kinds, where, who, wish, key=board.key)
     board.overviews.forget()
     async with board.store.connect() as connection:
         return as_json(await read_job(connection, job))
+
+
+@router.get("/projects/{project}/jobs/new/{kind}", dependencies=[in_project("view")])
+async def show_preparation_for_project(
+    board: Board, store: Store, who: Who, project: InProject, kind: str
+) -> dict[str, object]:
+    """The same before a job of the whole project."""
+    return (await prepare_for_project(store, kind_for(board.kinds, project, kind), project, who)).to_json()
+
+
+@router.post(
+    "/projects/{project}/jobs/{kind}", status_code=201, dependencies=[in_project(permission_of_kind)]
+)
+async def start_on_project(
+    board: Board, who: Who, project: InProject, kind: str, new: NewJob
+) -> dict[str, object]:
+    """Start a job of the whole project."""
+    return await _started(board, who, project, new.wish(kind))
+
+
+@router.post(
+    "/projects/{project}/environments/{environment}/observations",
+    status_code=201,
+    dependencies=[in_project(permission_of_look)],
+)
+async def look(board: Board, who: Who, environment: InEnvironment) -> dict[str, object]:
+    """Ask for a look at the database: the job that makes it, which may be one that waits already."""
+    return await _started(board, who, environment, Wish(board.kinds.look.name))
 
 
 @router.get("/jobs", dependencies=[signed_in()])

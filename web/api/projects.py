@@ -28,7 +28,9 @@ router = APIRouter()
 @router.get("/projects", dependencies=[signed_in()])
 async def list_projects(board: Board, store: Store, who: Who) -> dict[str, object]:
     """All projects with the state of their environments, and what needs attention, as of the last looks."""
-    overview = await read_overview(store, board.configuration, histories=board.histories)
+    overview = await read_overview(
+        store, board.configuration, histories=board.histories, noun_of=board.kinds.noun
+    )
     visible = set(visible_projects(who, board.configuration.projects))
     return {
         "live_workers": await live_workers(store),

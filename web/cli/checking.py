@@ -92,7 +92,7 @@ async def look(api: Api, where: Where, *, max_age: float | None, patience: float
         age = (await api.get(*where.path, "verdict"))["observation_age"]
         if age is not None and age <= max_age:
             return
-    job = (await api.post(*where.path, "jobs", "observe"))["id"]
+    job = (await api.post(*where.path, "observations"))["id"]
     try:
         async with asyncio.timeout(patience):
             ended = await _wait_for(api, job)

@@ -170,6 +170,21 @@ class Where:
         return ("projects", self.project, "environments", self.environment)
 
 
+@dataclass(frozen=True, slots=True)
+class WholeProject:
+    """A project as people name it."""
+
+    project: str
+
+    def __str__(self) -> str:
+        return self.project
+
+    @property
+    def path(self) -> tuple[str, str]:
+        """The segments of its address."""
+        return ("projects", self.project)
+
+
 #: What names of projects and environments are made of; nothing else gets into an address.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 

@@ -14,16 +14,24 @@ from rich.prompt import Prompt
 
 from web.cli import exits
 from web.cli.following import conclude, display_for, watch
-from web.cli.invocation import AnEnvironment, Command, Invocation, Where, add, where_of
+from web.cli.invocation import (
+    AnEnvironment,
+    AProject,
+    Command,
+    Invocation,
+    Where,
+    WholeProject,
+    add,
+    project_of,
+    where_of,
+)
 from web.cli.transport import Api, Json
 from web.cli.writing import Writer, bytes_in_words, counted, plain, write_doubts, write_gate
 from web.errors import ConfirmationMismatch, Invalid, OperationNotAllowed
-from web.jobs.kind import AnyKind
+from web.starting.operation import AnyOperation
 
 #: What every such command takes, whatever its kind.
-_OWN = frozenset({"environment", "wait", "confirm", "context", "format_", "config", "format"})
-#: The parameter with which somebody answers for a failed rehearsal.
-_REASON = "despite_failed_rehearsal"
+_OWN = frozenset({"environment", "project", "wait", "confirm", "context", "format_", "config", "format"})
 Wait = Annotated[
     bool, typer.Option("--wait", help="Stay until it has ended. Exits 0: succeeded, 1: not, 3: unknown.")
 ]
@@ -33,32 +41,42 @@ Confirm = Annotated[
 ]
 
 
-def add_to(app: typer.Typer, kinds: tuple[AnyKind, ...]) -> None:
+def add_to(app: typer.Typer, kinds: tuple[AnyOperation, ...]) -> None:
     """Add a command for every kind."""
     for kind in kinds:
         add(app, kind.name, acts=True, panel="Operations")(command_of(kind))
 
 
-def command_of(kind: AnyKind) -> Command:
+def command_of(kind: AnyOperation) -> Command:
     """The command of a kind. Raises ValueError where a parameter has the name of an option of ours."""
     fields: Mapping[str, FieldInfo] = kind.parameters.model_fields
     if taken := _OWN & fields.keys():
         raise ValueError(f"{kind.name} has parameters that the command line uses itself: {', '.join(taken)}")
 
+    on_project = kind.belongs_to == "project"
+
     def command(
-        call: Invocation, *, environment: str, wait: bool, confirm: str | None = None, **given: Any
+        call: Invocation,
+        *,
+        environment: str = "",
+        project: str = "",
+        wait: bool,
+        confirm: str | None = None,
+        **given: Any,
     ) -> int:
-        where = where_of(environment)
+        where = WholeProject(project_of(project)) if on_project else where_of(environment)
         parameters = {name: value for name, value in given.items() if value is not None}
         return call.ask(lambda api: _start(api, call.writer, kind, where, parameters, wait, confirm))
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     command.__name__ = kind.name.replace("-", "_")
-    command.__doc__ = f"{kind.title}: start the job, and with --wait show it until it has ended."
+    command.__doc__ = f"{kind.help}\n\nStarts a job; with --wait it is shown until it has ended."
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter("call", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Invocation),
-            inspect.Parameter("environment", keyword, annotation=AnEnvironment),
+            inspect.Parameter("project", keyword, annotation=AProject)
+            if on_project
+            else inspect.Parameter("environment", keyword, annotation=AnEnvironment),
             *(_option(name, field) for name, field in fields.items()),
             inspect.Parameter("wait", keyword, annotation=Wait, default=False),
             *(
@@ -104,8 +122,8 @@ def _simple(annotation: Any) -> Any:
 async def _start(
     api: Api,
     writer: Writer,
-    kind: AnyKind,
-    where: Where,
+    kind: AnyOperation,
+    where: Where | WholeProject,
     parameters: Mapping[str, object],
     wait: bool,
     confirm: str | None,
@@ -117,7 +135,7 @@ async def _start(
             write_doubts(writer, prepared["doubts"], aside=True)
         if prepared["type_to_confirm"] is not None:
             body |= _confirmed(writer, kind, prepared, confirm)
-        elif prepared["wants_reason"] is not None and parameters.get(_REASON):
+        elif prepared["wants_reason"] is not None and parameters.get(kind.reason):
             # The reason is for the failure that is shown here, and for no other.
             writer.note(f"  The rehearsal failed: {prepared['wants_reason']}")
             body["plan_hash"] = prepared["plan_hash"]
@@ -134,7 +152,7 @@ async def _start(
     return exits.YES
 
 
-def _confirmed(writer: Writer, kind: AnyKind, prepared: Json, confirm: str | None) -> dict[str, object]:
+def _confirmed(writer: Writer, kind: AnyOperation, prepared: Json, confirm: str | None) -> dict[str, object]:
     """Ask the question and return what answers it, bound to what was shown.
 
     Raises:
@@ -169,7 +187,7 @@ def _confirmed(writer: Writer, kind: AnyKind, prepared: Json, confirm: str | Non
     }
 
 
-def _show(writer: Writer, kind: AnyKind, prepared: Json) -> None:
+def _show(writer: Writer, kind: AnyOperation, prepared: Json) -> None:
     """What a person has to know before: the target, what goes, what stays, what holds it back."""
     writer.note(f"{kind.title}: {prepared['environment']} ({prepared['tier']})")
     writer.note(f"  Database: {prepared['database'] or 'not known'} on {prepared['host'] or 'not known'}")
@@ -182,7 +200,7 @@ def _show(writer: Writer, kind: AnyKind, prepared: Json) -> None:
                 writer.note(f"    {line}")
         for each in repair["left"]:
             writer.note(f"  Stays: {each['kind']} {each['object']}. {each['reason']}")
-    elif prepared["pending"] and kind.name != "revert":
+    elif prepared["pending"] and not kind.runs_what_was_shown:
         writer.note(f"  Pending: {', '.join(prepared['pending'])}")
     if kind.destructive:
         tables = prepared["goes"]["tables"]

@@ -57,6 +57,8 @@ class Commands(TyperGroup):
     They bring the engine and everything below it, which takes longer to load than `status` to answer.
     """
 
+    _complete = False
+
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """Every command's name."""
         self._add_operations()
@@ -69,15 +71,20 @@ class Commands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def _add_operations(self) -> None:
+        """Once. Raises RuntimeError where one would take the place of a command that scripts rely on."""
+        if self._complete:
+            return
         from web.cli import comparing, operations
         from web.operations import KINDS
 
         made = typer.Typer()
         operations.add_to(made, KINDS)
         comparing.add_to(made)
-        for name, command in getattr(get_command(made), "commands", {}).items():
-            # A kind never takes the place of a command that scripts rely on.
-            self.commands.setdefault(name, command)
+        more = getattr(get_command(made), "commands", {})
+        if twice := self.commands.keys() & more.keys():
+            raise RuntimeError(f"Two commands have one name: {', '.join(sorted(twice))}.")
+        self.commands.update(more)
+        self._complete = True
 
 
 def program() -> typer.Typer:

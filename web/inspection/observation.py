@@ -149,6 +149,8 @@ class JobGlance:
     unit: str | None = None
     finished_at: datetime | None = None
     title: str | None = None
+    #: It only looks: nobody is told that it runs.
+    looks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +345,7 @@ def _record(row: Mapping[Any, Any]) -> Record:
                 row["job_done"],
                 row["job_total"],
                 row["job_unit"],
+                looks=row["job_looks"],
             )
             if row["job_id"] is not None
             else None

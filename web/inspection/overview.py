@@ -5,7 +5,7 @@ Three store queries (a fourth where a database is ahead of its source), whatever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -51,8 +51,8 @@ _TIER: Final[Mapping[str, int]] = {"production": 0, "staging": 1, "development":
 _HISTORY: Final[frozenset[Standing]] = frozenset(
     {"unknown revision", "several heads", "diverged", "edited after apply"}
 )
-#: What the run of a kind is called, where that is not the kind's name.
-_NOUNS: Final[Mapping[str, str]] = {"migrate": "migration", "verify": "verification", "rehearse": "rehearsal"}
+#: By a job kind's name, what a run of it is called in a sentence.
+NounOf = Callable[[str], str]
 #: A look that is older than this needs a person: no worker makes new ones.
 STALE: Final = timedelta(minutes=30)
 
@@ -120,9 +120,10 @@ async def read_overview(
     configuration: Configuration,
     *,
     histories: Histories | None = None,
+    noun_of: NounOf = str,
     now: datetime | None = None,
 ) -> Overview:
-    """Everything that the overview shows."""
+    """Everything that the overview shows; `noun_of` is how a run of a job kind is called."""
     records = await read_records(connection)
     stored = await load_histories(connection, histories)
     sources = {name: each for name, each in stored.items() if name in configuration.projects}
@@ -159,7 +160,7 @@ async def read_overview(
                 )
             cells[environment.name] = Cell(environment, record, judged[key])
         rows.append(Row(project, source, cells))
-    found = (each for row in rows for each in _of_project(row, now or datetime.now(UTC)))
+    found = (each for row in rows for each in _of_project(row, now or datetime.now(UTC), noun_of))
     return Overview(tuple(rows), tuple(sorted(found, key=_order)))
 
 
@@ -168,7 +169,7 @@ def _order(each: Attention) -> tuple[int, int, str, str]:
     return _RANK.index(each.hurt), tier, each.project.name, each.environment.name if each.environment else ""
 
 
-def _of_project(row: Row, now: datetime) -> Iterable[Attention]:
+def _of_project(row: Row, now: datetime, noun_of: NounOf) -> Iterable[Attention]:
     if row.source is not None and row.source.error is not None:
         yield Attention(
             "source",
@@ -180,15 +181,15 @@ def _of_project(row: Row, now: datetime) -> Iterable[Attention]:
             row.source.read_at,
         )
     for cell in row.cells.values():
-        yield from _of_cell(cell, row.project, now)
+        yield from _of_cell(cell, row.project, now, noun_of)
 
 
-def _of_cell(cell: Cell, project: Project, now: datetime) -> Iterable[Attention]:
+def _of_cell(cell: Cell, project: Project, now: datetime, noun_of: NounOf) -> Iterable[Attention]:
     environment, record, found = cell.environment, cell.record, cell.verdict
     observation = record.observation if record else None
     doubts = record.doubts if record else ()
     for doubt in doubts:
-        noun = _NOUNS.get(doubt.kind, doubt.kind)
+        noun = noun_of(doubt.kind)
         unknown = doubt.sort == "outcome not known"
         yield Attention(
             "outcome unknown" if unknown else "half done",
@@ -207,7 +208,7 @@ def _of_cell(cell: Cell, project: Project, now: datetime) -> Iterable[Attention]
         and change.id not in {doubt.job_id for doubt in doubts}
     ):
         # What is proven by now is no open question any more, but a person wants to know of it all the same.
-        noun, verb = _NOUNS.get(change.kind, change.kind), "fail" if change.state == "failed" else "break off"
+        noun, verb = noun_of(change.kind), "fail" if change.state == "failed" else "break off"
         yield Attention(
             "failed",
             environment,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.config import Configuration
 from web.inspection.histories import Histories
-from web.inspection.overview import Overview, read_overview
+from web.inspection.overview import NounOf, Overview, read_overview
 from web.jobs.reading import live_workers
 
 #: Seconds that an answer of `recent` may be old.
@@ -41,10 +41,13 @@ class Surroundings:
 class RecentOverview:
     """Reads the overview for many at once: who comes while it is being read waits for the next answer."""
 
-    def __init__(self, store: AsyncEngine, configuration: Configuration, histories: Histories) -> None:
+    def __init__(
+        self, store: AsyncEngine, configuration: Configuration, histories: Histories, noun_of: NounOf = str
+    ) -> None:
         self._store = store
         self._configuration = configuration
         self._histories = histories
+        self._noun_of = noun_of
         self._newest: Surroundings | None = None
         self._kept: OrderedDict[str, Overview] = OrderedDict()
         self._changed = 0.0
@@ -89,7 +92,9 @@ class RecentOverview:
 
     async def _read(self, connection: AsyncConnection) -> Surroundings:
         began = monotonic()
-        overview = await read_overview(connection, self._configuration, histories=self._histories)
+        overview = await read_overview(
+            connection, self._configuration, histories=self._histories, noun_of=self._noun_of
+        )
         read = Surroundings(overview, await live_workers(connection), began, secrets.token_hex(6))
         self._kept[read.mark] = overview
         while len(self._kept) > KEPT:

@@ -211,6 +211,10 @@ async def _read_looks(
     return found[::-1]
 
 
+#: Whether a job pinned a database: the identity is in its outcome.
+_PINNED = (JobRow.state == "succeeded") & JobRow.outcome[("data", "identity")].astext.is_not(None)
+
+
 async def _read_jobs(
     connection: AsyncConnection, record: Record, upper: datetime | None, rows: int
 ) -> Sequence[Ran]:
@@ -235,6 +239,7 @@ async def _read_jobs(
             (EnvironmentRow.project + "/" + EnvironmentRow.name).label("environment"),
             JobRow.started_at,
             JobRow.finished_at,
+            _PINNED.label("pinned"),
             *(each for each in JobSchemaRow.__table__.columns if each.name != "job_id"),
         )
         .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
@@ -243,7 +248,7 @@ async def _read_jobs(
             JobRow.started_at.is_not(None),
             # One that began right after a look may have been seen by it.
             *([JobRow.started_at < upper + LOOK_TAKES] if upper else []),
-            or_(touched, mine & (JobRow.kind == "pin") & (JobRow.state == "succeeded")),
+            or_(touched, mine & _PINNED),
         )
         .order_by(JobRow.started_at.desc())
         .limit(rows)
@@ -259,7 +264,7 @@ async def _read_jobs(
             row.finished_at,
             sighting(row, "before"),
             sighting(row, "after"),
-            row.kind == "pin",
+            row.pinned,
         )
         for row in await connection.execute(query)
     ]

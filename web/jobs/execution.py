@@ -170,6 +170,8 @@ class Execution:
         if not remains.backends and not remains.groups:
             return Ended()
         groups = await end_process_groups(remains, within=_WAIT)
+        if loaded.job.place is None:
+            return Ended(groups.ended, groups.left)
         try:
             url = loaded.job.environment.url.read()
             backends = await end_backends(url, loaded.identity, remains, cancel_for=_CANCEL_FOR, within=_WAIT)

@@ -202,7 +202,10 @@ class Feed:
                 channel.poke()
             return
         for watcher in self._watchers:
-            watcher.changed.add(said["environment"])
+            if said["environment"] is None:
+                watcher.everything = True
+            else:
+                watcher.changed.add(said["environment"])
             watcher.wake.set()
 
 

@@ -1,7 +1,7 @@
-"""What a job kind is: one value that form, route, CLI command, audit line and worker dispatch derive from.
+"""What a job kind is to the engine: what it takes and touches, its steps, how it runs and how its end is told.
 
-The engine knows no kind: `web.operations.KINDS` is handed to it. `Work` and `Evidence`, which a kind's
-functions get, live in `web.jobs.work`; starting, running and reaping are left to the modules named so.
+The engine knows no kind: `web.operations.KINDS` is handed to it. `Work` and `Evidence`, which a kind's functions get,
+live in `web.jobs.work`. What people are told and asked is left to `web.starting.operation`, which adds it to the value.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from web.jobs.work import Evidence, Work
 
 P = TypeVar("P", bound=BaseModel)
+K = TypeVar("K", bound="JobKind[Any]", covariant=True)
 
 JobState = Literal[
     "queued",
@@ -110,9 +111,8 @@ class Job(Generic[P]):
     id: int
     kind: str
     project: Project
-    environment: Environment
-    #: The environment's key in the store.
-    environment_id: int
+    #: Where it runs, with its key in the store; None: it belongs to the project as a whole.
+    place: tuple[Environment, int] | None
     parameters: P
     requested_by: str
     requested_at: datetime
@@ -120,6 +120,23 @@ class Job(Generic[P]):
     seen_fingerprint: str | None = None
     seen_revisions: tuple[str, ...] | None = None
     plan_hash: str | None = None
+
+    @property
+    def environment(self) -> Environment:
+        """Where it runs; a kind of a project must not ask."""
+        assert self.place is not None, f"{self.kind} belongs to a project"
+        return self.place[0]
+
+    @property
+    def environment_id(self) -> int:
+        """The environment's key in the store; a kind of a project must not ask."""
+        assert self.place is not None, f"{self.kind} belongs to a project"
+        return self.place[1]
+
+
+def everywhere(environment: Environment) -> str | None:
+    """Of a kind that every environment has."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +165,16 @@ class JobKind(Generic[P]):
     #: Wants the typed name and, by policy, a verified backup.
     destructive: bool
     steps: tuple[StepTitle, ...]
-    #: Why this environment has no such operation (then there is no route and no button); None: it may exist.
-    available: Callable[[Environment], str | None]
     run: Callable[[Work[P]], Awaitable[Outcome]]
     reconcile: Callable[[Evidence[P]], Awaitable[Reconciled]]
+    #: Why this environment has no such operation (then there is no route and no button); None: it may exist.
+    available: Callable[[Environment], str | None] = everywhere
+    #: A job of a project has no environment: it neither touches a database nor closes a gate.
+    belongs_to: Literal["environment", "project"] = "environment"
+    #: What one run is called in a sentence: "a migration has failed". Empty: the kind's name.
+    noun: str = ""
+    #: It only looks: it keeps nothing from starting, nobody is told that it runs, and the audit trail leaves it out.
+    looks: bool = False
     #: A start while the same kind is still queued on the environment joins that job (observe).
     joins: bool = False
     #: Where the project's own code runs in it: people are told what the wall around that does not hold.
@@ -166,8 +189,15 @@ class JobKind(Generic[P]):
     harmless: bool = False
     #: Makes the whole target anew: its success settles what earlier jobs left in doubt there.
     renews: bool = False
-    #: Raises `NotFound` where what the parameters name is not there; None: they name nothing that has to be.
-    require_named: Callable[[AsyncConnection, Project, Environment, P], Awaitable[None]] | None = None
+    #: Raises `NotFound` where what the parameters name is not there; None: they name nothing that has to be. It gets
+    #: the environment after the project, None for a kind of a project.
+    require_named: Callable[[AsyncConnection, Project, Any, P], Awaitable[None]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.belongs_to == "project" and (self.mutating or self.destructive):
+            raise ValueError(
+                f"{self.name} belongs to a project, so there is no database that it could change."
+            )
 
 
 #: Kinds with different parameters in one tuple.
@@ -175,14 +205,25 @@ AnyKind = JobKind[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Kinds:
-    """The kinds a process knows, by name."""
+class Kinds(Generic[K]):
+    """The kinds a process knows, by name. Raises ValueError where two have one name."""
 
-    all: tuple[AnyKind, ...]
-    by_name: Mapping[str, AnyKind] = field(init=False)
+    all: tuple[K, ...]
+    by_name: Mapping[str, K] = field(init=False)
 
     def __post_init__(self) -> None:
         names = {kind.name: kind for kind in self.all}
         if len(names) != len(self.all):
-            raise ValueError("Two job kinds have one name.")
+            twice = sorted(name for name in names if [kind.name for kind in self.all].count(name) > 1)
+            raise ValueError(f"Two job kinds have one name: {', '.join(twice)}.")
         object.__setattr__(self, "by_name", MappingProxyType(names))
+
+    def title(self, name: str) -> str:
+        """The title of a kind; of one that is not known any more, its name."""
+        kind = self.by_name.get(name)
+        return kind.title if kind is not None else name
+
+    def noun(self, name: str) -> str:
+        """What one run of a kind is called in a sentence."""
+        kind = self.by_name.get(name)
+        return (kind.noun if kind is not None else "") or name

@@ -28,7 +28,7 @@ class Equipment:
 
     store: AsyncEngine
     configuration: Configuration
-    kinds: Kinds
+    kinds: Kinds[AnyKind]
     resources: Resources
     #: The worker's name in the store.
     worker: str
@@ -61,20 +61,24 @@ async def load_job(connection: AsyncConnection, equipment: Equipment, job_id: in
     if kind is None:
         raise NotFound(f"This worker's version knows no job kind “{record.kind}”.")
     project = equipment.configuration.project(record.project)
-    environment = equipment.configuration.environment(record.project, record.environment)
+    place = None
+    if record.environment is not None and record.environment_id is not None:
+        place = (
+            equipment.configuration.environment(record.project, record.environment),
+            record.environment_id,
+        )
     try:
         parameters = kind.parameters.model_validate(record.parameters)
     except ValidationError as error:
         raise Invalid(f"The parameters are not those of {kind.title}.") from error
-    pinned = await _identity(connection, record)
+    pinned = await _identity(connection, record) if place is not None else None
     return LoadedJob(
         kind=kind,
         job=Job(
             id=record.id,
             kind=record.kind,
             project=project,
-            environment=environment,
-            environment_id=record.environment_id,
+            place=place,
             parameters=parameters,
             requested_by=record.requested_by,
             requested_at=record.requested_at,

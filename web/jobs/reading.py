@@ -35,8 +35,9 @@ class JobRecord:
     id: int
     kind: str
     project: str
-    environment: str
-    environment_id: int
+    #: With its key in the store; None: a job of the project as a whole.
+    environment: str | None
+    environment_id: int | None
     parameters: Json
     mutating: bool
     state: JobState
@@ -62,9 +63,15 @@ class JobRecord:
         return self.state in FINISHED
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Project and environment, of a job that has one."""
+        assert self.environment is not None, f"job {self.id} belongs to a project"
+        return self.project, self.environment
+
+    @property
     def label(self) -> str:
-        """`project/environment`."""
-        return f"{self.project}/{self.environment}"
+        """`project/environment`, or the project."""
+        return self.project if self.environment is None else f"{self.project}/{self.environment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,7 @@ class WorkerRecord:
 _JOB_COLUMNS = (
     JobRow.id,
     JobRow.kind,
-    EnvironmentRow.project,
+    JobRow.project,
     EnvironmentRow.name.label("environment"),
     JobRow.environment_id,
     JobRow.parameters,
@@ -135,7 +142,7 @@ _JOB_COLUMNS = (
 
 
 def _jobs() -> Select[Any]:
-    return select(*_JOB_COLUMNS).join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
+    return select(*_JOB_COLUMNS).outerjoin(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
 
 
 def _record(row: Any) -> JobRecord:
@@ -160,6 +167,7 @@ async def list_jobs(
     projects: Collection[str] | None = None,
     environment: str | None = None,
     kinds: Collection[str] | None = None,
+    looks: bool = True,
     states: Collection[str] | None = None,
     search: str = "",
     titled: Collection[str] = (),
@@ -168,22 +176,25 @@ async def list_jobs(
 ) -> tuple[JobRecord, ...]:
     """List jobs, newest first; `before` is the id of the last one of the page before.
 
-    `projects` are the ones that the reader may see; None: all of them. `search` is looked for in number, kind,
-    environment and person; jobs of the kinds `titled`, whose titles have it, are found too.
+    `projects` are the ones that the reader may see; None: all of them. Without `looks` those that only look are left
+    out. `search` is looked for in number, kind, environment and person; jobs of the kinds `titled`, whose titles have
+    it, are found too.
     """
     query = _jobs().order_by(JobRow.id.desc()).limit(limit)
     if project is not None:
-        query = query.where(EnvironmentRow.project == project)
+        query = query.where(JobRow.project == project)
     if projects is not None:
-        query = query.where(EnvironmentRow.project.in_(projects))
+        query = query.where(JobRow.project.in_(projects))
     if environment is not None:
         query = query.where(EnvironmentRow.name == environment)
     if kinds is not None:
         query = query.where(JobRow.kind.in_(kinds))
+    if not looks:
+        query = query.where(~JobRow.looks)
     if states is not None:
         query = query.where(JobRow.state.in_(states))
     if search:
-        label = EnvironmentRow.project + "/" + EnvironmentRow.name
+        label = JobRow.project + func.coalesce("/" + EnvironmentRow.name, "")
         query = query.where(
             or_(
                 cast(JobRow.id, Text) == search.removeprefix("#"),

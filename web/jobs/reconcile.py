@@ -31,7 +31,7 @@ from web.jobs.kind import JobState, Unproven
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import passes, patiently
 from web.jobs.reading import DEAD_AFTER, read_intents, read_job
-from web.store.tables import EnvironmentRow, JobAttemptRow, JobRow, WorkerRow
+from web.store.tables import JobAttemptRow, JobRow, WorkerRow
 
 logger = logging.getLogger(__name__)
 
@@ -147,11 +147,10 @@ class Reaper:
         rows = await connection.execute(
             select(JobRow.id, JobAttemptRow.id.label("attempt_id"), JobAttemptRow.worker)
             .join(JobAttemptRow, JobAttemptRow.job_id == JobRow.id)
-            .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
             .where(
                 JobRow.state.in_(("running", "cancelling", "interrupted")),
                 or_(
-                    EnvironmentRow.project.in_(self._equipment.configuration.projects),
+                    JobRow.project.in_(self._equipment.configuration.projects),
                     # Its own workers would have come by now; whoever finds it says that it is not known how it ended.
                     ~select(1)
                     .where(
@@ -256,11 +255,13 @@ class Reaper:
             remains, intents = await patiently(read)
             groups = await end_process_groups(remains)
             everything.ended += groups.ended
+            problem = ", ".join(groups.left)
             try:
-                url = loaded.job.environment.url.read()
-                backends = await end_backends(url, loaded.identity, remains)
-                everything.ended += backends.ended
-                problem = ", ".join(groups.left + backends.left)
+                if loaded.job.place is not None:
+                    url = loaded.job.environment.url.read()
+                    backends = await end_backends(url, loaded.identity, remains)
+                    everything.ended += backends.ended
+                    problem = ", ".join(groups.left + backends.left)
             except (TargetUnavailable, IdentityMismatch, SecretUnavailable) as error:
                 if not (remains.backends or remains.groups or intents) or not loaded.kind.mutating:
                     return everything  # it never reached the target, or could not change it

@@ -6,6 +6,7 @@ Permission, policy, confirmation and audit are the caller's, on the same connect
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -26,7 +27,8 @@ async def start(
     connection: AsyncConnection,
     kind: JobKind[P],
     *,
-    environment: Environment,
+    environment: Environment | None = None,
+    project: str | None = None,
     parameters: P,
     requested_by: str,
     identities: Iterable[TargetIdentity] = (),
@@ -35,7 +37,7 @@ async def start(
     plan_hash: str | None = None,
     confirmation: str | None = None,
 ) -> int:
-    """Start a job in the caller's transaction and return its id.
+    """Start a job on an environment, or on a `project` as a whole, in the caller's transaction; return its id.
 
     A mutating job closes the gate of the environment's pinned identity and of every further one in
     `identities` until it is finished. A kind that `joins` returns the job that is there already.
@@ -47,20 +49,20 @@ async def start(
     """
     if not isinstance(parameters, kind.parameters):
         raise Invalid(f"{kind.title} takes {kind.parameters.__name__}.")
-    if (reason := kind.available(environment)) is not None:
-        raise OperationNotAllowed(reason)
-    environment_id, pinned = await environment_row(connection, environment.project, environment.name)
-    if kind.settle is not None:
-        parameters = await kind.settle(connection, environment_id, parameters)
-    targets = set(identities) | ({pinned} if pinned is not None else set())
-    if kind.mutating and pinned is None:
+    where = await _place(connection, kind, environment, project)
+    if kind.settle is not None and where.environment_id is not None:
+        parameters = await kind.settle(connection, where.environment_id, parameters)
+    targets = set(identities) | ({where.pinned} if where.pinned is not None else set())
+    if kind.mutating and where.pinned is None:
         raise Conflict(
-            f"{environment.label} has never been reached, so it is not known which database it is.",
+            f"{where.label} has never been reached, so it is not known which database it is.",
             hint="Check it first; where that fails, it says why.",
         )
     values: dict[str, Any] = {
         "kind": kind.name,
-        "environment_id": environment_id,
+        "project": where.project,
+        "environment_id": where.environment_id,
+        "looks": kind.looks,
         "parameters": storable(_json(parameters)),
         "mutating": kind.mutating,
         "requested_by": requested_by,
@@ -69,12 +71,12 @@ async def start(
         "plan_hash": plan_hash,
         "confirmation": confirmation,
     }
-    lock = _one_for(kind, environment_id, values["parameters"])
-    if kind.joins_running and await _joined(connection, kind, environment_id, values) is None:
+    lock = _one_for(kind, where, values["parameters"])
+    if kind.joins_running and await _joined(connection, kind, where, values) is None:
         # Who starts one now and has not committed is waited for: once it runs, the queue's own lock keeps nobody out.
         await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(lock, 0))))
     for _ in range(5):
-        if kind.joins and (there := await _joined(connection, kind, environment_id, values)) is not None:
+        if kind.joins and (there := await _joined(connection, kind, where, values)) is not None:
             await _take_over(connection, there, requested_by)
             return there
         try:
@@ -85,15 +87,40 @@ async def start(
                 await defer(
                     connection,
                     job_id,
-                    queue_of(CHANGES if kind.mutating else LOOKS, environment.project),
+                    queue_of(CHANGES if kind.mutating else LOOKS, where.project),
                     queueing_lock=lock if kind.joins else None,
                 )
         except AlreadyEnqueued:
             continue  # somebody was quicker: theirs is ours
         await append_events(connection, job_id, [state_event(1, "queued", kind.title)])
-        await announce_change(connection, environment_id)
+        await announce_change(connection, where.environment_id)
         return job_id
-    raise Conflict(f"{kind.title} could not be queued on {environment.label}: try again.")
+    raise Conflict(f"{kind.title} could not be queued on {where.label}: try again.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where a job is to run: an environment with what is pinned for it, or a whole project."""
+
+    project: str
+    label: str
+    environment_id: int | None = None
+    pinned: TargetIdentity | None = None
+
+
+async def _place(
+    connection: AsyncConnection, kind: AnyKind, environment: Environment | None, project: str | None
+) -> _Where:
+    if kind.belongs_to == "project":
+        if project is None:
+            raise Invalid(f"{kind.title} is for a whole project.")
+        return _Where(project, project)
+    if environment is None:
+        raise Invalid(f"{kind.title} is for one environment.")
+    if (reason := kind.available(environment)) is not None:
+        raise OperationNotAllowed(reason)
+    found, pinned = await environment_row(connection, environment.project, environment.name)
+    return _Where(environment.project, environment.label, found, pinned)
 
 
 async def environment_row(
@@ -121,13 +148,14 @@ def _json(parameters: BaseModel) -> dict[str, Any]:
     return parameters.model_dump(mode="json")
 
 
-def _one_for(kind: AnyKind, environment_id: int, parameters: Mapping[str, Any]) -> str:
+def _one_for(kind: AnyKind, where: _Where, parameters: Mapping[str, Any]) -> str:
     """What starts have in common that are one job."""
-    return "/".join([kind.name, str(environment_id), *(str(parameters[name]) for name in kind.one_for)])
+    place = where.project if where.environment_id is None else str(where.environment_id)
+    return "/".join([kind.name, place, *(str(parameters[name]) for name in kind.one_for)])
 
 
 async def _joined(
-    connection: AsyncConnection, kind: AnyKind, environment_id: int, values: Mapping[str, Any]
+    connection: AsyncConnection, kind: AnyKind, where: _Where, values: Mapping[str, Any]
 ) -> int | None:
     same = {name: values["parameters"][name] for name in kind.one_for}
     # What is being cancelled, or was left by its worker, will not tell what this start asks for.
@@ -136,7 +164,8 @@ async def _joined(
         select(JobRow.id)
         .where(
             JobRow.kind == kind.name,
-            JobRow.environment_id == environment_id,
+            JobRow.project == where.project,
+            JobRow.environment_id.is_not_distinct_from(where.environment_id),
             JobRow.state.in_(states),
             JobRow.parameters.contains(same),
         )
@@ -180,8 +209,8 @@ async def _used(connection: AsyncConnection, confirmation: str) -> Conflict:
     """Why a confirmation is refused: a second click is told which job the first one started."""
     row = (
         await connection.execute(
-            select(JobRow.id, JobRow.kind, JobRow.state, EnvironmentRow.project, EnvironmentRow.name)
-            .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
+            select(JobRow.id, JobRow.kind, JobRow.state, JobRow.project, EnvironmentRow.name)
+            .outerjoin(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
             .where(JobRow.confirmation == confirmation)
         )
     ).one_or_none()

@@ -32,7 +32,7 @@ from web.jobs.reconcile import Reaper
 from web.jobs.resources import Resources
 from web.jobs.witness import Look, Witness
 from web.store.database import open_store, require_upgraded
-from web.store.tables import EnvironmentRow, JobAttemptRow, JobRow, WorkerRow
+from web.store.tables import JobAttemptRow, JobRow, WorkerRow
 
 logger = logging.getLogger(__name__)
 
@@ -274,8 +274,7 @@ class Worker:
     async def _requeue(self, job_id: int, lane: str) -> None:
         async with asyncio.timeout(5), self._store.begin() as connection:
             project = await connection.scalar(
-                select(EnvironmentRow.project)
-                .join(JobRow, JobRow.environment_id == EnvironmentRow.id)
+                select(JobRow.project)
                 .where(JobRow.id == job_id, JobRow.state == "queued")
                 .with_for_update(of=JobRow)
             )

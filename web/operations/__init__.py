@@ -1,8 +1,7 @@
-"""What a person can start, one file per job kind. `KINDS` is the explicit tuple of them."""
+"""What a person can start, one file per job kind. `KINDS` is the explicit tuple of them: a new one is an entry here."""
 
 from __future__ import annotations
 
-from web.jobs.kind import AnyKind
 from web.operations.adopt import ADOPT
 from web.operations.backup import BACKUP
 from web.operations.compare import COMPARE
@@ -15,9 +14,10 @@ from web.operations.reset import RESET
 from web.operations.revert import REVERT
 from web.operations.stamp import STAMP
 from web.operations.verify import VERIFY
+from web.starting.operation import AnyOperation
 
 #: In the order in which buttons are shown.
-KINDS: tuple[AnyKind, ...] = (
+KINDS: tuple[AnyOperation, ...] = (
     OBSERVE,
     BACKUP,
     VERIFY,

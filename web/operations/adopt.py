@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from web.config import Environment
+from web import addresses
 from web.errors import Conflict, OperationFailed, SeveralHeads, SourceInvalid
 from web.inspection.adoption import Adoption, Live, adopt, store_adoption
 from web.inspection.drift import load_schema
@@ -17,11 +17,13 @@ from web.inspection.ignoring import active_rules
 from web.inspection.look import read_roles
 from web.inspection.observation import Observation
 from web.jobs.events import announce_change
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import Outcome, Reconciled, StepTitle
+from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.looking import look_at_drift
 from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
+from web.starting.operation import Offer, Onward, Operation, Told
 from web.tools.history import History
 
 #: Ends of lines, characters that do not show, and those that make the text around them read in another order.
@@ -144,12 +146,17 @@ async def reconcile(evidence: Evidence[AdoptParameters]) -> Reconciled:
     return Reconciled("not done", "Nothing was written.", next_step="Adopt again.")
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment's drift may be made official."""
-    return None
+def told(job: JobRecord) -> Told:
+    """What was written is read on a page of its own, proven or not."""
+    ended = job.outcome or {}
+    written = ended.get("data") or (ended.get("error") or {}).get("type") == AdoptionNotProven.__name__
+    if not written:
+        return Told()
+    path = addresses.adoption(job.id)
+    return Told(onward=(Onward("See the migration", path, "scroll-text", primary=True),))
 
 
-ADOPT = JobKind(
+ADOPT = Operation(
     name="adopt",
     title="Adoption",
     verb="Adopt the drift of",
@@ -161,8 +168,17 @@ ADOPT = JobKind(
         StepTitle("look", "Compare the database with its migrations"),
         StepTitle("write", "Write the migration and prove it"),
     ),
-    available=available,
     run=run,
     reconcile=reconcile,
+    noun="adoption",
+    icon="git-branch",
+    help="Write a migration that gives what a database has and its migrations do not, and prove it in scratch.",
+    lead=(
+        "A migration is written in the project's own style that gives what this database has, and run in scratch "
+        "after the old head. The database is only read, and nothing is written into the source."
+    ),
+    submit="Write the migration",
+    offers=(Offer("drift", "Adopt…"),),
+    tells=told,
     code="in scratch",
 )

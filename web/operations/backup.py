@@ -10,19 +10,21 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses
 from web.backups.catalog import keys_of, list_backups, read_manifest, remove_backup, sweep
 from web.backups.manifest import FORMAT, Manifest, to_json, to_store
 from web.backups.places import Place, open_place
 from web.backups.reporting import Watch
 from web.backups.retention import Kept, expired
 from web.backups.take import Source, take
-from web.config import Environment
 from web.errors import CleanStartError, OperationFailed
 from web.jobs.events import announce_change
-from web.jobs.kind import Intent, Job, JobKind, Json, Outcome, Reconciled, StepTitle
+from web.jobs.kind import Intent, Job, Json, Outcome, Reconciled, StepTitle
+from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.operations.verify import verify_backup
+from web.starting.operation import Offer, Onward, Operation, Told
 from web.store.tables import UNFINISHED, BackupRow, JobRow
 
 
@@ -142,11 +144,6 @@ def _verification_wanted(job: Job[BackupParameters]) -> bool:
     return job.environment.backup.verify if asked is None else asked
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment may be backed up."""
-    return None
-
-
 def _digest(manifest: Manifest) -> str:
     """Of the whole manifest as it is written, for the time before the store has a copy."""
     return sha256(to_json(manifest)).hexdigest()
@@ -227,7 +224,18 @@ def _data(manifest: Manifest, *, verified: bool) -> Json:
     }
 
 
-BACKUP = JobKind(
+def told(job: JobRecord) -> Told:
+    """Green is for what a restore has proven."""
+    data = (job.outcome or {}).get("data") or {}
+    if job.state != "succeeded" or data.get("verified"):
+        return Told()
+    backup = data.get("backup")
+    path = addresses.new_job(*job.place, "verify", backup=backup)
+    proof = Onward("Verify this backup…", path, "shield-check", asks=True, primary=True)
+    return Told(("queued", "Not verified"), (proof,) if isinstance(backup, str) else ())
+
+
+BACKUP = Operation(
     name="backup",
     title="Backup",
     verb="Back up",
@@ -238,7 +246,12 @@ BACKUP = JobKind(
     destructive=False,
     harmless=True,
     steps=(StepTitle("dump", "Dump the database"), StepTitle("verify", "Restore it and compare")),
-    available=available,
     run=run,
     reconcile=reconcile,
+    noun="backup",
+    icon="archive",
+    help="Dump a database into the place for backups, with a manifest; with --verify, prove it by a restore.",
+    offers=(Offer("environment"), Offer("backups", "Back up now")),
+    at_once=True,
+    tells=told,
 )

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import addresses
 from web.config import Environment, Project
 from web.errors import CleanStartError
 from web.inspection.comparison import compare_sources
 from web.inspection.comparisons import require_kept, sources_of, store_comparison, store_failure
 from web.inspection.sources import Reader, Source
 from web.jobs.events import announce_change
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import Outcome, Reconciled, StepTitle
+from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
+from web.starting.operation import Offer, Onward, Operation, Told
 
 
 class CompareParameters(Parameters):
@@ -68,11 +71,6 @@ async def reconcile(evidence: Evidence[CompareParameters]) -> Reconciled:
     return Reconciled("not done", "Nothing was touched.", next_step="Compare again.")
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment may be compared."""
-    return None
-
-
 async def require_named(
     store: AsyncConnection, project: Project, environment: Environment, parameters: CompareParameters
 ) -> None:
@@ -84,7 +82,16 @@ def _sources(project: Project, environment: Environment, parameters: ComparePara
     return sources_of(project, parameters.a or f"{project.name}@head", parameters.b or environment.label)
 
 
-COMPARE = JobKind(
+def told(job: JobRecord) -> Told:
+    """The differences are on the comparison's page."""
+    data = (job.outcome or {}).get("data")
+    if not data:
+        return Told()
+    path = addresses.comparison(job.project, str(data.get("a")), str(data.get("b")))
+    return Told(onward=(Onward("See the comparison", path, "arrow-up-down"),))
+
+
+COMPARE = Operation(
     name="compare",
     title="Comparison",
     verb="Compare",
@@ -93,9 +100,11 @@ COMPARE = JobKind(
     mutating=False,
     destructive=False,
     steps=(StepTitle("compare", "Read both schemas and compare them"),),
-    available=available,
     run=run,
     reconcile=reconcile,
+    help="Compare any two of databases, revisions, models, backups and snapshots.",
+    offers=(Offer("comparison"),),
+    tells=told,
     code="in scratch",
     require_named=require_named,
 )

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.config import Environment
+from web import words
 from web.errors import (
     Conflict,
     OperationNotAllowed,
@@ -19,6 +20,7 @@ from web.errors import (
     SourceInvalid,
     TargetChanged,
 )
+from web.inspection.environment import View
 from web.inspection.evidence import read_evidence
 from web.inspection.expected import excluded_tables
 from web.inspection.gate import Condition, backup_needed, enforced, excusable, migration_gate
@@ -26,12 +28,13 @@ from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
 from web.inspection.rehearsed import Rehearsed, read_rehearsal
 from web.inspection.verdict import Observed, verdict
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.kind import Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.looking import look_afterwards
 from web.operations.opening import open_verified
 from web.operations.parameters import Parameters
 from web.operations.upgrading import (
+    WHAT_MIGRATIONS_LEAVE,
     LockPatience,
     invalid_indexes,
     read_trace,
@@ -44,11 +47,13 @@ from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.schema.fingerprint import fingerprint
 from web.schema.snapshot import read_schema
+from web.starting.operation import Before, Offer, Operation, asked_on_production
 from web.store.tables import PlanRow
 from web.tools.history import History
 from web.tools.inputs import digest_of_inputs
 from web.tools.protocol import tool_of
 
+NOTHING = "Nothing is pending."
 #: Characters of a statement that an account names.
 SHOWN = 90
 
@@ -330,12 +335,45 @@ def _way(invalid: Collection[str]) -> str:
     )
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment may be migrated."""
-    return None
+async def before(store: AsyncConnection, seen: View) -> Before:
+    """The pending migrations as they were rehearsed, and the gate."""
+    return Before(
+        seen.gate,
+        _held_by(seen),
+        excuse=next((each for each in seen.gate.closed_by if excusable(each, seen.environment)), None),
+        migrations=True,
+        plan_hash=seen.rehearsed.plan_hash if seen.rehearsed is not None else None,
+        pointless="" if seen.verdict.pending else NOTHING,
+    )
 
 
-MIGRATE = JobKind(
+def _held_by(seen: View) -> tuple[Condition, ...]:
+    """What it waits for here. What a reason overrides does not hold it, and what is not enforced is a warning."""
+    return tuple(
+        each
+        for each in seen.gate.closed_by
+        if enforced(each, seen.environment) and not excusable(each, seen.environment)
+    )
+
+
+def closed(seen: View) -> str | None:
+    """Why there is nothing to press."""
+    if not seen.verdict.pending:
+        return NOTHING
+    held = _held_by(seen)
+    return f"{held[0].title}: {held[0].detail or held[0].state}. {held[0].way}" if held else None
+
+
+def _applying(seen: View) -> str:
+    pending = len(seen.verdict.pending)
+    return f"Apply {words.plural(pending, 'migration')}" if pending else ""
+
+
+def _asking(seen: View) -> str:
+    return f"{_applying(seen) or MIGRATE.verb} to {seen.environment.label}?"
+
+
+MIGRATE = Operation(
     name="migrate",
     title="Migration",
     verb="Apply migrations",
@@ -348,8 +386,22 @@ MIGRATE = JobKind(
         StepTitle("migrate", "Apply the migrations"),
         StepTitle("observe", "Look at the result"),
     ),
-    available=available,
     run=run,
     reconcile=reconcile,
+    noun="migration",
+    icon="arrow-down-to-line",
+    help="Apply the pending migrations.",
+    lead="The job streams every statement; it can be cancelled, and it ends in its true state.",
+    button=_applying,
+    submit=_applying,
+    heading=_asking,
+    keep="Leave it as it is",
+    offers=(Offer("environment"), Offer("answer")),
+    primary=lambda seen: bool(seen.verdict.pending),
+    closed=closed,
+    wants_name=asked_on_production,
+    before=before,
+    reason="despite_failed_rehearsal",
+    evidence=WHAT_MIGRATIONS_LEAVE,
     code="on the target",
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from web.config import Environment
 from web.inspection.environment import view
 from web.inspection.observe import SOURCE_EVERY, observe
 from web.inspection.timeline import read_timeline
-from web.jobs.kind import BY_SCHEDULE, JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import BY_SCHEDULE, Outcome, Reconciled, StepTitle
+from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
+from web.starting.operation import Operation, Told
 
 #: Entries of the timeline that a look with news makes sure are compared.
 NEWEST = 5
@@ -67,12 +68,16 @@ async def reconcile(evidence: Evidence[ObserveParameters]) -> Reconciled:
     )
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment may be looked at."""
-    return None
+def told(job: JobRecord) -> Told:
+    """A look ends well whatever it finds; how the environment stands is what it says."""
+    outcome = job.outcome or {}
+    status = (outcome.get("data") or {}).get("status")
+    if job.state != "succeeded" or not status:
+        return Told()
+    return Told(mark=(status, str(outcome.get("title") or "Succeeded")))
 
 
-OBSERVE = JobKind(
+OBSERVE = Operation(
     name="observe",
     title="Check",
     verb="Check now",
@@ -81,9 +86,11 @@ OBSERVE = JobKind(
     mutating=False,
     destructive=False,
     steps=(StepTitle("look", "Look at the database"),),
-    available=available,
     run=run,
     reconcile=reconcile,
+    help="Look at a database now: revisions, schema, drift.",
+    looks=True,
+    tells=told,
     code="in scratch",
     joins=True,
 )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pydantic import Field
 from sqlalchemy import select
 
-from web.config import Environment
 from web.errors import Conflict, Invalid, TargetChanged
 from web.inspection.environment import view
 from web.inspection.observe import observe, pin_identity
-from web.jobs.kind import FINISHED, JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import FINISHED, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.postgres.connections import connect
 from web.postgres.identity import read_identity
+from web.starting.operation import Offer, Operation
 from web.store.tables import JobRow
 
 
@@ -64,6 +64,7 @@ async def run(work: Work[PinParameters]) -> Outcome:
         "Pinned",
         f"{job.environment.label} is {found.database} on {found.host}:{found.port}. {shown.summary.sentence} "
         "Backups of the database before it do not count for this one.",
+        # By this the timeline knows a job that pinned.
         data={"identity": found.identity.as_text},
     )
 
@@ -90,12 +91,7 @@ async def reconcile(evidence: Evidence[PinParameters]) -> Reconciled:
     )
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment's database may be moved."""
-    return None
-
-
-PIN = JobKind(
+PIN = Operation(
     name="pin",
     title="Pin",
     verb="Pin the database of",
@@ -104,7 +100,8 @@ PIN = JobKind(
     mutating=False,
     destructive=False,
     steps=(StepTitle("pin", "Pin the database's identity"), StepTitle("look", "Look at it")),
-    available=available,
     run=run,
     reconcile=reconcile,
+    help="Pin the database that answers now as the one of the environment, where it was replaced on purpose.",
+    offers=(Offer("another database", "Pin the new database…"),),
 )

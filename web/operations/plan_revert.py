@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from web.config import Environment
+from web import addresses
 from web.errors import Conflict, Invalid, OperationFailed
 from web.inspection.comparison import NotProven, why_not_proven
 from web.inspection.counting import not_counted, refused
@@ -15,7 +15,8 @@ from web.inspection.look import read_roles
 from web.inspection.observation import Observation
 from web.inspection.repair import Place, prove_on_copy, store_repair
 from web.jobs.events import announce_change
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import Outcome, Reconciled, StepTitle
+from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.counting import count_rows
 from web.operations.looking import look_at_drift
@@ -25,6 +26,7 @@ from web.schema.difference import Difference
 from web.schema.keeping import CannotKeep, keeping
 from web.schema.model import Schema
 from web.schema.proof import Proof
+from web.starting.operation import Offer, Onward, Operation, Told
 
 
 class PlanRevertParameters(Parameters):
@@ -177,12 +179,16 @@ async def reconcile(evidence: Evidence[PlanRevertParameters]) -> Reconciled:
     )
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment's drift may be looked into."""
-    return None
+def told(job: JobRecord) -> Told:
+    """The plan is read on the Drift page."""
+    path = addresses.environment(*job.place, "drift")
+    data = (job.outcome or {}).get("data") or {}
+    if data.get("statements"):
+        return Told(onward=(Onward("Read the plan", path, "scroll-text", primary=True),))
+    return Told(onward=(Onward("See the drift", path, "arrow-up-down"),))
 
 
-PLAN_REVERT = JobKind(
+PLAN_REVERT = Operation(
     name="plan-revert",
     title="Revert plan",
     verb="Plan a revert of",
@@ -195,8 +201,18 @@ PLAN_REVERT = JobKind(
         StepTitle("prove", "Prove the way back on a scratch copy"),
         StepTitle("count", "Count the rows that refuse it"),
     ),
-    available=available,
     run=run,
     reconcile=reconcile,
+    help="Prove on a scratch copy what leads a database back to its migrations; the database is only read.",
+    lead=(
+        "The database is compared with its migrations, and what leads it back is run on a scratch copy. "
+        "The database itself is only read."
+    ),
+    submit="Plan the revert",
+    offers=(
+        Offer("drift", "Plan a revert…", again="Plan the revert again…"),
+        Offer("difference", "Revert only this…"),
+    ),
+    tells=told,
     code="in scratch",
 )

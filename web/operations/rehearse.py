@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from web.config import Environment
+from types import MappingProxyType
+
 from web.errors import OperationFailed, SourceInvalid
+from web.inspection.environment import View
 from web.inspection.history import refresh_history
 from web.jobs.events import announce_change
-from web.jobs.kind import BY_SCHEDULE, JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.kind import BY_SCHEDULE, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.plans.plan import Plan
 from web.plans.rehearsal import Stage, all_but_passing, nothing, rehearse
+from web.starting.operation import Offer, Operation
 
 
 class RehearsalFailed(OperationFailed):
@@ -95,12 +98,11 @@ async def reconcile(evidence: Evidence[Parameters]) -> Reconciled:
     )
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment's migrations may be rehearsed."""
-    return None
+def _again(seen: View) -> str:
+    return "Rehearse again" if seen.rehearsed else "Rehearse"
 
 
-REHEARSE = JobKind(
+REHEARSE = Operation(
     name="rehearse",
     title="Rehearsal",
     verb="Rehearse",
@@ -109,9 +111,13 @@ REHEARSE = JobKind(
     mutating=False,
     destructive=False,
     steps=(StepTitle("read", "Read the migrations"), StepTitle("rehearse", "Run them in a scratch copy")),
-    available=available,
     run=run,
     reconcile=reconcile,
+    noun="rehearsal",
+    help="Run the pending migrations in a scratch copy, and tell what each statement locks and rewrites.",
+    offers=(Offer("migrations", again="Rehearse again"),),
+    at_once=True,
+    meets=MappingProxyType({"rehearsal": _again}),
     code="in scratch",
     joins=True,
 )

@@ -6,19 +6,22 @@ Everything that allows it is checked again right before the first drop, in the s
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.config import Environment, ResetPolicy
 from web.errors import OperationNotAllowed, SeveralHeads, SourceInvalid
+from web.inspection.drift import load_schema
+from web.inspection.environment import View
 from web.inspection.gate import reset_gate
 from web.inspection.history import refresh_history
 from web.inspection.observation import record_of
 from web.jobs.failpoints import failpoint
-from web.jobs.kind import JobKind, Json, Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.kind import Json, Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
 from web.operations.emptying import Contents, drop, read_contents, still_there
@@ -37,6 +40,7 @@ from web.operations.opening import open_verified
 from web.operations.parameters import Parameters
 from web.operations.script import Remark, run_script
 from web.operations.upgrading import (
+    WHAT_MIGRATIONS_LEAVE,
     LockPatience,
     read_trace,
     require_head,
@@ -47,6 +51,8 @@ from web.operations.upgrading import (
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.postgres.scripts import read_script
+from web.starting.fate import fate_of
+from web.starting.operation import Before, Offer, Operation
 from web.tools.history import History
 from web.tools.protocol import tool_of
 
@@ -360,7 +366,21 @@ def available(environment: Environment) -> str | None:
     return None
 
 
-RESET = JobKind(
+async def before(store: AsyncConnection, seen: View) -> Before:
+    """What goes and what stays, as of the last look, and the gate."""
+    fingerprint = seen.observation.fingerprint if seen.observation else None
+    schema = await load_schema(store, fingerprint) if fingerprint is not None else None
+    fate = fate_of(schema, seen.project, seen.environment)
+    if seen.facts is not None:
+        # A snapshot leaves the version table out; it goes all the same.
+        stored = len(seen.facts.stored)
+        goes = tuple((kind, stored if kind == "table" else number) for kind, number in fate.goes)
+        fate = replace(fate, goes=goes)
+    gate = reset_gate(seen.environment, seen.record)
+    return Before(gate, gate.closed_by, fate=fate)
+
+
+RESET = Operation(
     name="reset",
     title="Reset",
     verb="Reset",
@@ -379,5 +399,12 @@ RESET = JobKind(
     available=available,
     run=run,
     reconcile=reconcile,
+    icon="eraser",
+    help="Empty a database, apply all migrations and load the seed. Never on production.",
+    lead="Everything in this database goes and cannot be brought back except from a backup.",
+    keep="Keep the data",
+    offers=(Offer("environment"),),
+    before=before,
+    evidence=WHAT_MIGRATIONS_LEAVE,
     code="on the target",
 )

@@ -10,17 +10,20 @@ import asyncio
 
 import psycopg
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.config import Environment
+from web import addresses
 from web.errors import Conflict, OperationFailed, OperationNotAllowed, TargetChanged
 from web.inspection.counting import not_counted, refused
 from web.inspection.drift import as_on, load_schema
+from web.inspection.environment import View
 from web.inspection.expected import excluded_tables
 from web.inspection.gate import backup_needed, repair_gate
 from web.inspection.observation import record_of
-from web.inspection.repair import Repair, repair_of
+from web.inspection.repair import Repair, read_repair, repair_of
 from web.jobs.failpoints import failpoint
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.kind import Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.blockers import blockers_told
 from web.operations.counting import count_rows
@@ -34,6 +37,7 @@ from web.schema.difference import Difference, difference
 from web.schema.fingerprint import fingerprint
 from web.schema.proof import SESSION
 from web.schema.snapshot import read_schema
+from web.starting.operation import Before, Offer, Onward, Operation, Told, asked
 from web.tools.protocol import tool_of
 
 #: So many statements of a transaction are named in its intent, each cut to this length.
@@ -273,12 +277,21 @@ def _named(item: Difference) -> str:
     return f"{item.kind} {item.object}{f', {item.attribute}' if item.attribute else ''} {item.change}"
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment's drift may be reverted; what it needs is the gate's to say."""
-    return None
+async def before(store: AsyncConnection, seen: View) -> Before:
+    """The proven statements, and what they stand on."""
+    record = seen.record
+    repair = await read_repair(store, record.environment_id, seen.observation) if record is not None else None
+    gate = repair_gate(seen.environment, record, repair)
+    return Before(gate, gate.closed_by, repair=repair, plan_hash=repair.hash if repair is not None else None)
 
 
-REVERT = JobKind(
+def told(job: JobRecord) -> Told:
+    """Whether the database is back is for the Drift page to show."""
+    path = addresses.environment(*job.place, "drift")
+    return Told(onward=(Onward("See the drift", path, "arrow-up-down"),))
+
+
+REVERT = Operation(
     name="revert",
     title="Revert",
     verb="Revert the drift of",
@@ -292,7 +305,18 @@ REVERT = JobKind(
         StepTitle("revert", "Run the proven statements"),
         StepTitle("observe", "Look at the result"),
     ),
-    available=available,
     run=run,
     reconcile=reconcile,
+    icon="history",
+    help="Run the proven statements that lead a database back to its migrations.",
+    lead=(
+        "The statements below run on the database itself, in the transactions in which they were proven, "
+        "and only if its schema is still the one that they were made for."
+    ),
+    keep="Leave it as it is",
+    offers=(Offer("repair", "Revert…"),),
+    wants_name=asked,
+    before=before,
+    runs_what_was_shown=True,
+    tells=told,
 )

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from web.config import Environment
 from web.errors import Conflict, Invalid, OperationFailed, SeveralHeads, SourceInvalid
 from web.inspection.drift import drift
 from web.inspection.expected import excluded_tables, expected_schema
 from web.inspection.history import refresh_history
 from web.inspection.ignoring import active_rules, sort_out
 from web.inspection.look import read_roles
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.kind import Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.looking import look_afterwards
 from web.operations.migrate import require_seen
@@ -23,6 +22,7 @@ from web.postgres.connections import Connection
 from web.postgres.identity import read_identity, require_writable
 from web.schema.difference import unknown_parts
 from web.schema.snapshot import read_schema
+from web.starting.operation import Offer, Operation, asked
 from web.tools.confinement import on_target
 from web.tools.events import AboutToCommit, Connected, Launched, RunnerEvent
 from web.tools.history import History
@@ -183,12 +183,7 @@ async def reconcile(evidence: Evidence[StampParameters]) -> Reconciled:
     return Reconciled("unknown", text, found, "Look at it by hand.", Unproven(text, by_look=True))
 
 
-def available(environment: Environment) -> str | None:
-    """Every environment may be stamped."""
-    return None
-
-
-STAMP = JobKind(
+STAMP = Operation(
     name="stamp",
     title="Stamp",
     verb="Stamp",
@@ -201,8 +196,15 @@ STAMP = JobKind(
         StepTitle("stamp", "Record the revision"),
         StepTitle("observe", "Look at the result"),
     ),
-    available=available,
     run=run,
     reconcile=reconcile,
+    help="Record a revision as applied without running anything, where the schema is what it gives.",
+    lead=(
+        "The revision is recorded as applied, and nothing is run. It is refused where the schema is not what the "
+        "migrations up to it give."
+    ),
+    keep="Leave it as it is",
+    offers=(Offer("migrations", "Stamp…", hidden=True), Offer("written migration", "Stamp…")),
+    wants_name=asked,
     code="on the target",
 )

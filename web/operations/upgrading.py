@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from web.errors import OperationFailed
@@ -36,6 +37,18 @@ from web.tools.events import (
 from web.tools.history import History
 from web.tools.protocol import tool_of
 
+#: What the evidence of a run of migrations says, and how sure it is.
+WHAT_MIGRATIONS_LEAVE: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "before": ("ok", "The database was at"),
+        "rows": ("ok", "It is at"),
+        "to": ("ok", "It was to come to"),
+        "open": ("unknown", "May or may not have taken effect"),
+        "half_applied_of": ("warn", "Half applied, and not recorded as applied"),
+        "half_applied": ("warn", "Committed of it"),
+        "invalid_indexes": ("warn", "Indexes that are not valid"),
+    }
+)
 #: `lock_not_available`: the one error after which the same migrations are tried again.
 LOCK_NOT_AVAILABLE = "55P03"
 #: So many statements are named in an intent, each cut to this length.

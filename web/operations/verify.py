@@ -7,6 +7,7 @@ no scratch server, a full disk, a worker that died) leaves what was known.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -20,18 +21,20 @@ from web.backups.reporting import Watch
 from web.backups.verify import Verification, verify
 from web.config import Environment, Project
 from web.errors import BackupInvalid, BackupOfAnotherVersion, NotFound, OperationFailed
-from web.jobs.kind import JobKind, Outcome, Reconciled, StepTitle
+from web.inspection.environment import View
+from web.jobs.kind import Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.opening import write_verification
 from web.operations.parameters import Parameters
 from web.postgres.server_files import usable
+from web.starting.operation import Offer, Operation
 from web.store.tables import BackupRow, EnvironmentRow
 
 
 class VerifyParameters(Parameters):
     """What a verification takes."""
 
-    backup: UUID | None = Field(default=None, title="Backup")
+    backup: UUID | None = Field(default=None, title="Backup", json_schema_extra={"choice": "backups"})
 
 
 async def run(work: Work[VerifyParameters]) -> Outcome:
@@ -92,11 +95,6 @@ async def reconcile(evidence: Evidence[VerifyParameters]) -> Reconciled:
     )
 
 
-def available(environment: Environment) -> str | None:
-    """Backups of every environment may be verified."""
-    return None
-
-
 async def require_named(
     store: AsyncConnection, project: Project, environment: Environment, parameters: VerifyParameters
 ) -> None:
@@ -149,7 +147,12 @@ def _stored(environment_id: int) -> Select[tuple[UUID, dict[str, Any]]]:
     )
 
 
-VERIFY = JobKind(
+def _newest_is_unverified(seen: View) -> str | None:
+    backup = seen.record.backup if seen.record else None
+    return "Verify the newest backup" if backup and backup.state == "unverified" else None
+
+
+VERIFY = Operation(
     name="verify",
     title="Verification",
     verb="Verify",
@@ -158,9 +161,18 @@ VERIFY = JobKind(
     mutating=False,
     destructive=False,
     steps=(StepTitle("restore", "Restore into a scratch database and compare"),),
-    available=available,
     run=run,
     reconcile=reconcile,
+    noun="verification",
+    icon="shield-check",
+    help="Restore a backup into a scratch database, count and compare every row.",
+    lead=(
+        "The backup is restored into a scratch database, and there every row is counted and compared. "
+        "The database of {environment} is not touched."
+    ),
+    offers=(Offer("backup"),),
+    meets=MappingProxyType({"verified backup": _newest_is_unverified}),
+    connects=False,
     joins=True,
     joins_running=True,
     one_for=("backup",),

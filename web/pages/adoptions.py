@@ -16,11 +16,11 @@ from web.inspection.adoption import Adoption, adoption_of
 from web.inspection.environment import view
 from web.jobs.reading import JobRecord
 from web.pages.differences import Sides, groups, portion
-from web.pages.environment_head import job_action
-from web.pages.jobs import environment_ref, project_link
+from web.pages.environment_head import actions_at
+from web.pages.jobs import project_link
 from web.pages.shell import Framed
 from web.pages.views.adoption import AdoptionPage
-from web.pages.views.marks import Link, Mark
+from web.pages.views.marks import EnvironmentRef, Link, Mark
 
 router = APIRouter()
 
@@ -29,13 +29,11 @@ router = APIRouter()
 async def show(board: Board, store: Store, frame: Framed, job: OneJob, page: Id = 1) -> HTMLResponse:
     """The file, what it makes official, and what running it showed."""
     adoption, made_at = await _adoption(store, job)
-    environment = environment_ref(board, job)
-    seen = await view(store, board.configuration, job.project, job.environment, histories=board.histories)
+    environment = EnvironmentRef(*job.place, board.configuration.environment(*job.place).tier)
+    seen = await view(store, board.configuration, *job.place, histories=board.histories)
     history = seen.source.history if seen.source else None
     there = history is not None and adoption.revision in history
-    stamp = job_action(
-        board.kinds.by_name["stamp"], frame.who, seen, text="Stamp…", revision=adoption.revision
-    )
+    stamps = actions_at(board.kinds, "written migration", frame.who, seen, revision=adoption.revision)
     differences, pages = portion(adoption.adopted, page, addresses.adoption(job.id))
     shown = AdoptionPage(
         job=job.id,
@@ -63,7 +61,7 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob, page: Id 
         ),
         no_downgrade=adoption.no_downgrade,
         loses=adoption.loses,
-        stamp=stamp if there and adoption.revision not in seen.verdict.revisions else None,
+        actions=stamps if there and adoption.revision not in seen.verdict.revisions else (),
     )
     return frame.show(
         "adoptions/show.html",
@@ -73,7 +71,7 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob, page: Id 
         crumbs=(
             Link("Overview", addresses.overview()),
             project_link(board, job),
-            Link(job.environment, environment.path),
+            Link(environment.name, environment.path),
             Link(f"Job {job.id}", addresses.job(job.id)),
         ),
         project=job.project,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -34,7 +35,7 @@ from web.inspection.summary import summarize
 from web.inspection.verdict import Verdict
 from web.jobs.patience import patiently
 from web.pages import badge
-from web.pages.environment_head import job_action
+from web.pages.environment_head import actions_at, look_action
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref, second_mark, summary_mark, track
 from web.pages.question import answer_account, answer_mark
@@ -42,7 +43,7 @@ from web.pages.shell import Framed, now
 from web.pages.streams import Message, stream_response
 from web.pages.views.builds import BuildAnswer, BuildList, BuildPage, BuildRow, BuildVerdict
 from web.pages.views.dialogs import PendingMigration
-from web.pages.views.marks import Action, EnvironmentRef, Link, Mark
+from web.pages.views.marks import EnvironmentRef, Link, Mark
 
 router = APIRouter()
 
@@ -232,7 +233,6 @@ def _answer(board: Dashboard, who: Principal, seen: View, reply: Answer) -> Buil
     moment = now()
     plan = seen.rehearsed.content if seen.rehearsed else {}
     planned = planned_of(plan, reply.verdict.pending)
-    migrate = board.kinds.by_name.get("migrate")
     goes_there = set(reply.verdict.heads) == set(seen.verdict.heads) and bool(reply.verdict.pending)
     return BuildAnswer(
         environment=ref(reply.environment),
@@ -253,13 +253,8 @@ def _answer(board: Dashboard, who: Principal, seen: View, reply: Answer) -> Buil
         ),
         pending_account=_pending_account(seen.rehearsed, moment),
         observed_at=reply.observation.observed_at if reply.observation else None,
-        check=Action(
-            f"Check {name} now",
-            addresses.start_job(project.name, name, "observe"),
-            "refresh-cw",
-            method="post",
-        ),
-        migrate=job_action(migrate, who, seen) if migrate and goes_there else None,
+        check=replace(look_action(board.kinds, None, seen.environment, f"Check {name} now"), closed=None),
+        actions=actions_at(board.kinds, "answer", who, seen) if goes_there else (),
         command=f"cleanstart check {project.name}/{name} --build {number} --gate",
     )
 

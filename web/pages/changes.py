@@ -8,13 +8,13 @@ from web import addresses, words
 from web.inspection.changes import JobChange, KindCount
 from web.inspection.timeline import Entry, Ran
 from web.inspection.timeline import Timeline as Told
-from web.jobs.kind import Kinds
 from web.jobs.reading import JobRecord
 from web.pages.differences import BEFORE_AFTER, groups
 from web.pages.views.differences import Snapshots
 from web.pages.views.environment import Timeline, TimelineEntry
 from web.pages.views.jobs import SchemaChange
 from web.pages.views.marks import JOB_MARKS, Link, Mark, Pages
+from web.starting.operation import Operations
 from web.store.tables import UNFINISHED
 
 #: Differences that a job's page lists; the others are for `cleanstart diff`.
@@ -33,7 +33,7 @@ def job_schema(job: JobRecord, found: JobChange | None) -> SchemaChange | None:
     """The section of the job's page; None: the job changes no schema, or has not ended."""
     if found is None:
         return None
-    timeline = Link("Timeline", addresses.environment(job.project, job.environment, "timeline"))
+    timeline = Link("Timeline", addresses.environment(*job.place, "timeline"))
     before, after, change = found.before, found.after, found.change
     snapshots = (
         Snapshots(before.fingerprint, after.fingerprint)
@@ -59,7 +59,7 @@ def job_schema(job: JobRecord, found: JobChange | None) -> SchemaChange | None:
     )
 
 
-def timeline(told: Told, kinds: Kinds, path: str, label: str, *, paged: bool) -> Timeline:
+def timeline(told: Told, kinds: Operations, path: str, label: str, *, paged: bool) -> Timeline:
     """A page of the timeline."""
     return Timeline(
         tuple(_entry(each, kinds, label) for each in told.entries),
@@ -71,7 +71,7 @@ def timeline(told: Told, kinds: Kinds, path: str, label: str, *, paged: bool) ->
     )
 
 
-def _entry(entry: Entry, kinds: Kinds, label: str) -> TimelineEntry:
+def _entry(entry: Entry, kinds: Operations, label: str) -> TimelineEntry:
     change = entry.change
     count = (change.count or 0) if change else 0
     return TimelineEntry(
@@ -141,12 +141,11 @@ def _account(entry: Entry, label: str) -> str:
     return " ".join(each for each in (said, reason) if each)
 
 
-def _title(job: Ran, kinds: Kinds) -> str:
-    kind = kinds.by_name.get(job.kind)
-    return kind.title if kind else job.kind
+def _title(job: Ran, kinds: Operations) -> str:
+    return kinds.title(job.kind)
 
 
-def _link(job: Ran, kinds: Kinds) -> Link:
+def _link(job: Ran, kinds: Operations) -> Link:
     return Link(f"job {job.id}, {_title(job, kinds)}", addresses.job(job.id))
 
 

@@ -17,13 +17,13 @@ from web.dashboard import Board, Id, InProject, Store, Text, Who, in_project
 from web.errors import Invalid
 from web.inspection.comparisons import Compared, read_comparison, require_kept, sources_of
 from web.inspection.environment import view
-from web.operations.starting import Wish, start_job
 from web.pages.differences import Sides, groups, portion
 from web.pages.environments import mark_of
 from web.pages.presenting import running_job, stored_error
 from web.pages.shell import Framed, go_to
 from web.pages.views.comparison import ComparisonPage
 from web.pages.views.marks import Link, Mark, Option
+from web.starting.start import Wish, start_job
 from web.store.tables import BackupRow, EnvironmentRow
 
 router = APIRouter(prefix="/projects/{project}/comparison")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
 from web.inspection.environment import read_backups
-from web.inspection.gate import enforced
-from web.operations.fate import Fate as PreparedFate
-from web.operations.preparation import Preparation
+from web.inspection.observation import Record
 from web.pages.drift import shown_repair
-from web.pages.environment_head import ICONS, doubt_notes
+from web.pages.environment_head import doubt_notes
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref
 from web.pages.views.dialogs import (
@@ -26,95 +24,73 @@ from web.pages.views.dialogs import (
     TableFate,
     Target,
 )
-from web.pages.views.marks import Check, Fact, Link, Mark, Option
+from web.pages.views.marks import Check, Fact, Link, Mark, Option, ProjectRef
+from web.starting.fate import Fate as PreparedFate
+from web.starting.operation import AnyOperation, Operations, choice_of
+from web.starting.preparation import Preparation, ProjectPreparation
 
 #: Tables that a dialog names; the others are counted.
 TABLES = 200
-#: What a dialog begins with, for the kinds of which nothing more is to be said.
-LEADS = {
-    "migrate": "The job streams every statement; it can be cancelled, and it ends in its true state.",
-    "revert": (
-        "The statements below run on the database itself, in the transactions in which they were proven, "
-        "and only if its schema is still the one that they were made for."
-    ),
-    "adopt": (
-        "A migration is written in the project's own style that gives what this database has, and run in scratch "
-        "after the old head. The database is only read, and nothing is written into the source."
-    ),
-    "stamp": (
-        "The revision is recorded as applied, and nothing is run. It is refused where the schema is not what the "
-        "migrations up to it give."
-    ),
-    "plan-revert": (
-        "The database is compared with its migrations, and what leads it back is run on a scratch copy. "
-        "The database itself is only read."
-    ),
-}
-#: What the button says where the verb and the environment would not.
-SUBMITS = {"adopt": "Write the migration", "plan-revert": "Plan the revert"}
-#: What leaves the dialog says: what is kept.
-KEEP = {
-    "reset": "Keep the data",
-    "migrate": "Leave it as it is",
-    "revert": "Leave it as it is",
-    "stamp": "Leave it as it is",
-}
 #: For a parameter that may be left to the environment's policy.
 THREE_ANSWERS = (("", "As the environment's policy says"), ("true", "Yes"), ("false", "No"))
 
 
 async def read_dialog(
-    store: AsyncConnection, prepared: Preparation, chosen: Mapping[str, str], moment: datetime
+    store: AsyncConnection,
+    kinds: Operations,
+    prepared: Preparation,
+    chosen: Mapping[str, str],
+    moment: datetime,
 ) -> Dialog:
     """The dialog for what was prepared; `chosen` are the values that its fields begin with."""
-    kind, environment, seen = prepared.kind, prepared.environment, prepared.view
-    count = len(seen.verdict.pending)
-    heading, submit = f"{kind.verb} {environment.label}?", f"{kind.verb} {environment.label}"
-    if kind.name == "migrate":
-        submit = f"Apply {words.plural(count, 'migration')}"
-        heading = f"{submit} to {environment.label}?"
-    submit = SUBMITS.get(kind.name, submit)
+    kind, environment, seen, before = prepared.kind, prepared.environment, prepared.view, prepared.before
     hidden = [("signed", prepared.confirmation or "")] if kind.destructive else []
     if seen.observation is not None and not kind.destructive and kind.mutating:
         hidden += [
             ("seen_fingerprint", seen.observation.fingerprint or ""),
             ("seen_revisions", " ".join(seen.observation.revisions)),
-            ("plan_hash", prepared.plan_hash or ""),
+            ("plan_hash", before.plan_hash or ""),
         ]
     return Dialog(
-        environment=ref(environment),
-        kind=kind.name,
-        heading=heading,
-        lead=_lead(prepared),
-        submit=submit,
-        keep=KEEP.get(kind.name, "Not now"),
-        icon=ICONS.get(kind.name, "list-checks"),
-        danger=kind.destructive or (prepared.repair is not None and prepared.repair.loses),
-        # A verification does not touch the environment's database.
-        target=None if kind.name == "verify" else _target(prepared),
-        pending=_pending(prepared) if kind.name == "migrate" else None,
-        pending_account=_plan_account(prepared, moment) if kind.name == "migrate" else "",
-        fate=_fate(prepared, prepared.fate) if prepared.fate is not None else None,
-        repair=shown_repair(prepared.repair) if prepared.repair is not None else None,
-        checks=_checks(prepared, moment),
-        fields=await _fields(store, prepared, chosen),
+        where=ref(environment),
+        path=addresses.start_job(environment.project, environment.name, kind.name),
+        heading=kind.heading_words(seen),
+        lead=kind.lead.replace("{environment}", environment.label),
+        submit=kind.submit_words(seen),
+        keep=kind.keep,
+        icon=kind.icon,
+        danger=kind.destructive or (before.repair is not None and before.repair.loses),
+        target=_target(prepared) if kind.connects else None,
+        pending=_pending(prepared) if before.migrations else None,
+        pending_account=_plan_account(prepared, moment) if before.migrations else "",
+        fate=_fate(prepared, before.fate) if before.fate is not None else None,
+        repair=shown_repair(before.repair) if before.repair is not None else None,
+        checks=_checks(kinds, prepared, moment),
+        fields=await _fields(store, kind, seen.record, chosen, excuse=before.excuse is not None),
         confirmation=Confirmation(prepared.expected, "Type") if prepared.expected else None,
         hidden=tuple(hidden),
         doubts=doubt_notes(seen.record, prepared.who),
-        closed=" ".join(prepared.closed)
-        or (None if kind.name != "migrate" or count else "Nothing is pending."),
+        closed=" ".join(prepared.closed) or before.pointless or None,
     )
 
 
-def _lead(prepared: Preparation) -> str:
-    if prepared.kind.destructive:
-        return "Everything in this database goes and cannot be brought back except from a backup."
-    if prepared.kind.name == "verify":
-        return (
-            "The backup is restored into a scratch database, and there every row is counted and compared. "
-            f"The database of {prepared.environment.label} is not touched."
-        )
-    return LEADS.get(prepared.kind.name, "It runs as a background job; this page may be left.")
+async def read_project_dialog(
+    store: AsyncConnection, prepared: ProjectPreparation, chosen: Mapping[str, str]
+) -> Dialog:
+    """The dialog of a kind that belongs to a project."""
+    kind, project = prepared.kind, prepared.project
+    return Dialog(
+        where=ProjectRef(project.name),
+        path=addresses.start_project_job(project.name, kind.name),
+        heading=f"{kind.verb} {project.title}?",
+        lead=kind.lead.replace("{project}", project.title),
+        submit=f"{kind.verb} {project.title}",
+        keep=kind.keep,
+        icon=kind.icon,
+        checks=tuple(_warnings(prepared)),
+        fields=await _fields(store, kind, None, chosen),
+        closed=" ".join(prepared.closed) or None,
+    )
 
 
 def _target(prepared: Preparation) -> Target | None:
@@ -166,7 +142,7 @@ def _fate(prepared: Preparation, fate: PreparedFate) -> Fate:
 
 
 def _pending(prepared: Preparation) -> tuple[PendingMigration, ...]:
-    planned = planned_of(prepared.plan or {}, prepared.view.verdict.pending)
+    planned = planned_of(prepared.plan, prepared.view.verdict.pending)
     return tuple(
         PendingMigration(
             revision=step.revision,
@@ -188,58 +164,59 @@ def _plan_account(prepared: Preparation, moment: datetime) -> str:
     return f"As rehearsed {words.ago(rehearsed.made_at, moment)}"
 
 
-def _checks(prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
+def _checks(kinds: Operations, prepared: Preparation, moment: datetime) -> tuple[Check, ...]:
     found = []
-    if prepared.gate is not None:
+    gate, before = prepared.before.gate, prepared.before
+    if gate is not None:
         found = [
             check(
                 each,
-                warning=prepared.kind.name == "migrate" and not enforced(each, prepared.environment),
+                # What is not met and does not hold it back.
+                warning=each in gate.closed_by and each not in before.held_by and each != before.excuse,
                 now=moment,
-                link=_way(prepared, each.name) if each.state != "met" else None,
+                link=_way(kinds, prepared, each.name) if each.state != "met" else None,
             )
-            for each in prepared.gate.conditions
+            for each in gate.conditions
         ]
-    found += [Check(Mark("warn", title), account=account) for title, account in prepared.warnings]
+    return (*found, *_warnings(prepared))
+
+
+def _warnings(prepared: Preparation | ProjectPreparation) -> Iterator[Check]:
+    for title, account in prepared.warnings:
+        yield Check(Mark("warn", title), account=account)
     if not prepared.live_workers:
-        found.append(Check(Mark("warn", "No worker is alive"), account="The job waits until one is."))
-    return tuple(found)
+        yield Check(Mark("warn", "No worker is alive"), account="The job waits until one is.")
 
 
-def _way(prepared: Preparation, condition: str) -> Link | None:
+def _way(kinds: Operations, prepared: Preparation, condition: str) -> Link | None:
     """Where a person goes to have a condition met."""
+    environment = prepared.environment
+    for kind in kinds.that_meet(condition):
+        if (said := kind.meets[condition](prepared.view)) is not None:
+            return Link(said, addresses.new_job(environment.project, environment.name, kind.name))
     if condition == "verified backup":
-        return _proof(prepared)
-    if condition == "rehearsal":
-        environment = prepared.environment
-        words = "Rehearse again" if prepared.view.rehearsed else "Rehearse"
-        return Link(words, addresses.new_job(environment.project, environment.name, "rehearse"))
+        return Link("See backups", addresses.environment(environment.project, environment.name, "backups"))
     return None
 
 
-def _proof(prepared: Preparation) -> Link:
-    """The way to a verified backup: verify the one that is there, or take one."""
-    environment, record = prepared.environment, prepared.view.record
-    if record and record.backup and record.backup.state == "unverified":
-        return Link(
-            "Verify the newest backup", addresses.new_job(environment.project, environment.name, "verify")
-        )
-    return Link("See backups", addresses.environment(environment.project, environment.name, "backups"))
-
-
 async def _fields(
-    store: AsyncConnection, prepared: Preparation, chosen: Mapping[str, str]
+    store: AsyncConnection,
+    kind: AnyOperation,
+    record: Record | None,
+    chosen: Mapping[str, str],
+    *,
+    excuse: bool = False,
 ) -> tuple[Field, ...]:
     """A field for each parameter that a person may choose, from the kind's own description of it."""
     found = []
-    for name, field in prepared.kind.parameters.model_fields.items():
-        if name == "despite_failed_rehearsal" and prepared.wants_reason is None:
+    for name, field in kind.parameters.model_fields.items():
+        if name == kind.reason and not excuse:
             continue
         title = field.title or name.replace("_", " ").capitalize()
         hint = field.description or ""
-        if name == "backup":
+        if choice_of(field) == "backups":
             found.append(
-                Field(name, title, "select", options=await _backups(store, prepared, chosen), hint=hint)
+                Field(name, title, "select", options=await _backups(store, record, chosen, name), hint=hint)
             )
         elif field.annotation is bool:
             ticked = chosen.get(name, str(field.default).lower()) == "true"
@@ -255,15 +232,14 @@ async def _fields(
 
 
 async def _backups(
-    store: AsyncConnection, prepared: Preparation, chosen: Mapping[str, str]
+    store: AsyncConnection, record: Record | None, chosen: Mapping[str, str], name: str
 ) -> tuple[Option, ...]:
-    record = prepared.view.record
     stored = await read_backups(store, record.environment_id) if record else ()
     return tuple(
         Option(
             each.id,
             f"{words.exact(each.created_at)}, {words.size(each.size)}, {each.state}",
-            each.id == chosen.get("backup"),
+            each.id == chosen.get(name),
         )
         for each in stored
     )

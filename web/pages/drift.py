@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,15 +17,15 @@ from web.inspection.environment import View
 from web.inspection.ignoring import active_rules, sort_out
 from web.inspection.observation import Drift as ObservedDrift
 from web.inspection.repair import Repair, read_drift_and_repair
-from web.operations.starting import held_back_by
 from web.pages.differences import LISTED, groups, item, portion
-from web.pages.environment_head import job_action
+from web.pages.environment_head import actions_at, job_action, look_action
 from web.pages.presenting import running_job
 from web.pages.views.differences import DriftItem
 from web.pages.views.drift import Drift, RepairStatement, ShownCount, ShownRepair
 from web.pages.views.marks import Action, Link, Mark
 from web.schema.ddl.statement import Statement
 from web.schema.finding import Difference
+from web.starting.operation import Operations
 
 #: So many statements of a repair are shown each by itself, the others as one text.
 STATEMENTS = 100
@@ -33,13 +34,8 @@ STATEMENTS = 100
 async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View, page: int = 1) -> Drift:
     """A page of the differences, grouped by table or object; or why there is no answer."""
     environment, observation, record = seen.environment, seen.observation, seen.record
-    compare = Action(
-        "Compare now",
-        addresses.start_job(environment.project, environment.name, "observe"),
-        "refresh-cw",
-        method="post",
-    )
-    looking = record.job if record and record.job and record.job.kind == "observe" else None
+    compare = replace(look_action(board.kinds, None, environment, "Compare now"), closed=None)
+    looking = record.job if record and record.job and record.job.looks else None
     if observation is None or record is None:
         mark = Mark("running", "Comparing") if looking else Mark("unknown", "Not compared")
         return Drift(
@@ -94,13 +90,13 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
             shown,
             since=observation.since,
             ignore=lambda each: _ignore(environment, each) if may_ignore else None,
-            revert=lambda each: _revert(environment, each) if len(differences) > 1 else None,
+            revert=lambda each: _revert(board.kinds, environment, each) if len(differences) > 1 else None,
         ),
         count=len(sorted_out.differences),
         pages=pages,
         compared_at=observation.observed_at,
         compare=compare,
-        actions=_actions(board, who, seen, repair),
+        actions=await _actions(store, board, who, seen, repair),
         repair=shown_repair(repair) if repair is not None else None,
         ignored=tuple(
             item(each, rule=(rule, addresses.ignore_rules(environment.project)))
@@ -135,27 +131,23 @@ def _ignore(environment: Environment, each: Difference) -> Link:
     return Link("Ignore until…", path)
 
 
-def _revert(environment: Environment, each: Difference) -> Link:
-    path = addresses.new_job(environment.project, environment.name, "plan-revert", only=each.object)
-    return Link("Revert only this…", path)
+def _revert(kinds: Operations, environment: Environment, each: Difference) -> Link | None:
+    names = environment.project, environment.name
+    for kind, offer in kinds.at("difference"):
+        return Link(offer.words, addresses.new_job(*names, kind.name, only=each.object))
+    return None
 
 
-def _actions(board: Dashboard, who: Principal, seen: View, repair: Repair | None) -> tuple[Action, ...]:
+async def _actions(
+    store: AsyncConnection, board: Dashboard, who: Principal, seen: View, repair: Repair | None
+) -> tuple[Action, ...]:
     """The roads out of drift: undo it here, or make it official."""
-    found = []
-    if (plan := board.kinds.by_name.get("plan-revert")) is not None:
-        found.append(
-            job_action(plan, who, seen, text="Plan the revert again…" if repair else "Plan a revert…")
-        )
-    if (adopt := board.kinds.by_name.get("adopt")) is not None:
-        found.append(job_action(adopt, who, seen, text="Adopt…"))
-    if (revert := board.kinds.by_name.get("revert")) is not None and repair is not None:
-        action = job_action(revert, who, seen, text="Revert…")
-        held = held_back_by(revert, seen, repair)
-        closed = action.closed or (f"{held[0].title}. {held[0].way}" if held else None)
-        found.append(
-            Action(action.words, action.path, action.icon, primary=True, danger=repair.loses, closed=closed)
-        )
+    found = [*actions_at(board.kinds, "drift", who, seen, made=repair is not None)]
+    for kind, offer in board.kinds.at("repair") if repair is not None else ():
+        before = await kind.before(store, seen)
+        action = job_action(kind, who, seen, text=offer.words, before=before)
+        loses = before.repair is not None and before.repair.loses
+        found.append(replace(action, primary=True, danger=loses))
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import cast
 
 from web import addresses, words
@@ -13,9 +14,7 @@ from web.config import Environment
 from web.dashboard import Dashboard
 from web.inspection.environment import View
 from web.inspection.gate import backup_needed, way_out
-from web.inspection.observation import Record
-from web.jobs.kind import AnyKind, Kinds
-from web.operations.starting import held_back_by
+from web.inspection.observation import JobGlance, Record
 from web.pages.presenting import (
     backup_mark,
     ref,
@@ -26,20 +25,7 @@ from web.pages.presenting import (
 from web.pages.views.environment import DoubtNote, EnvironmentHead, Tab, Unseen
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Fact, Link, Mark, Status
-
-#: Kinds with a place of their own: looking is always there, the others belong to a row or a tab.
-ELSEWHERE = frozenset(
-    {"observe", "verify", "rehearse", "pin", "plan-revert", "revert", "adopt", "stamp", "compare"}
-)
-ICONS = {
-    "adopt": "git-branch",
-    "revert": "history",
-    "backup": "archive",
-    "migrate": "arrow-down-to-line",
-    "reset": "eraser",
-    "verify": "shield-check",
-}
-ONE_CLICK = frozenset({"backup"})
+from web.starting.operation import AnyOperation, Before, Operations, Place
 
 
 def environment_head(
@@ -49,37 +35,40 @@ def environment_head(
     environment = seen.environment
     observation = seen.observation
     record = seen.record
-    job = record.job if record and record.job and record.job.kind != "observe" else None
     production = environment.tier == "production"
-    reset = board.kinds.by_name.get("reset")
     return EnvironmentHead(
         environment=ref(environment),
         tabs=_tabs(seen),
         facts=_facts(seen, moment),
         actions=_actions(board, who, seen) if who else (),
-        check=_check(who, seen),
+        check=look_action(board.kinds, who, environment, "Check now"),
         observed_at=observation.observed_at if observation else None,
         rule="Changes here need a rehearsal, a verified backup and the typed name." if production else None,
-        no_reset=f"No reset here: {reason}"
-        if reset and (reason := reset.available(environment)) is not None
-        else None,
-        unreachable=_unreachable(environment, observation.error)
+        missing=tuple(
+            f"No {kind.title.lower()} here: {reason}"
+            for kind, _ in board.kinds.at("environment")
+            if (reason := kind.available(environment)) is not None
+        ),
+        unreachable=_unreachable(board.kinds, environment, observation.error)
         if observation and observation.error
         else None,
-        job=running_job(job, board.kinds),
+        job=running_job(told_job(record), board.kinds),
         unseen=_unseen(board.kinds, record),
         doubts=doubt_notes(record),
     )
 
 
-def _unseen(kinds: Kinds, record: Record | None) -> Unseen | None:
+def _unseen(kinds: Operations, record: Record | None) -> Unseen | None:
     """The job whose end no look has come after, so that nothing below is what is there now."""
     if record is None or (job := record.unseen) is None:
         return None
-    kind = kinds.by_name.get(job.kind)
-    return Unseen(
-        kind.title if kind else job.kind, Link(f"job {job.id}", addresses.job(job.id)), job.finished_at
-    )
+    return Unseen(kinds.title(job.kind), Link(f"job {job.id}", addresses.job(job.id)), job.finished_at)
+
+
+def told_job(record: Record | None) -> JobGlance | None:
+    """The job that runs on an environment, where people are told of it."""
+    job = record.job if record is not None else None
+    return None if job is None or job.looks else job
 
 
 def doubt_notes(record: Record | None, who: Principal | None = None) -> tuple[DoubtNote, ...]:
@@ -107,13 +96,17 @@ def doubt_notes(record: Record | None, who: Principal | None = None) -> tuple[Do
     )
 
 
-def _unreachable(environment: Environment, error: Mapping[str, str]) -> ErrorView:
-    """Why it was not reached; where another database answered, the way to pin that one."""
+def _unreachable(kinds: Operations, environment: Environment, error: Mapping[str, str]) -> ErrorView:
+    """Why it was not reached; where another database answered, the way to take that one."""
     shown = stored_error(error)
     if "found" not in error:
         return shown
-    place = addresses.new_job(environment.project, environment.name, "pin", identity=error["found"])
-    return replace(shown, links=(Link("Pin the new database…", place),))
+    names = environment.project, environment.name
+    links = (
+        Link(offer.words, addresses.new_job(*names, kind.name, identity=error["found"]))
+        for kind, offer in kinds.at("another database")
+    )
+    return replace(shown, links=tuple(links))
 
 
 def _tabs(seen: View) -> tuple[Tab, ...]:
@@ -176,12 +169,13 @@ def _facts(seen: View, moment: datetime) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def _check(who: Principal | None, seen: View) -> Action:
-    environment = seen.environment
-    allowed = who is None or may(who, "observe", environment.project)
+def look_action(kinds: Operations, who: Principal | None, environment: Environment, text: str) -> Action:
+    """The button that has an environment looked at now."""
+    kind = kinds.look
+    allowed = who is None or may(who, kind.permission, environment.project)
     return Action(
-        "Check now",
-        addresses.start_job(environment.project, environment.name, "observe"),
+        text,
+        addresses.start_job(environment.project, environment.name, kind.name),
         "refresh-cw",
         method="post",
         closed=None if allowed else "Your role does not allow it.",
@@ -200,52 +194,67 @@ def _actions(board: Dashboard, who: Principal, seen: View) -> tuple[Action, ...]
         if may(who, "settle", environment.project)
     )
     kinds = (
-        job_action(kind, who, seen)
-        for kind in board.kinds.all
-        if kind.name not in ELSEWHERE and kind.available(environment) is None
+        job_action(kind, who, seen, text=offer.words)
+        for kind, offer in board.kinds.at("environment")
+        if kind.available(environment) is None
     )
     return (*settling, *kinds)
 
 
-def job_action(
-    kind: AnyKind, who: Principal, seen: View, *, text: str | None = None, **query: str | int | None
-) -> Action:
-    """The button for a kind of job here, with the reason next to it where it is closed."""
-    project, name = seen.environment.project, seen.environment.name
-    at_once = kind.name in ONE_CLICK
-    return Action(
-        text or _words(kind, seen, "" if at_once else "…"),
-        addresses.start_job(project, name, kind.name)
-        if at_once
-        else addresses.new_job(project, name, kind.name, **query),
-        ICONS.get(kind.name, "list-checks"),
-        method="post" if at_once else "dialog",
-        primary=kind.name == "migrate" and bool(seen.verdict.pending),
-        danger=kind.destructive,
-        closed=_closed(kind, who, seen),
+def actions_at(
+    kinds: Operations,
+    place: Place,
+    who: Principal,
+    seen: View,
+    *,
+    made: bool = False,
+    **query: str | int | None,
+) -> tuple[Action, ...]:
+    """The buttons of a place. `made`: what they make is there already; `query` fills in what stands beside them."""
+    return tuple(
+        job_action(kind, who, seen, text=(made and offer.again) or offer.words, chosen=query)
+        for kind, offer in kinds.at(place)
+        if kind.available(seen.environment) is None
+        and not (offer.hidden and not may(who, kind.permission, seen.environment.project))
     )
 
 
-def _words(kind: AnyKind, seen: View, dots: str) -> str:
-    count = len(seen.verdict.pending)
-    if kind.name == "migrate" and count:
-        return f"Apply {words.plural(count, 'migration')}{dots}"
-    return f"{kind.verb}{dots}"
+def job_action(
+    kind: AnyOperation,
+    who: Principal,
+    seen: View,
+    *,
+    text: str = "",
+    before: Before | None = None,
+    chosen: Mapping[str, str | int | None] = MappingProxyType({}),
+) -> Action:
+    """The button for a kind of job here, with the reason next to it where it is closed.
+
+    `before` is what its dialog would show, where the page has read that; `chosen` is filled in there.
+    """
+    project, name = seen.environment.project, seen.environment.name
+    return Action(
+        text or f"{kind.button_words(seen)}{'' if kind.at_once else '…'}",
+        addresses.start_job(project, name, kind.name)
+        if kind.at_once
+        else addresses.new_job(project, name, kind.name, **chosen),
+        kind.icon,
+        method="post" if kind.at_once else "dialog",
+        primary=kind.primary(seen),
+        danger=kind.destructive,
+        closed=_closed(kind, who, seen, before),
+    )
 
 
-def _closed(kind: AnyKind, who: Principal, seen: View) -> str | None:
+def _closed(kind: AnyOperation, who: Principal, seen: View, before: Before | None) -> str | None:
     """Why the button is closed; a destructive one opens all the same, because its dialog tells more."""
     record = seen.record
     if not may(who, kind.permission, seen.environment.project):
         return "Your role does not allow it."
     if kind.mutating and (record is None or not record.pinned):
         return "Check the environment once: that pins which database it is."
-    if kind.mutating and record and record.job and record.job.kind != "observe":
-        return f"Job {record.job.id} is running here."
-    if kind.name == "migrate":
-        if not seen.verdict.pending:
-            return "Nothing is pending."
-        held = held_back_by(kind, seen)
-        if held:
-            return f"{held[0].title}: {held[0].detail or held[0].state}. {held[0].way}"
-    return None
+    if kind.mutating and (job := told_job(record)) is not None:
+        return f"Job {job.id} is running here."
+    if before is not None and before.held_by:
+        return f"{before.held_by[0].title}. {before.held_by[0].way}"
+    return kind.closed(seen)

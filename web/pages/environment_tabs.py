@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
-from web.access.permissions import Principal, may
+from web.access.permissions import Principal
 from web.backups.catalog import dump_of
 from web.dashboard import Dashboard
 from web.errors import SeveralHeads
@@ -19,7 +19,7 @@ from web.inspection.environment import (
 )
 from web.inspection.gate import backup_needed
 from web.inspection.state import Facts, Table
-from web.pages.environment_head import job_action
+from web.pages.environment_head import actions_at
 from web.pages.graph import lay_out
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import backup_mark, error_view, stored_error
@@ -179,7 +179,6 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
                 statements=statements_of(planned),
             )
         )
-    kind = board.kinds.by_name.get("rehearse")
     return Migrations(
         rows=tuple(rows),
         graph=lay_out(((step.revision, step.parents) for step in newest_first), pending),
@@ -190,10 +189,9 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
         refusals=tuple(_refusals(seen)),
         problems=history.problems if history else (),
         rehearsal=_rehearsal(seen) if pending else None,
-        rehearse=_rehearse(seen, who, board) if pending and kind else None,
-        stamp=job_action(board.kinds.by_name["stamp"], who, seen, text="Stamp…")
-        if pending and may(who, "stamp", seen.environment.project)
-        else None,
+        actions=actions_at(board.kinds, "migrations", who, seen, made=seen.rehearsed is not None)
+        if pending
+        else (),
         never_migrated=observation is not None and observation.version_table is False,
         empty_because=seen.source.reason
         if seen.source
@@ -240,19 +238,6 @@ def _rehearsal(seen: View) -> Mark:
     return Mark("ok", said) if current else Mark("warn", f"{said}, the files have changed since")
 
 
-def _rehearse(seen: View, who: Principal, board: Dashboard) -> Action:
-    kind = board.kinds.by_name["rehearse"]
-    project, name = seen.environment.project, seen.environment.name
-    action = job_action(kind, who, seen, text="Rehearse again" if seen.rehearsed else "Rehearse")
-    return Action(
-        action.words,
-        addresses.start_job(project, name, kind.name),
-        "list-checks",
-        method="post",
-        closed=action.closed,
-    )
-
-
 async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen: View) -> Backups:
     """The backups, newest first."""
     environment, record = seen.environment, seen.record
@@ -260,12 +245,11 @@ async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen
     stored = await read_backups(store, record.environment_id) if record else ()
     limit = environment.backup.max_age
     mark = backup_mark(environment, record, needed, now())
-    verify = board.kinds.by_name["verify"]
     return Backups(
         rows=tuple(
             _backup(
                 each,
-                job_action(verify, who, seen, text="Verify", backup=each.id),
+                actions_at(board.kinds, "backup", who, seen, backup=each.id),
                 dump_of(board.configuration.backups.location, environment, each.id),
             )
             for each in stored
@@ -277,7 +261,7 @@ async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen
         else Mark("queued", "No backup is required here"),
         place=f"{board.configuration.backups.location}, not encrypted",
         # Other words than the head's: where both are closed, each has its reason under an id of its own.
-        backup=job_action(board.kinds.by_name["backup"], who, seen, text="Back up now"),
+        actions=actions_at(board.kinds, "backups", who, seen),
         empty_because="A backup is made by pg_dump and counts as verified once it has been restored and compared.",
     )
 
@@ -290,7 +274,7 @@ def _why_not(verification: Mapping[str, Any]) -> str:
     return f"{said} Found at {words.written(str(at))}." if at else said
 
 
-def _backup(each: StoredBackup, verify: Action, file: str) -> BackupRow:
+def _backup(each: StoredBackup, actions: tuple[Action, ...], file: str) -> BackupRow:
     marks: Mapping[str, Mark] = {
         "verified": Mark("ok", "Verified"),
         "unverified": Mark("unknown", "Not verified"),
@@ -313,6 +297,6 @@ def _backup(each: StoredBackup, verify: Action, file: str) -> BackupRow:
         digest=str((manifest.get("dump") or {}).get("sha256", "")),
         revisions=tuple(manifest.get("revisions") or ()),
         job=each.job_id,
-        verify=verify,
+        actions=actions,
         file=file,
     )

@@ -22,7 +22,7 @@ from web.jobs.patience import patiently
 from web.jobs.reading import list_jobs
 from web.pages import changes, environment_tabs
 from web.pages import drift as drift_tab
-from web.pages.environment_head import environment_head
+from web.pages.environment_head import environment_head, told_job
 from web.pages.jobs import environments
 from web.pages.presenting import job_row, ref
 from web.pages.render import swapped
@@ -173,9 +173,7 @@ def mark_of(seen: View) -> str:
             seen.source.digest if seen.source else None,
             seen.rehearsed.plan_hash if seen.rehearsed else None,
             record.backup if record else None,
-            (record.job.id, record.job.state)
-            if record and record.job and record.job.kind != "observe"
-            else None,
+            (job.id, job.state) if (job := told_job(record)) is not None else None,
             record.last_change.id if record and record.last_change else None,
             record.unseen.id if record and record.unseen else None,
             record.doubts if record else None,
@@ -208,7 +206,8 @@ TITLES: dict[TabName, str] = {
 def _show(frame: Frame, seen: View, page: EnvironmentPage) -> HTMLResponse:
     frame.saw(seen)
     environment = ref(seen.environment)
-    may_change = any(may(frame.who, each, environment.project) for each in ("migrate", "reset"))
+    changing = {kind.permission for kind, _ in frame.board.kinds.at("environment") if not kind.harmless}
+    may_change = any(may(frame.who, each, environment.project) for each in changing)
     return frame.show(
         f"environments/{page.tab or 'state'}.html",
         page,

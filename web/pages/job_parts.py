@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,7 +35,10 @@ from web.pages.views.marks import (
     EnvironmentRef,
     Fact,
     Mark,
+    ProjectRef,
+    Status,
 )
+from web.starting.operation import AnyOperation, Told
 
 #: Lines of the log that a page begins with; the whole log is a download.
 LINES = 500
@@ -52,22 +55,24 @@ class JobParts:
     earlier: int
     workers: int
     moment: datetime
+    #: None: its kind is not known any more.
+    kind: AnyOperation | None
     change: JobChange | None = None
 
     def page(
-        self, title: str, environment: EnvironmentRef, parameters: Sequence[Fact], *, can_cancel: bool
+        self, title: str, where: EnvironmentRef | ProjectRef, parameters: Sequence[Fact], *, can_cancel: bool
     ) -> JobPage:
         """The page's view."""
         job = self.job
         return JobPage(
             number=job.id,
             title=title,
-            environment=environment,
+            where=where,
             requested_by=job.requested_by,
             requested_at=job.requested_at,
             steps=self.job_steps,
             log=self.lines,
-            facts=(*self._facts(environment), *parameters),
+            facts=(*self._facts(where), *parameters),
             head=None if job.finished else self.head,
             outcome=self.outcome if job.finished else None,
             schema=self.schema,
@@ -163,13 +168,9 @@ class JobParts:
         data = said.get("data") or {}
         mark = JOB_MARKS.get(job.state, Mark("unknown", job.state))
         started, finished = job.started_at, job.finished_at
-        unproven = job.kind == "backup" and job.state == "succeeded" and not data.get("verified")
-        if unproven:
-            # Green is for what a restore has proven.
-            mark = Mark("queued", "Not verified")
-        if job.kind == "observe" and job.state == "succeeded" and data.get("status"):
-            # A look ends well whatever it finds; how the environment stands is what it says.
-            mark = Mark(data["status"], mark.words)
+        told = self.kind.tells(job) if self.kind is not None else Told()
+        if told.mark is not None:
+            mark = Mark(cast(Status, told.mark[0]), told.mark[1])
         return Outcome(
             number=job.id,
             mark=mark,
@@ -180,19 +181,26 @@ class JobParts:
             sqlstate=error.get("sqlstate"),
             statement=error.get("statement") or data.get("statement"),
             revision=error.get("revision"),
-            evidence=tuple(_evidence(said.get("evidence") or {})),
+            evidence=tuple(_evidence(said.get("evidence") or {}, self.kind.evidence if self.kind else {})),
             leftovers=tuple(str(line) for line in error.get("leftovers") or data.get("leftovers") or ()),
-            actions=_verification(job, data.get("backup"))
-            if unproven
-            else _onward(job, data, str(error.get("type"))),
+            actions=tuple(
+                Action(
+                    each.words,
+                    each.path,
+                    each.icon,
+                    method="dialog" if each.asks else "page",
+                    primary=each.primary,
+                )
+                for each in told.onward
+            ),
             started_at=started,
             finished_at=finished,
             seconds=(finished - started).total_seconds() if started and finished else None,
         )
 
-    def _facts(self, environment: EnvironmentRef) -> tuple[Fact, ...]:
+    def _facts(self, where: EnvironmentRef | ProjectRef) -> tuple[Fact, ...]:
         job = self.job
-        found = [Fact("Environment", environment.label, mono=True)]
+        found = [Fact("Environment" if where.tier else "Project", where.label, mono=True)]
         if job.seen_revisions is not None:
             found.append(Fact("Revision seen", ", ".join(job.seen_revisions) or "none", mono=True))
         if job.seen_fingerprint:
@@ -200,25 +208,6 @@ class JobParts:
         if job.plan_hash:
             found.append(Fact("Plan", job.plan_hash[:12], mono=True))
         return tuple(found)
-
-
-def _onward(job: JobRecord, data: Mapping[str, Any], error: str) -> tuple[Action, ...]:
-    """Where what the job made is looked at."""
-    if job.kind in ("plan-revert", "revert"):
-        path = addresses.environment(job.project, job.environment, "drift")
-        if job.kind == "plan-revert" and data.get("statements"):
-            return (Action("Read the plan", path, "scroll-text", method="page", primary=True),)
-        return (Action("See the drift", path, "arrow-up-down", method="page"),)
-    if job.kind == "adopt" and (data or error == "AdoptionNotProven"):
-        return (
-            Action(
-                "See the migration", addresses.adoption(job.id), "scroll-text", method="page", primary=True
-            ),
-        )
-    if job.kind == "compare" and data:
-        path = addresses.comparison(job.project, str(data.get("a")), str(data.get("b")))
-        return (Action("See the comparison", path, "arrow-up-down", method="page"),)
-    return ()
 
 
 async def read_job_parts(store: AsyncConnection, board: Dashboard, job: JobRecord) -> JobParts:
@@ -233,6 +222,7 @@ async def read_job_parts(store: AsyncConnection, board: Dashboard, job: JobRecor
         after,
         1 if job.state != "queued" else await live_workers(store),
         datetime.now(UTC),
+        board.kinds.by_name.get(job.kind),
         await read_job_change(store, job, first=LISTED),
     )
 
@@ -243,7 +233,8 @@ async def read_live_parts(board: Dashboard, job_id: int) -> JobParts:
         job = await read_job(store, job_id)
         workers = 1 if job.state != "queued" else await live_workers(store)
         steps, change = await read_steps(store, job_id), await read_job_change(store, job, first=LISTED)
-        return JobParts(job, steps, (), 0, workers, datetime.now(UTC), change)
+        kind = board.kinds.by_name.get(job.kind)
+        return JobParts(job, steps, (), 0, workers, datetime.now(UTC), kind, change)
 
 
 def log_lines(events: Sequence[Event]) -> tuple[LogLine, ...]:
@@ -284,37 +275,14 @@ def _database_state(job: JobRecord) -> str:
     }.get(job.state, "")
 
 
-#: What a line of a migration's evidence says, and how sure it is; other kinds' names speak for themselves.
-_EVIDENCE: Mapping[str, Mark] = {
-    "before": Mark("ok", "The database was at"),
-    "rows": Mark("ok", "It is at"),
-    "to": Mark("ok", "It was to come to"),
-    "open": Mark("unknown", "May or may not have taken effect"),
-    "half_applied_of": Mark("warn", "Half applied, and not recorded as applied"),
-    "half_applied": Mark("warn", "Committed of it"),
-    "invalid_indexes": Mark("warn", "Indexes that are not valid"),
-}
-
-
-def _verification(job: JobRecord, backup: Any) -> tuple[Action, ...]:
-    """The way to the proof of a backup that has none yet."""
-    if not isinstance(backup, str):
-        return ()
-    path = addresses.new_job(job.project, job.environment, "verify", backup=backup)
-    return (Action("Verify this backup…", path, "shield-check", method="dialog", primary=True),)
-
-
-def _evidence(found: Mapping[str, Any]) -> list[Check]:
-    ordered = [
-        *(name for name in _EVIDENCE if name in found),
-        *(name for name in found if name not in _EVIDENCE),
-    ]
+def _evidence(found: Mapping[str, Any], known: Mapping[str, tuple[str, str]]) -> list[Check]:
+    ordered = [*(name for name in known if name in found), *(name for name in found if name not in known)]
     lines = []
     for name in ordered:
         if found[name] in (None, "", [], {}, False):
             continue
-        mark = _EVIDENCE.get(name, Mark("unknown", name.replace("_", " ").capitalize()))
-        lines.append(Check(mark, account=_told(found[name])))
+        status, said = known.get(name, ("unknown", name.replace("_", " ").capitalize()))
+        lines.append(Check(Mark(cast(Status, status), said), account=_told(found[name])))
     return lines
 
 

@@ -21,7 +21,7 @@ from web.jobs.reading import JobRecord, list_jobs, read_events
 from web.pages.job_live import job_messages
 from web.pages.job_parts import read_job_parts
 from web.pages.parts import rail_parts, render
-from web.pages.presenting import job_parameters, job_row, job_title, ref
+from web.pages.presenting import job_parameters, job_row, job_title, ref, where_of
 from web.pages.render import partial
 from web.pages.shell import Framed, go_to, is_swap, seen_by
 from web.pages.streams import Message, resume_after, stream_response
@@ -121,14 +121,14 @@ async def _changes(board: Dashboard, who: Principal) -> AsyncGenerator[Message]:
 @router.get("/jobs/{job}", dependencies=[on_job("view")])
 async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLResponse:
     """One job."""
-    environment = environment_ref(board, job)
+    where = where_of(job, environments(board))
     parts = await read_job_parts(store, board, job)
     can_cancel = not job.finished and may(frame.who, "cancel", job.project)
     return frame.show(
         "jobs/show.html",
         parts.page(
             job_title(job, board.kinds),
-            environment,
+            where,
             job_parameters(job, board.kinds),
             can_cancel=can_cancel,
         ),
@@ -137,11 +137,11 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         crumbs=(
             Link("Overview", addresses.overview()),
             project_link(board, job),
-            Link(job.environment, environment.path),
+            *([Link(where.name, where.path)] if isinstance(where, EnvironmentRef) else []),
         ),
         project=job.project,
-        environment=environment,
-        tier=environment.tier,
+        environment=where if isinstance(where, EnvironmentRef) else None,
+        tier=where.tier,
         stream=None if job.finished else addresses.job_stream(job.id, job.last_seq),
         stream_ends_on="job-end",
     )
@@ -195,10 +195,10 @@ async def ask_cancellation(
     token: Annotated[str, Depends(csrf_token)],
 ) -> HTMLResponse:
     """The question before a job is cancelled, or that there is nothing to cancel any more."""
-    environment = environment_ref(board, job)
+    where = where_of(job, environments(board))
     view = Cancellation(
         number=job.id,
-        environment=environment,
+        where=where,
         title=job_title(job, board.kinds),
         account=_what_cancelling_does(job),
         back=Link("Back to the job" if job.finished else "Let it run", addresses.job(job.id)),
@@ -212,7 +212,7 @@ async def ask_cancellation(
         here="Cancel",
         section="jobs",
         crumbs=(Link("Jobs", addresses.jobs()), Link(f"Job {job.id}", addresses.job(job.id))),
-        tier=environment.tier,
+        tier=where.tier,
     )
 
 
@@ -247,11 +247,6 @@ def project_link(board: Dashboard, job: JobRecord) -> Link:
     return Link(known.title if known else job.project, addresses.project(job.project))
 
 
-def environment_ref(board: Dashboard, job: JobRecord) -> EnvironmentRef:
-    """The job's environment; one that is no longer configured keeps its name."""
-    return environments(board).get(job.label, EnvironmentRef(job.project, job.environment, "development"))
-
-
 def _what_cancelling_does(job: JobRecord) -> str:
     if job.finished:
         return "There is nothing to cancel."
@@ -268,7 +263,7 @@ def _what_cancelling_does(job: JobRecord) -> str:
 def _kinds(board: Dashboard, chosen: str) -> list[str] | None:
     if chosen == EVERY_KIND:
         return None
-    return [chosen] if chosen else [each.name for each in board.kinds.all if each.name != "observe"]
+    return [chosen] if chosen else [each.name for each in board.kinds.all if not each.looks]
 
 
 def _states(chosen: str) -> tuple[str, ...] | None:

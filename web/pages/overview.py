@@ -23,7 +23,7 @@ from web.inspection import overview as inspection
 from web.inspection.gate import backup_needed
 from web.inspection.recent import Surroundings
 from web.jobs.patience import patiently
-from web.operations.starting import Wish, start_job
+from web.pages.environment_head import told_job
 from web.pages.parts import Part, rail_parts, render
 from web.pages.presenting import backup_mark, ref, running_job, second_mark, summary_mark, track
 from web.pages.question import choose, read_answer, records_of
@@ -41,6 +41,7 @@ from web.pages.views.overview import (
     ProjectRow,
     Question,
 )
+from web.starting.start import Wish, start_job
 
 router = APIRouter()
 
@@ -92,11 +93,11 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, q: str = "", on
 @router.post("/observations", dependencies=[signed_in()])
 async def check_all(request: Request, board: Board, who: Who) -> Response:
     """Ask for a fresh look at every environment that the person may look at."""
-    asked = 0
+    asked, look = 0, board.kinds.look
     for project in board.configuration.projects.values():
-        if may(who, "observe", project.name):
+        if may(who, look.permission, project.name):
             for environment in project.environments.values():
-                wish = Wish("observe")
+                wish = Wish(look.name)
                 await start_job(
                     board.store, board.configuration, board.kinds, environment, who, wish, key=board.key
                 )
@@ -279,7 +280,6 @@ def cell_view(cell: inspection.Cell, row: inspection.Row, board: Dashboard, mome
     record, verdict = cell.record, cell.verdict
     observation = record.observation if record else None
     history = row.source.history if row.source else None
-    job = record.job if record else None
     told = verdict.standing not in ("unreachable", "not known")
     return Cell(
         environment=ref(cell.environment),
@@ -291,7 +291,7 @@ def cell_view(cell: inspection.Cell, row: inspection.Row, board: Dashboard, mome
         also=second_mark(verdict),
         build=f"build #{record.build.number}" if record and record.build else None,
         backup=backup_mark(cell.environment, record, backup_needed(cell.environment), moment),
-        job=running_job(job, board.kinds) if job and job.kind != "observe" else None,
+        job=running_job(told_job(record), board.kinds),
         reason=None if told else verdict.reason,
         observed_at=observation.observed_at if observation else None,
     )

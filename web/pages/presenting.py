@@ -13,12 +13,22 @@ from web.inspection.gate import Condition
 from web.inspection.observation import JobGlance, Record
 from web.inspection.summary import Summary
 from web.inspection.verdict import Verdict
-from web.jobs.kind import Kinds
 from web.jobs.reading import JobRecord
 from web.pages.views.errors import ErrorView
 from web.pages.views.jobs import JobRow
-from web.pages.views.marks import JOB_MARKS, Check, EnvironmentRef, Fact, Link, Mark, Status, Track
+from web.pages.views.marks import (
+    JOB_MARKS,
+    Check,
+    EnvironmentRef,
+    Fact,
+    Link,
+    Mark,
+    ProjectRef,
+    Status,
+    Track,
+)
 from web.pages.views.overview import RunningJob
+from web.starting.operation import Operations
 
 
 def ref(environment: Environment) -> EnvironmentRef:
@@ -67,25 +77,23 @@ def backup_mark(environment: Environment, record: Record | None, needed: bool, n
     return Mark("ok", f"{taken}, verified")
 
 
-def running_job(job: JobGlance | None, kinds: Kinds) -> RunningJob | None:
+def running_job(job: JobGlance | None, kinds: Operations) -> RunningJob | None:
     """An unfinished job as a cell shows it."""
     if job is None:
         return None
     mark = JOB_MARKS.get(job.state, Mark("unknown", job.state))
-    kind = kinds.by_name.get(job.kind)
     percent = words.percent(job.done, job.total) if job.done is not None and job.total else None
-    title = kind.title if kind else job.kind
+    title = kinds.title(job.kind)
     said = f"{title}, {mark.words.lower()}" if job.state != "running" else title
     return RunningJob(job.id, f"{said}, {percent} %" if percent is not None else said, percent, mark)
 
 
-def job_title(job: JobRecord, kinds: Kinds) -> str:
+def job_title(job: JobRecord, kinds: Operations) -> str:
     """What a job is called: `Backup of clinic/production`."""
-    kind = kinds.by_name.get(job.kind)
-    return f"{kind.title if kind else job.kind} of {job.label}"
+    return f"{kinds.title(job.kind)} of {job.label}"
 
 
-def job_parameters(job: JobRecord, kinds: Kinds) -> tuple[Fact, ...]:
+def job_parameters(job: JobRecord, kinds: Operations) -> tuple[Fact, ...]:
     """What a job was started with, in the words of the form that started it."""
     kind = kinds.by_name.get(job.kind)
     fields = kind.parameters.model_fields if kind else {}
@@ -99,18 +107,23 @@ def job_parameters(job: JobRecord, kinds: Kinds) -> tuple[Fact, ...]:
     )
 
 
-def job_row(job: JobRecord, kinds: Kinds, tiers: Mapping[str, EnvironmentRef]) -> JobRow:
+def where_of(job: JobRecord, known: Mapping[str, EnvironmentRef]) -> EnvironmentRef | ProjectRef:
+    """What a job belongs to; an environment that is no longer configured keeps its name."""
+    if job.environment is None:
+        return ProjectRef(job.project)
+    return known.get(job.label) or EnvironmentRef(job.project, job.environment, "development")
+
+
+def job_row(job: JobRecord, kinds: Operations, tiers: Mapping[str, EnvironmentRef]) -> JobRow:
     """A job in a list; `tiers` are the configured environments by label."""
-    known = tiers.get(job.label)
-    kind = kinds.by_name.get(job.kind)
     seconds = None
     if job.started_at is not None:
         seconds = ((job.finished_at or datetime.now(UTC)) - job.started_at).total_seconds()
     return JobRow(
         number=job.id,
         mark=JOB_MARKS.get(job.state, Mark("unknown", job.state)),
-        what=kind.title if kind else job.kind,
-        environment=known or EnvironmentRef(job.project, job.environment, "development"),
+        what=kinds.title(job.kind),
+        where=where_of(job, tiers),
         requested_by=job.requested_by,
         requested_at=job.requested_at,
         started_at=job.started_at,

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from web import addresses
+from web.access.permissions import may
 from web.dashboard import Board, InProject, Store, in_project
 from web.errors import SeveralHeads
 from web.jobs.reading import list_jobs
@@ -14,7 +15,7 @@ from web.pages.jobs import environments
 from web.pages.overview import cell_view
 from web.pages.presenting import error_view, job_row, stored_error
 from web.pages.shell import FreshlyFramed, now
-from web.pages.views.marks import Fact, Link, Mark
+from web.pages.views.marks import Action, Fact, Link, Mark
 from web.pages.views.project import ProjectPage
 
 router = APIRouter()
@@ -25,8 +26,7 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
     """One project."""
     row = next(each for each in frame.overview.rows if each.project.name == project.name)
     history = row.source.history if row.source else None
-    kinds = [each.name for each in board.kinds.all if each.name != "observe"]
-    jobs = await list_jobs(store, project=project.name, kinds=kinds, limit=8)
+    jobs = await list_jobs(store, project=project.name, looks=False, limit=8)
     tool = project.alembic
     records = {(project.name, name): cell.record for name, cell in row.cells.items()}
     facts = [
@@ -60,6 +60,17 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
         builds=await build_rows(store, board, project, limit=6, records=records),
         jobs=tuple(job_row(each, board.kinds, environments(board)) for each in jobs),
         command=register_command(project.name),
+        actions=tuple(
+            Action(
+                offer.words or f"{kind.verb}…",
+                addresses.new_project_job(project.name, kind.name),
+                kind.icon,
+                closed=None
+                if may(frame.who, kind.permission, project.name)
+                else "Your role does not allow it.",
+            )
+            for kind, offer in board.kinds.at("project")
+        ),
         refusals=tuple(refusals),
         problems=history.problems if history else (),
     )

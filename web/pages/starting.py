@@ -1,31 +1,47 @@
-"""`…/jobs/new/{kind}` and `…/jobs/{kind}`: the dialog before a job, and starting it. One road for every kind."""
+"""`…/jobs/new/{kind}` and `…/jobs/{kind}` of an environment and of a project: the dialog before a job, and its start.
+
+One road for every kind.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import FormData
 
 from web import addresses
 from web.access.confirmations import ConfirmationExpired
+from web.access.permissions import Principal
 from web.access.requests import csrf_token
-from web.config import Environment
-from web.dashboard import Board, Dashboard, InEnvironment, Store, Who, in_project, permission_of_kind
+from web.config import Environment, Project
+from web.dashboard import (
+    Board,
+    Dashboard,
+    InEnvironment,
+    InProject,
+    Store,
+    Who,
+    in_project,
+    permission_of_kind,
+)
 from web.errors import CleanStartError, ConfirmationMismatch, Invalid, TargetChanged
-from web.jobs.kind import AnyKind
-from web.operations.preparation import prepare
-from web.operations.starting import Wish, kind_for, start_job
-from web.pages.dialog import read_dialog
-from web.pages.presenting import error_view
+from web.pages.dialog import read_dialog, read_project_dialog
+from web.pages.presenting import error_view, ref
 from web.pages.render import partial
-from web.pages.shell import Framed, go_to, is_swap, make_frame, now
+from web.pages.shell import Frame, Framed, go_to, is_swap, make_frame, now
 from web.pages.views.dialogs import Dialog
 from web.pages.views.marks import Link, Mark
+from web.starting.operation import AnyOperation, Where
+from web.starting.preparation import prepare, prepare_for_project
+from web.starting.start import Wish, kind_for, start_job
 
-router = APIRouter(prefix="/projects/{project}/environments/{environment}/jobs")
+router = APIRouter(prefix="/projects/{project}")
+ON_ENVIRONMENT = "/environments/{environment}/jobs"
 
 #: Names of the form's own fields; all others are the job's parameters.
 OWN_FIELDS = frozenset(
@@ -33,7 +49,7 @@ OWN_FIELDS = frozenset(
 )
 
 
-@router.get("/new/{kind}", dependencies=[in_project("view")])
+@router.get(ON_ENVIRONMENT + "/new/{kind}", dependencies=[in_project("view")])
 async def ask(
     request: Request,
     board: Board,
@@ -44,17 +60,40 @@ async def ask(
     token: Annotated[str, Depends(csrf_token)],
 ) -> HTMLResponse:
     """What the person has to know and confirm, as a dialog over the page or as a page."""
-    wanted = kind_for(board.kinds, environment, kind)
-    prepared = await prepare(
-        store, board.configuration, wanted, environment, frame.who, key=board.key, histories=board.histories
-    )
-    view = await read_dialog(store, prepared, dict(request.query_params), now())
+    return await _ask(request, board, store, frame, environment, kind, token)
+
+
+@router.get("/jobs/new/{kind}", dependencies=[in_project("view")])
+async def ask_of_project(
+    request: Request,
+    board: Board,
+    store: Store,
+    frame: Framed,
+    project: InProject,
+    kind: str,
+    token: Annotated[str, Depends(csrf_token)],
+) -> HTMLResponse:
+    """The same before a job of the whole project."""
+    return await _ask(request, board, store, frame, project, kind, token)
+
+
+async def _ask(
+    request: Request,
+    board: Dashboard,
+    store: AsyncConnection,
+    frame: Frame,
+    where: Where,
+    kind: str,
+    token: str,
+) -> HTMLResponse:
+    wanted = kind_for(board.kinds, where, kind)
+    view = await _dialog(board, store, frame.who, where, wanted, dict(request.query_params))
     if is_swap(request):
         return HTMLResponse(partial("dialogs/_dialog.html", dialog=view, csrf_token=token))
-    return _page(frame, view)
+    return _page(frame, view, where)
 
 
-@router.post("/{kind}", dependencies=[in_project(permission_of_kind)])
+@router.post(ON_ENVIRONMENT + "/{kind}", dependencies=[in_project(permission_of_kind)])
 async def start(
     request: Request,
     board: Board,
@@ -64,24 +103,53 @@ async def start(
     token: Annotated[str, Depends(csrf_token)],
 ) -> Response:
     """Start the job and go to it; a look stays where the person is. A refusal comes back into the dialog."""
-    wanted = kind_for(board.kinds, environment, kind)
+    return await _start(request, board, who, environment, kind, token)
+
+
+@router.post("/jobs/{kind}", dependencies=[in_project(permission_of_kind)])
+async def start_on_project(
+    request: Request,
+    board: Board,
+    who: Who,
+    project: InProject,
+    kind: str,
+    token: Annotated[str, Depends(csrf_token)],
+) -> Response:
+    """The same for a job of the whole project."""
+    return await _start(request, board, who, project, kind, token)
+
+
+async def _start(
+    request: Request, board: Dashboard, who: Principal, where: Where, kind: str, token: str
+) -> Response:
+    wanted = kind_for(board.kinds, where, kind)
     form = await request.form()
     try:
         job = await start_job(
-            board.store,
-            board.configuration,
-            board.kinds,
-            environment,
-            who,
-            _wish(wanted, form),
-            key=board.key,
+            board.store, board.configuration, board.kinds, where, who, _wish(wanted, form), key=board.key
         )
     except (ConfirmationExpired, ConfirmationMismatch, Invalid, TargetChanged) as refused:
-        return await _again(request, board, who, environment, wanted, form, refused, token)
+        return await _again(request, board, who, where, wanted, form, refused, token)
     board.overviews.forget()
-    if kind == "observe":
-        return _looked(request, environment, job)
+    if wanted.looks and isinstance(where, Environment):
+        return _looked(request, where, job)
     return go_to(request, addresses.job(job))
+
+
+async def _dialog(
+    board: Dashboard,
+    store: AsyncConnection,
+    who: Principal,
+    where: Where,
+    kind: AnyOperation,
+    chosen: Mapping[str, str],
+) -> Dialog:
+    if isinstance(where, Project):
+        return await read_project_dialog(store, await prepare_for_project(store, kind, where, who), chosen)
+    prepared = await prepare(
+        store, board.configuration, kind, where, who, key=board.key, histories=board.histories
+    )
+    return await read_dialog(store, board.kinds, prepared, chosen, now())
 
 
 def _looked(request: Request, environment: Environment, job: int) -> Response:
@@ -102,19 +170,17 @@ def _looked(request: Request, environment: Environment, job: int) -> Response:
 async def _again(
     request: Request,
     board: Dashboard,
-    who: Who,
-    environment: Environment,
-    kind: AnyKind,
+    who: Principal,
+    where: Where,
+    kind: AnyOperation,
     form: FormData,
     refused: CleanStartError,
     token: str,
 ) -> Response:
     """The dialog once more, with what is there now and why the last try was refused."""
     async with board.store.connect() as store:
-        prepared = await prepare(
-            store, board.configuration, kind, environment, who, key=board.key, histories=board.histories
-        )
-        view = await read_dialog(store, prepared, {k: str(v) for k, v in form.items()}, now())
+        chosen = {name: str(value) for name, value in form.items()}
+        view = await _dialog(board, store, who, where, kind, chosen)
         if isinstance(refused, ConfirmationMismatch) and view.confirmation is not None:
             typed = str(form.get("confirmation", ""))
             view = replace(view, confirmation=replace(view.confirmation, typed=typed, error=str(refused)))
@@ -124,27 +190,30 @@ async def _again(
         if is_swap(request):
             html = partial("dialogs/_dialog.html", dialog=view, csrf_token=token)
             return HTMLResponse(html, 422)
-        return _page(await make_frame(request, board, who, store, token), view, refused.status)
+        return _page(await make_frame(request, board, who, store, token), view, where, refused.status)
 
 
-def _page(frame: Any, view: Dialog, status: int = 200) -> HTMLResponse:
-    where = view.environment
-    project = frame.board.configuration.project(where.project)
+def _page(frame: Frame, view: Dialog, where: Where, status: int = 200) -> HTMLResponse:
+    project = where if isinstance(where, Project) else frame.board.configuration.project(where.project)
+    environment = None if isinstance(where, Project) else ref(where)
     shown: HTMLResponse = frame.show(
         "dialogs/show.html",
         view,
         here=view.heading,
         section="project",
-        crumbs=(Link(project.title, addresses.project(project.name)), Link(where.name, where.path)),
-        project=where.project,
-        environment=where,
-        tier=where.tier,
+        crumbs=(
+            Link(project.title, addresses.project(project.name)),
+            *([Link(environment.name, environment.path)] if environment is not None else []),
+        ),
+        project=project.name,
+        environment=environment,
+        tier=environment.tier if environment is not None else None,
         status=status,
     )
     return shown
 
 
-def _wish(kind: AnyKind, form: FormData) -> Wish:
+def _wish(kind: AnyOperation, form: FormData) -> Wish:
     if any("\0" in value for value in form.values() if isinstance(value, str)):
         raise Invalid("A field holds a character that cannot be stored.")
     parameters: dict[str, Any] = {

@@ -102,7 +102,7 @@ def build_page() -> BuildPage:
             Action(
                 "Check again", addresses.start_job("clinic", "production", "observe"), "refresh-cw", "post"
             ),
-            Action("Migrate…", dialog_path(PRODUCTION, "migrate"), "arrow-down-to-line", primary=True),
+            (Action("Migrate…", dialog_path(PRODUCTION, "migrate"), "arrow-down-to-line", primary=True),),
             "cleanstart check clinic/production --build 48 --gate",
         ),
         "![build 48](https://db.acme.internal/projects/clinic/builds/48/environments/production/badge.svg)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.pages.samples.ground import DEV, HEAD, PRODUCTION, REVISIONS, before, dialog_path
 from tests.pages.samples.history import HAZARD_DROP, HAZARD_LOCK, MESSAGES, statements
+from web import addresses
 from web.pages.views.dialogs import (
     Confirmation,
     Dialog,
@@ -62,7 +63,7 @@ def reset_dialog(closed: bool = False, refused: bool = False) -> Dialog:
     )
     return Dialog(
         DEV,
-        "reset",
+        addresses.start_job(DEV.project, DEV.name, "reset"),
         "Reset clinic/dev",
         "Empties the database and builds it again from its migrations. The last one took 12 s.",
         "Reset clinic_dev",
@@ -116,7 +117,7 @@ def migrate_dialog() -> Dialog:
     """The migrate of production."""
     return Dialog(
         PRODUCTION,
-        "migrate",
+        addresses.start_job(PRODUCTION.project, PRODUCTION.name, "migrate"),
         "Migrate clinic/production",
         f"Applies 3 migrations, from {REVISIONS[11]} to {HEAD}.",
         "Apply 3 migrations",
@@ -139,7 +140,7 @@ def backup_dialog() -> Dialog:
     """A plain question."""
     return Dialog(
         DEV,
-        "backup",
+        addresses.start_job(DEV.project, DEV.name, "backup"),
         "Back up clinic/dev",
         "Dumps the database while it goes on working. About 212 MB; the last one took 6 s.",
         "Back up clinic_dev",
@@ -172,7 +173,7 @@ def verify_dialog() -> Dialog:
     """The verification of a backup."""
     return Dialog(
         PRODUCTION,
-        "verify",
+        addresses.start_job(PRODUCTION.project, PRODUCTION.name, "verify"),
         "Verify the backup of 20 Nov 08:30",
         "Restores it into a scratch database and compares schema and row counts. "
         "The environment itself is not touched.",

@@ -61,7 +61,7 @@ def outdated_head() -> EnvironmentHead:
 
 def doubtful_dialog() -> Dialog:
     """A migrate of what is in doubt."""
-    return replace(migrate_dialog(), environment=PRODUCTION, doubts=doubts(settle=True))
+    return replace(migrate_dialog(), where=PRODUCTION, doubts=doubts(settle=True))
 
 
 def settlement(*, refused: bool = False) -> Settlement:

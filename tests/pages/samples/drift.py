@@ -228,9 +228,9 @@ def adoption(*, proven: bool = True) -> AdoptionPage:
         left=() if proven else ("cast (text AS integer): Clean Start does not write a cast.",),
         no_downgrade=None if proven else "There is no statement back.",
         loses=not proven,
-        stamp=Action("Stamp…", addresses.new_job("clinic", "dev", "stamp"), "list-checks")
+        actions=(Action("Stamp…", addresses.new_job("clinic", "dev", "stamp"), "list-checks"),)
         if proven
-        else None,
+        else (),
     )
 
 

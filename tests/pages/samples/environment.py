@@ -74,7 +74,7 @@ def production_head() -> EnvironmentHead:
         before(seconds=12),
         0.084,
         "Every change here needs a verified backup and a typed name.",
-        "Reset is not offered on production.",
+        ("Reset is not offered on production.",),
     )
 
 
@@ -219,7 +219,7 @@ def backups() -> Backups:
                 "asked by Ana Ruiz",
                 False,
                 1021,
-                verify,
+                (verify,),
             ),
             BackupRow(
                 "b3",
@@ -233,17 +233,19 @@ def backups() -> Backups:
                 "before",
                 False,
                 987,
-                Action(
-                    "Verify",
-                    addresses.new_job("clinic", "production", "verify", backup="b3"),
-                    "shield-check",
-                    closed="The file's digest is not the manifest's.",
+                (
+                    Action(
+                        "Verify",
+                        addresses.new_job("clinic", "production", "verify", backup="b3"),
+                        "shield-check",
+                        closed="The file's digest is not the manifest's.",
+                    ),
                 ),
             ),
         ),
         Mark("ok", "Rule met: verified within 24 h"),
         "s3://acme-backups/cleanstart, encrypted",
-        Action("Back up now", dialog_path(PRODUCTION, "backup"), "database-backup"),
+        (Action("Back up now", dialog_path(PRODUCTION, "backup"), "database-backup"),),
     )
 
 

@@ -116,8 +116,13 @@ def migrations() -> Migrations:
         (HEAD,),
         problems=("database/versions/notes.py has no revision and is left out",),
         rehearsal=Mark("ok", "Rehearsed on PostgreSQL 17"),
-        rehearse=Action(
-            "Rehearse again", addresses.start_job("clinic", "production", "rehearse"), "refresh-cw", "post"
+        actions=(
+            Action(
+                "Rehearse again",
+                addresses.start_job("clinic", "production", "rehearse"),
+                "refresh-cw",
+                "post",
+            ),
         ),
     )
 

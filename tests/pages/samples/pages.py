@@ -130,7 +130,7 @@ def pages() -> dict[str, Sample]:
                     (),
                     Mark("warn", "No verified backup"),
                     "backups, not encrypted",
-                    Action("Back up now", dialog_path(DEV, "backup"), "database-backup"),
+                    (Action("Back up now", dialog_path(DEV, "backup"), "database-backup"),),
                 ),
             ),
             at(DEV, "backups"),

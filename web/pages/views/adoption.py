@@ -32,4 +32,4 @@ class AdoptionPage:
     left: tuple[str, ...] = ()
     no_downgrade: str | None = None
     loses: bool = False
-    stamp: Action | None = None
+    actions: tuple[Action, ...] = ()

@@ -71,7 +71,7 @@ class BuildAnswer:
     pending_account: str = ""
     observed_at: datetime | None = None
     check: Action | None = None
-    migrate: Action | None = None
+    actions: tuple[Action, ...] = ()
     #: The command that gives the same answer in CI.
     command: str = ""
 

@@ -9,7 +9,7 @@ from typing import Literal
 from web.pages.views.drift import ShownRepair
 from web.pages.views.environment import DoubtNote, Hazard, RehearsedStatement
 from web.pages.views.errors import ErrorView
-from web.pages.views.marks import Check, EnvironmentRef, Fact, Mark, Option
+from web.pages.views.marks import Check, EnvironmentRef, Fact, Mark, Option, ProjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class Confirmation:
 class Dialog:
     """One question. Reading the target, the policy and what would run is done before this is made."""
 
-    environment: EnvironmentRef
-    #: The job kind's name.
-    kind: str
+    where: EnvironmentRef | ProjectRef
+    #: Where the answer is sent to.
+    path: str
     heading: str
     lead: str
     #: Verb and object: `Reset clinic_dev`.

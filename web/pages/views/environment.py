@@ -67,8 +67,8 @@ class EnvironmentHead:
     seconds: float | None = None
     #: `Every change here needs a verified backup and a typed name.`
     rule: str | None = None
-    #: Why there is no Reset: a line, never a button.
-    no_reset: str | None = None
+    #: Why there is no Reset, and the like: lines, never buttons.
+    missing: tuple[str, ...] = ()
     #: Why the last look failed; the facts are then the last ones known.
     unreachable: ErrorView | None = None
     job: RunningJob | None = None
@@ -176,9 +176,8 @@ class Migrations:
     problems: tuple[str, ...] = ()
     #: `Rehearsed 4 min ago on PostgreSQL 17`, `Not rehearsed yet`, `Rehearsal failed: …`
     rehearsal: Mark | None = None
-    rehearse: Action | None = None
-    #: Records pending migrations as applied, where the schema is so already.
-    stamp: Action | None = None
+    #: What can be done about those that are pending.
+    actions: tuple[Action, ...] = ()
     #: Without version table: nothing was ever migrated here.
     never_migrated: bool = False
     empty_because: str | None = None
@@ -237,7 +236,7 @@ class BackupRow:
     reason: str = ""
     encrypted: bool = False
     job: int | None = None
-    verify: Action | None = None
+    actions: tuple[Action, ...] = ()
     #: The dump, for `pg_restore`.
     file: str = ""
 
@@ -251,7 +250,7 @@ class Backups:
     rule: Mark
     #: Where backups go and whether they are encrypted.
     place: str
-    backup: Action
+    actions: tuple[Action, ...] = ()
     empty_because: str = ""
 
 

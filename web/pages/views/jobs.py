@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from web.pages.views.differences import DriftGroup, Snapshots
-from web.pages.views.marks import Action, Check, EnvironmentRef, Fact, Link, Mark, Option, Pages
+from web.pages.views.marks import Action, Check, EnvironmentRef, Fact, Link, Mark, Option, Pages, ProjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class JobPage:
 
     number: int
     title: str
-    environment: EnvironmentRef
+    where: EnvironmentRef | ProjectRef
     requested_by: str
     requested_at: datetime
     steps: tuple[JobStep, ...]
@@ -171,7 +171,7 @@ class JobRow:
     mark: Mark
     #: `Migrate to build #48`
     what: str
-    environment: EnvironmentRef
+    where: EnvironmentRef | ProjectRef
     requested_by: str
     requested_at: datetime
     started_at: datetime | None = None
@@ -204,7 +204,7 @@ class Cancellation:
     """The question before a job is cancelled."""
 
     number: int
-    environment: EnvironmentRef
+    where: EnvironmentRef | ProjectRef
     title: str
     #: What is undone and what stays: `Step 5 is rolled back. Step 4 is committed, so staging will stand on …`
     account: str

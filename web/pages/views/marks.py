@@ -57,6 +57,27 @@ class EnvironmentRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectRef:
+    """A whole project, where a job may belong to that instead of one of its environments."""
+
+    project: str
+
+    @property
+    def label(self) -> str:
+        """The name as people write it."""
+        return self.project
+
+    @property
+    def path(self) -> str:
+        """The project's page."""
+        return addresses.project(self.project)
+
+    #: It has none.
+    name: str = ""
+    tier: None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """Words that lead somewhere."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from web.pages.views.builds import BuildRow
 from web.pages.views.errors import ErrorView
 from web.pages.views.jobs import JobRow
-from web.pages.views.marks import Fact
+from web.pages.views.marks import Action, Fact
 from web.pages.views.overview import Cell
 
 
@@ -24,6 +24,8 @@ class ProjectPage:
     jobs: tuple[JobRow, ...]
     #: How to register the first build.
     command: str
+    #: What can be started on the project as a whole.
+    actions: tuple[Action, ...] = ()
     #: Why the history cannot be used: several heads, an unreadable source.
     refusals: tuple[ErrorView, ...] = ()
     problems: tuple[str, ...] = ()

@@ -39,6 +39,7 @@ class JobRow(Base):
             name="state",
         ),
         Index(None, "environment_id", "id"),
+        Index(None, "project", "id"),
         Index(
             "job_unfinished_idx",
             "state",
@@ -48,9 +49,13 @@ class JobRow(Base):
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     kind: Mapped[str]
-    environment_id: Mapped[int] = mapped_column(ForeignKey("environment.id"))
+    project: Mapped[str]
+    #: None: a job of the project as a whole.
+    environment_id: Mapped[int | None] = mapped_column(ForeignKey("environment.id"))
     parameters: Mapped[dict[str, Any]]
     mutating: Mapped[bool]
+    #: It only looks: nobody is told that it runs.
+    looks: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     state: Mapped[str] = mapped_column(server_default="queued")
     requested_by: Mapped[str]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.access import audit, confirmations
 from web.access.permissions import Principal, require
-from web.config import Configuration, Environment
+from web.config import Configuration, Environment, Project
 from web.errors import (
     CleanStartError,
     ConfirmationMismatch,
@@ -26,10 +26,8 @@ from web.errors import (
     TargetChanged,
 )
 from web.inspection.environment import View, view
-from web.inspection.gate import Condition, enforced, excusable, repair_gate, reset_gate
-from web.inspection.repair import Repair, read_repair
-from web.jobs.kind import AnyKind, Kinds
 from web.jobs.start import start
+from web.starting.operation import AnyOperation, Before, Operations, Where, label_of, project_of
 
 #: All that a form of ours sends to be written down is shorter, in characters: names, digests, revisions.
 LONGEST = 10_000
@@ -50,57 +48,25 @@ class Wish:
     plan_hash: str | None = None
 
 
-def kind_for(kinds: Kinds, environment: Environment, name: str) -> AnyKind:
-    """The kind of this name, if this environment has it: otherwise there is no such thing, whoever asks.
+def kind_for(kinds: Operations, where: Where, name: str) -> AnyOperation:
+    """The kind of this name, if this environment or project has it: otherwise there is no such thing, whoever asks.
 
     Raises:
-        NotFound: no such kind, or not on this environment (a reset on production).
+        NotFound: no such kind, or not here (a reset on production).
     """
     kind = kinds.by_name.get(name)
-    if kind is None:
+    if kind is None or not kind.belongs(where):
         raise NotFound(f"There is no operation “{name}”.")
-    if (reason := kind.available(environment)) is not None:
-        raise NotFound(f"There is no {kind.name} on {environment.label}: {reason}")
+    if not isinstance(where, Project) and (reason := kind.available(where)) is not None:
+        raise NotFound(f"There is no {kind.name} on {where.label}: {reason}")
     return kind
-
-
-def name_to_type(kind: AnyKind, environment: Environment) -> str | None:
-    """What has to be typed before this kind may start: the environment's name, wherever data are at risk."""
-    at_risk = (
-        kind.destructive
-        or kind.name in ("revert", "stamp")
-        or (kind.name == "migrate" and environment.tier == "production")
-    )
-    return environment.label if at_risk else None
-
-
-def held_back_by(kind: AnyKind, seen: View, repair: Repair | None = None) -> tuple[Condition, ...]:
-    """The conditions that keep this kind from starting now; empty: it may. A revert runs the `repair`."""
-    if kind.destructive:
-        return reset_gate(seen.environment, seen.record).closed_by
-    if kind.name == "revert":
-        return repair_gate(seen.environment, seen.record, repair).closed_by
-    if kind.name == "migrate":
-        return tuple(
-            each
-            for each in seen.gate.closed_by
-            if enforced(each, seen.environment) and not excusable(each, seen.environment)
-        )
-    return ()
-
-
-def asks_for_reason(kind: AnyKind, seen: View) -> Condition | None:
-    """The failure in spite of which a person may start this kind, if a reason is given; None: there is none."""
-    if kind.name != "migrate":
-        return None
-    return next((each for each in seen.gate.closed_by if excusable(each, seen.environment)), None)
 
 
 async def start_job(
     store: AsyncEngine,
     configuration: Configuration,
-    kinds: Kinds,
-    environment: Environment,
+    kinds: Operations,
+    where: Where,
     who: Principal,
     wish: Wish,
     *,
@@ -109,17 +75,17 @@ async def start_job(
     """Start the job and return its id. `key` is the store's signing key.
 
     Raises:
-        NotFound: this environment has no such operation, or there is not what the parameters name.
+        NotFound: there is no such operation here, or there is not what the parameters name.
         NotSignedIn, OperationNotAllowed: the person may not, or a condition of the policy does not hold.
         Invalid: the parameters are not what the kind takes.
         ConfirmationMismatch, ConfirmationInvalid, ConfirmationExpired: the confirmation does not hold.
         TargetChanged: the database is not in the state that was confirmed.
         JobAlreadyRunning: another job changes this database.
     """
-    kind = kind_for(kinds, environment, wish.kind)
-    require(who, kind.permission, environment.project)
+    kind = kind_for(kinds, where, wish.kind)
+    require(who, kind.permission, project_of(where))
     try:
-        return await _start(store, configuration, kind, environment, who, wish, key)
+        return await _start(store, configuration, kind, where, who, wish, key)
     except CleanStartError as refusal:
         if kind.mutating:
             async with store.begin() as connection:
@@ -127,7 +93,7 @@ async def start_job(
                     connection,
                     actor=who.actor,
                     action=f"{kind.name} refused",
-                    object=environment.label,
+                    object=label_of(where),
                     detail={"reason": str(refusal)},
                 )
         raise
@@ -136,37 +102,39 @@ async def start_job(
 async def _start(
     store: AsyncEngine,
     configuration: Configuration,
-    kind: AnyKind,
-    environment: Environment,
+    kind: AnyOperation,
+    where: Where,
     who: Principal,
     wish: Wish,
     key: bytes,
 ) -> int:
     _require_short(wish)
     parameters = _parameters(kind, wish.parameters)
-    expected = name_to_type(kind, environment)
+    expected = kind.name_to_type(where)
     if expected is not None and (wish.typed or "").strip() != expected:
         raise ConfirmationMismatch(
             f"“{wish.typed or ''}” is not “{expected}”. Nothing was started.",
             hint=f"Type {expected} to go on.",
         )
     async with store.begin() as connection:
+        environment = None if isinstance(where, Project) else where
         if kind.require_named is not None:
-            await kind.require_named(
-                connection, configuration.project(environment.project), environment, parameters
-            )
+            project = configuration.project(project_of(where))
+            await kind.require_named(connection, project, environment, parameters)
         number, seen_fingerprint, seen_revisions = None, wish.seen_fingerprint, wish.seen_revisions
-        if kind.mutating:
+        if kind.mutating and environment is not None:
             now = await view(connection, configuration, environment.project, environment.name)
             if kind.destructive:
                 number, seen_fingerprint, seen_revisions = _confirmed(kind, environment, who, wish, key, now)
-            repair = await _repair(connection, kind, wish, now)
-            _require_open(kind, now, repair)
-            _require_reason(kind, now, wish, parameters)
+            before = await kind.before(connection, now)
+            _require_what_was_shown(kind, wish, before)
+            _require_open(kind, environment, before)
+            _require_reason(kind, environment, wish, parameters, before)
         job_id = await start(
             connection,
             kind,
             environment=environment,
+            project=project_of(where),
             parameters=parameters,
             requested_by=who.name,
             seen_fingerprint=seen_fingerprint,
@@ -174,12 +142,12 @@ async def _start(
             plan_hash=wish.plan_hash,
             confirmation=number,
         )
-        if kind.name != "observe":
+        if not kind.looks:
             await audit.append(
                 connection,
                 actor=who.actor,
                 action=kind.name,
-                object=environment.label,
+                object=label_of(where),
                 detail={
                     "job": job_id,
                     "parameters": parameters.model_dump(mode="json"),
@@ -196,18 +164,14 @@ def _require_short(wish: Wish) -> None:
         raise Invalid(f"More than {LONGEST:,} characters are more than any operation takes.")
 
 
-async def _repair(connection: AsyncConnection, kind: AnyKind, wish: Wish, now: View) -> Repair | None:
-    """The repair of a revert, which has to be the one that was seen. Raises TargetChanged."""
-    if kind.name != "revert" or now.record is None:
-        return None
-    repair = await read_repair(connection, now.record.environment_id, now.observation)
-    if repair is not None and wish.plan_hash != repair.hash:
-        raise TargetChanged("What would run is not the repair that you saw.", hint="Read it again.")
-    return repair
+def _require_what_was_shown(kind: AnyOperation, wish: Wish, before: Before) -> None:
+    """What would run has to be what the person read. Raises TargetChanged."""
+    if kind.runs_what_was_shown and before.plan_hash is not None and wish.plan_hash != before.plan_hash:
+        raise TargetChanged("What would run is not what you saw.", hint="Read it again.")
 
 
-def _require_open(kind: AnyKind, now: View, repair: Repair | None) -> None:
-    if held := held_back_by(kind, now, repair):
+def _require_open(kind: AnyOperation, environment: Environment, before: Before) -> None:
+    if held := before.held_by:
         # Where nobody could look, the rest is not known for that very reason; one reason is told once.
         told = [each.detail for each in held]
         said = (
@@ -216,33 +180,35 @@ def _require_open(kind: AnyKind, now: View, repair: Repair | None) -> None:
             else [held[told.index(each)] for each in dict.fromkeys(told)]
         )
         raise OperationNotAllowed(
-            f"{kind.title} is not open on {now.environment.label}: "
+            f"{kind.title} is not open on {environment.label}: "
             + "; ".join(f"{each.title} ({each.detail or each.state})" for each in said),
             hint=" ".join(dict.fromkeys(each.way for each in said if each.way)),
         )
 
 
-def _require_reason(kind: AnyKind, now: View, wish: Wish, parameters: BaseModel) -> None:
-    """A migrate whose rehearsal failed stops here, unless somebody answers for exactly that failure.
+def _require_reason(
+    kind: AnyOperation, environment: Environment, wish: Wish, parameters: BaseModel, before: Before
+) -> None:
+    """Where something failed that it leans on, somebody has to answer for exactly that failure.
 
     Raises OperationNotAllowed, TargetChanged.
     """
-    failed = asks_for_reason(kind, now)
+    failed = before.excuse
     if failed is None:
         return
-    if getattr(parameters, "despite_failed_rehearsal", None) is None:
+    if getattr(parameters, kind.reason, None) is None:
         raise OperationNotAllowed(
-            f"{kind.title} is not open on {now.environment.label}: {failed.title} ({failed.detail})",
+            f"{kind.title} is not open on {environment.label}: {failed.title} ({failed.detail})",
             hint=failed.way,
         )
-    if now.rehearsed is None or wish.plan_hash != now.rehearsed.plan_hash:
+    if before.plan_hash is None or wish.plan_hash != before.plan_hash:
         raise TargetChanged(
             f"The reason is not for the failure that there is now: {failed.detail}",
             hint="Read it, then give the reason again.",
         )
 
 
-def _parameters(kind: AnyKind, given: Mapping[str, Any]) -> BaseModel:
+def _parameters(kind: AnyOperation, given: Mapping[str, Any]) -> BaseModel:
     try:
         parameters: BaseModel = kind.parameters.model_validate(dict(given))
     except ValidationError as error:
@@ -261,7 +227,7 @@ def _in_words(problem: ErrorDetails) -> str:
 
 
 def _confirmed(
-    kind: AnyKind, environment: Environment, who: Principal, wish: Wish, key: bytes, now: View
+    kind: AnyOperation, environment: Environment, who: Principal, wish: Wish, key: bytes, now: View
 ) -> tuple[str, str | None, tuple[str, ...] | None]:
     """The confirmation's number, and the fingerprint and revisions that the worker has to find again."""
     confirmation = confirmations.verify(

@@ -9,11 +9,11 @@ from tests.operations.conftest import Site
 from tests.operations.test_reset import NASTY
 from web.config import ResetPolicy
 from web.operations.emptying import drop, read_contents
-from web.operations.fate import doomed, fate_of
 from web.postgres.connections import connect
 from web.postgres.urls import parameters
 from web.schema.model import CatalogObject, OtherObject, Schema, shape_of
 from web.schema.snapshot import read_schema
+from web.starting.fate import doomed, fate_of
 
 MORE = """
 CREATE SCHEMA reports;
