@@ -34,6 +34,7 @@ from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.postgres.urls import database_name
+from web.starting.operation import AnyOperation
 
 MIGRATIONS = {
     "a": migration(
@@ -59,6 +60,7 @@ class Site:
     url: str
     folder: Path
     copies: Copies
+    kinds: tuple[AnyOperation, ...] = KINDS
 
     @property
     def dev(self) -> Environment:
@@ -114,7 +116,7 @@ class Site:
         """What a worker makes of a job that it has taken."""
         return Execution(
             Equipment(
-                self.store, self.configuration, Kinds(KINDS), self.resources, "test", witness, look_again
+                self.store, self.configuration, Kinds(self.kinds), self.resources, "test", witness, look_again
             ),
             job_id,
         )

@@ -137,7 +137,7 @@ async def surfaces(site: Site) -> AsyncIterator[httpx.AsyncClient]:
     """The application on the site's store, as the command line on the host asks it."""
     secret = secrets.token_urlsafe(32)
     async with Feed(site.store) as feed:
-        app = await create_app(site.configuration, site.store, feed, kinds=KINDS, bound_to_loopback=True)
+        app = await create_app(site.configuration, site.store, feed, kinds=site.kinds, bound_to_loopback=True)
         asking = Asking(app, local_admin("ada"), secret)
         headers = {"Origin": ORIGIN, HEADER: token_for(secret)}
         async with httpx.AsyncClient(

@@ -60,6 +60,7 @@ class Route:
         return f"{self.method} {self.address}"
 
 
+_P = "/projects/{project}"
 _E = "/projects/{project}/environments/{environment}"
 _API = "/api/v1"
 _MANIFEST = make_history([Migration("r1", digest="1" * 64)]).to_json()
@@ -85,6 +86,8 @@ ROUTES = (
     Route("GET", _E + "/stream", SEEN, stream=True),
     Route("GET", _E + "/jobs/new/{kind}", SEEN, {"kind": "reset"}),
     Route("POST", _E + "/jobs/{kind}", (401, 404, 403, 303, 303, 303), form={}),
+    Route("GET", _P + "/jobs/new/{kind}", SEEN, {"kind": "count"}),
+    Route("POST", _P + "/jobs/{kind}", (401, 404, 303, 303, 303, 303), {"kind": "count"}, form={}),
     Route(
         "GET",
         _E + "/doubts/{job}/settlement",
@@ -200,6 +203,9 @@ ROUTES = (
         {"environment": "empty"},
         body={},
     ),
+    Route("POST", _API + _E + "/observations", (401, 404, 201, 201, 201, 201), body={}),
+    Route("GET", _API + _P + "/jobs/new/{kind}", API_SEEN, {"kind": "count"}),
+    Route("POST", _API + _P + "/jobs/{kind}", (401, 404, 201, 201, 201, 201), {"kind": "count"}, body={}),
     Route("GET", _API + "/jobs", API_SIGNED_IN),
     Route("GET", _API + "/jobs/{job}", API_SEEN),
     Route("GET", _API + "/jobs/{job}/migration", (401, 404, 404, 404, 404, 404)),

@@ -19,6 +19,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.conftest import STORE_OWNER, STORE_RUNTIME, Run, fresh_database
+from tests.starting.toy import COUNT
 from tests.web.filled import fill, make_configuration
 from tests.web.people import PEOPLE, TOKEN
 from web.access.csrf import token_for
@@ -176,7 +177,7 @@ async def site(server: EmbeddedServer, filled_template: str, filled_folder: Path
         configured = make_configuration(filled_folder)
         try:
             async with Feed(store) as feed:
-                app = await create_app(configured, store, feed, kinds=KINDS, bound_to_loopback=True)
+                app = await create_app(configured, store, feed, kinds=(*KINDS, COUNT), bound_to_loopback=True)
                 await feed.wait_until_listening()
                 site = Site(app, store, configured, feed, url)
                 yield site

@@ -44,6 +44,10 @@ class UsageWrong(CleanStartError):
     title = "Usage"
 
 
+class NamesClash(Exception):
+    """A job kind has the name of a command that scripts rely on. Who added the kind finds out at the first start."""
+
+
 class NoRoom(CleanStartError):
     """A disk is full: that of the answer, or that of what is made on the way to it."""
 
@@ -71,7 +75,7 @@ class Commands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def _add_operations(self) -> None:
-        """Once. Raises RuntimeError where one would take the place of a command that scripts rely on."""
+        """Once. Raises NamesClash."""
         if self._complete:
             return
         from web.cli import comparing, operations
@@ -82,7 +86,7 @@ class Commands(TyperGroup):
         comparing.add_to(made)
         more = getattr(get_command(made), "commands", {})
         if twice := self.commands.keys() & more.keys():
-            raise RuntimeError(f"Two commands have one name: {', '.join(sorted(twice))}.")
+            raise NamesClash(f"These are commands and job kinds: {', '.join(sorted(twice))}.")
         self.commands.update(more)
         self._complete = True
 

@@ -63,7 +63,9 @@ async def append_events(connection: AsyncConnection, job_id: int, events: Sequen
 async def announce_change(connection: AsyncConnection, environment_id: int | None) -> None:
     """Tell the pages, at this transaction's commit, that something has changed: of an environment, or anywhere."""
     await connection.execute(
-        text("SELECT pg_notify('cleanstart_change', json_build_object('environment', :id)::text)"),
+        text(
+            "SELECT pg_notify('cleanstart_change', json_build_object('environment', CAST(:id AS bigint))::text)"
+        ),
         {"id": environment_id},
     )
 

@@ -170,7 +170,7 @@ VERIFY = Operation(
         "The backup is restored into a scratch database, and there every row is counted and compared. "
         "The database of {environment} is not touched."
     ),
-    offers=(Offer("backup"),),
+    offers=(Offer("one backup"),),
     meets=MappingProxyType({"verified backup": _newest_is_unverified}),
     connects=False,
     joins=True,

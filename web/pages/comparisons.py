@@ -54,15 +54,12 @@ async def show(
         if where
         else None
     )
-    job = (
-        seen.record.job
-        if seen and seen.record and seen.record.job and seen.record.job.kind == "compare"
-        else None
-    )
+    kind, _ = next(board.kinds.at("comparison"))
+    job = seen.record.job if seen and seen.record else None
     closed = None
     if where is None:
         closed = "The project has no environment whose server could be asked."
-    elif not may(frame.who, "observe", project.name):
+    elif not may(frame.who, kind.permission, project.name):
         closed = "Your role does not allow it."
     state, mark = _standing(found, a, b)
     differences, pages = portion(
@@ -81,7 +78,7 @@ async def show(
         unknown=found.unknown if found else (),
         compared_at=found.compared_at if found else None,
         error=stored_error(found.error, 503) if found and found.error else None,
-        job=running_job(job, board.kinds) if job is not None and job.kind == "compare" else None,
+        job=running_job(job, board.kinds) if job is not None and job.kind == kind.name else None,
         closed=closed,
     )
     return frame.show(
@@ -133,7 +130,8 @@ async def start(
     where = _environment(project, b, a)
     if where is None:
         raise Invalid("The project has no environment whose server could be asked.")
-    wish = Wish("compare", {"a": a, "b": b})
+    kind, _ = next(board.kinds.at("comparison"))
+    wish = Wish(kind.name, {"a": a, "b": b})
     await start_job(board.store, board.configuration, board.kinds, where, who, wish, key=board.key)
     return go_to(request, addresses.comparison(project.name, a, b))
 

@@ -249,7 +249,7 @@ async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen
         rows=tuple(
             _backup(
                 each,
-                actions_at(board.kinds, "backup", who, seen, backup=each.id),
+                actions_at(board.kinds, "one backup", who, seen, backup=each.id),
                 dump_of(board.configuration.backups.location, environment, each.id),
             )
             for each in stored

@@ -34,7 +34,7 @@ Place = Literal[
     #: The tabs, and in them one migration history, one backup (`backup`), one difference (`only`), one proven repair.
     "migrations",
     "backups",
-    "backup",
+    "one backup",
     "drift",
     "difference",
     "repair",

@@ -1,0 +1,79 @@
+"""Outside web/operations no module knows which kinds there are: a kind says everything about itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from web.operations import KINDS
+
+WEB = Path(__file__).parents[2] / "web"
+TEMPLATES = Path(__file__).parents[2] / "templates"
+NAMES = {kind.name for kind in KINDS}
+#: Words that are kinds' names and mean something else there: permissions, keys of the configuration, sources of a
+#: schema, commands and options of other programs.
+MEANT_OTHERWISE = {
+    "access/permissions.py": {"backup", "migrate", "observe", "pin", "reset", "stamp", "verify"},
+    "config/reading.py": {"backup", "reset", "stamp", "verify"},
+    "cli/comparing.py": {"backup"},
+    "cli/questions.py": {"backup"},
+    "inspection/comparisons.py": {"backup"},
+    "inspection/overview.py": {"backup"},
+    "inspection/sources.py": {"backup"},
+    "pages/overview.py": {"backup"},
+    "pages/settings.py": {"backup", "reset"},
+    "postgres/processes.py": {"adopt"},
+    "store/tables/backups.py": {"backup"},
+    "tools/alembic.py": {"stamp"},
+    "walls/launch.py": {"adopt"},
+    "walls/layers.py": {"adopt"},
+}
+#: What takes a permission's name.
+TAKES_PERMISSION = {"may", "require", "in_project", "on_job", "permission"}
+
+
+def named(source: str) -> Iterator[str]:
+    """Kinds' names in texts of the code, but for permissions; and imports of a kind's module."""
+    tree = ast.parse(source)
+    permissions = {
+        id(argument)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TAKES_PERMISSION
+        for argument in node.args
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value in NAMES and id(node) not in permissions:
+            yield str(node.value)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("web.operations."):
+            module = (node.module or "").removeprefix("web.operations.").replace("_", "-")
+            if module in NAMES:
+                yield module
+
+
+def test_no_module_names_a_kind() -> None:
+    found = {
+        str(file.relative_to(WEB)): names
+        for file in sorted(WEB.rglob("*.py"))
+        if not file.is_relative_to(WEB / "operations")
+        and (names := set(named(file.read_text(encoding="utf-8"))))
+    }
+    assert found == MEANT_OTHERWISE
+
+
+def test_it_would_be_seen() -> None:
+    for source in (
+        'if kind.name == "reset": pass',
+        'TEXTS = {"plan-revert": "Plan"}',
+        "from web.operations.backup import BACKUP",
+    ):
+        assert [*named(source)], source
+    assert not [*named('may(who, "backup", project)')]
+
+
+def test_no_template_names_a_kind() -> None:
+    for file in TEMPLATES.rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        for name in NAMES:
+            for quoted in (f'== "{name}"', f'"{name}" in', f'in ("{name}"', f'job("{name}"'):
+                assert quoted not in text, (file.name, quoted)
