@@ -85,7 +85,7 @@ def _compile() -> None:
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
-    for folder in ("web", "tests", "demo", "migrations"):
+    for folder in ("web", "tests", "migrations"):
         compileall.compile_dir(ROOT / folder, quiet=2)
 
 

@@ -12,6 +12,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
@@ -71,18 +72,38 @@ def start(
     environment: Mapping[str, str],
     folder: Path,
     passed: int | None = None,
+    errors: Path | None = None,
 ) -> Forked:
-    """Start what `python -m MODULE …` would be. What it says is appended to the log.
+    """Start what `python -m MODULE …` would be. What it says is appended to the log; its errors to `errors`, if given.
 
     `passed` is a file descriptor for it; where the arguments have its number, they get the one that it has there.
     """
     process = _forking.Process(
         name=module,
         target=_run,
-        args=(module, list(arguments), log, dict(environment), folder, _Passed(passed)),
+        args=(module, list(arguments), (log, errors or log), dict(environment), folder, _Passed(passed)),
     )
     process.start()
     return Forked(process)
+
+
+def run(
+    module: str,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    timeout: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Run what `python -m MODULE …` would be to its end, with nothing to read from."""
+    with tempfile.TemporaryDirectory() as said:
+        out, err = Path(said, "out"), Path(said, "err")
+        process = start(module, arguments, log=out, errors=err, environment=environment, folder=folder)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess([module, *arguments], code, out.read_text(), err.read_text())
 
 
 @dataclass
@@ -103,15 +124,15 @@ def _received(number: int | None, there: Any) -> tuple[str, str] | None:
 def _run(
     module: str,
     arguments: list[str],
-    log: Path,
+    outputs: tuple[Path, Path],
     environment: dict[str, str],
     folder: Path,
     passed: tuple[str, str] | None,
 ) -> None:
     """In the new process: be the program."""
-    with log.open("ab") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
+    for number, file in enumerate(outputs, start=1):
+        with file.open("ab") as stream:
+            os.dup2(stream.fileno(), number)
     os.environ.clear()
     # The web server follows its parent where it is told of one; a worker of the tests does anyway.
     os.environ.update(environment, CLEANSTART_PARENT=str(os.getppid()))

@@ -20,7 +20,7 @@ import pytest
 
 from tests.acceptance.installation import Installation, installed, query
 from tests.conftest import fresh_database
-from tests.operations.conftest import Site, outcome, site
+from tests.operations.conftest import Site, copies, outcome, site
 from tests.small_disk import small_disk
 from tests.tools.foreign import foreign
 from tests.tools.written import execute, migration, write_project
@@ -36,7 +36,7 @@ from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.postgres.urls import libpq_url
 
-__all__ = ["site"]
+__all__ = ["copies", "site"]
 
 pytestmark = pytest.mark.xdist_group("acceptance of bad input")
 

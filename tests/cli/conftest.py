@@ -23,6 +23,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests import forked
 from tests.conftest import STORE_OWNER, STORE_RUNTIME, fresh_database
 from tests.forked import Forked, start
 from tests.tools.written import execute, migration, write_project
@@ -114,18 +115,13 @@ class Site:
             return {"CLEANSTART_CONFIG": str(self.config)}
         return {"CLEANSTART_URL": self.address, "CLEANSTART_TOKEN": token or self.token}
 
-    def command(
-        self, *arguments: object, transport: Transport = "store", stdin: str = "", **variables: str
-    ) -> Ended:
+    def command(self, *arguments: object, transport: Transport = "store", **variables: str) -> Ended:
         """Call the program as a process of its own."""
-        done = subprocess.run(
-            [sys.executable, "-m", "web.cli", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=ROOT,
-            env={**clean_environment(), **self.variables(transport), **variables},
+        done = forked.run(
+            "web.cli",
+            [*map(str, arguments)],
+            environment={**clean_environment(), **self.variables(transport), **variables},
+            folder=ROOT,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 

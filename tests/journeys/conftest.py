@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests import forked
 from tests.conftest import run_folder
 from tests.started import until
 from web.cli.demo import MARK
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 #: Where `make screenshots` wants the pictures of the README; unset: none are taken.
 SCREENSHOTS = os.environ.get("CLEANSTART_SCREENSHOTS")
 #: Seconds that anything on a page may take on a busy machine.
-PATIENCE = 40.0
+PATIENCE = 120.0
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -61,13 +62,11 @@ class Demo:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `cleanstart` on this host, on the demo's configuration."""
-        return subprocess.run(
-            [sys.executable, "-m", "web.cli", *arguments, "--config", str(self.configuration)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=self.directory,
-            env={**os.environ, **environment},
+        return forked.run(
+            "web.cli",
+            [*arguments, "--config", str(self.configuration)],
+            environment={**os.environ, **environment},
+            folder=self.directory,
         )
 
 
@@ -114,25 +113,34 @@ def stop_demo(demo: Demo) -> str:
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo of this module's own; one that was made and stopped before, unless the module is about a first start."""
     directory = tmp_path_factory.mktemp("demo")
-    if not getattr(request.module, "FIRST_START", False):
-        _unpack(_made(run_folder(tmp_path_factory) / "demo"), directory)
+    packed = run_folder(tmp_path_factory) / "demo"
+    if not getattr(request.module, "FIRST_START", False) and _made(packed):
+        _unpack(packed, directory)
     running = start_demo(directory)
     yield running
     _stop(running)
     _forget(running)
 
 
-def _made(packed: Path) -> Path:
-    """The files of a demo that was looked at and rehearsed: made once in a run, by whoever comes first."""
-    with FileLock(packed.with_suffix(".lock")):
-        if not packed.exists():
-            running = start_demo(packed.with_suffix(".running"))
-            until(lambda: _rehearsed(running), "the demo is not rehearsed")
-            _stop(running)
-            packed.mkdir()
-            _copy([*_kept(running.directory), *_server_files(running.directory)], packed)
-            _forget(running)
-    return packed
+def _made(packed: Path) -> bool:
+    """Whether there are the files of a demo that was looked at and rehearsed: whoever comes first in a run makes them.
+
+    Who comes while they are being made does without.
+    """
+    try:
+        with FileLock(packed.with_suffix(".lock"), timeout=0):
+            if not packed.exists():
+                running = start_demo(packed.with_suffix(".running"))
+                until(lambda: _rehearsed(running), "the demo is not rehearsed")
+                _stop(running)
+                made = packed.with_suffix(".new")
+                made.mkdir()
+                _copy([*_kept(running.directory), *_server_files(running.directory)], made)
+                _forget(running)
+                made.rename(packed)
+    except Timeout:
+        return False
+    return True
 
 
 def _unpack(packed: Path, directory: Path) -> None:
@@ -169,8 +177,8 @@ def _stop(demo: Demo) -> None:
 
 def _forget(demo: Demo) -> None:
     # As root its server's files are elsewhere, 250 MB of them.
-    clean = [sys.executable, "-m", "web.cli", "demo", "--clean", "--directory", str(demo.directory)]
-    done = subprocess.run(clean, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    clean = ["demo", "--clean", "--directory", str(demo.directory)]
+    done = forked.run("web.cli", clean, environment=os.environ, folder=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
