@@ -16,7 +16,7 @@ import httpx
 import psycopg
 from psycopg import sql
 
-from web.cli.serving import listen
+from web.cli.listening import listen
 from web.cli.store_place import StorePlace, prepare_embedded
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs, find_programs

@@ -11,7 +11,9 @@ import sys
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from web.cli.serving import listen, server_config, set_up_logging
+from web.cli.listening import listen
+from web.cli.long_running import set_up_logging
+from web.cli.serving import server_config
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

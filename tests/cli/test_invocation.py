@@ -18,8 +18,8 @@ import uvicorn
 
 from tests.cli.conftest import ROOT, Cli, Site, clean_environment
 from web.cli import exits
+from web.cli.listening import listen
 from web.cli.program import NoRoom, run
-from web.cli.serving import listen
 from web.errors import CleanStartError, Conflict, NotFound, Refused
 
 

@@ -30,7 +30,8 @@ Captured = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def without_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     """What servers log with is this process's, and stays as it is."""
-    monkeypatch.setattr("web.cli.serving.set_up_logging", lambda: None)
+    for module in ("serving", "working"):
+        monkeypatch.setattr(f"web.cli.{module}.set_up_logging", lambda: None)
 
 
 def said(capsys: Captured, *arguments: str) -> tuple[int, str]:

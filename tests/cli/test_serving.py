@@ -27,7 +27,7 @@ from tests.started import (
     start,
     until,
 )
-from web.cli.serving import AddressUnavailable, listen
+from web.cli.listening import AddressUnavailable, listen
 from web.postgres.server_files import processes_in_folders
 
 #: What "within seconds" may be on a busy machine. Open streams that were waited for would take for ever.

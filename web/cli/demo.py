@@ -21,7 +21,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.access.users import any_users, create_user, set_password
-from web.cli.serving import AddressNotSafe, kept_running, listen, run_processes, say
+from web.cli.listening import AddressNotSafe, listen
+from web.cli.long_running import say
+from web.cli.machine import kept_running, run_processes
 from web.cli.store_place import StorePlace, prepare_embedded
 from web.cli.supervisor import stop_on_signals, unless_stopped
 from web.config import Configuration, is_loopback, load

@@ -1,4 +1,4 @@
-"""`up`, `serve`, `worker`, `upgrade`, `demo`: thin commands over what runs on a machine (`serving`, `demo`)."""
+"""`up`, `serve`, `worker`, `upgrade`, `demo`: thin commands over `machine`, `serving`, `working` and `demo`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def demo(
 
 def up(call: Invocation, host: Host = HOST, port: Port = PORT) -> int:
     """Run web server, worker and, where none is configured, an embedded store."""
-    from web.cli.serving import up as run
+    from web.cli.machine import up as run
 
     return asyncio.run(run(call.configuration(), host, port))
 
@@ -67,14 +67,14 @@ def serve(
 
 def worker(call: Invocation) -> None:
     """Run a worker."""
-    from web.cli.serving import work
+    from web.cli.working import work
 
     asyncio.run(work(call.configuration()))
 
 
 def upgrade(call: Invocation) -> None:
     """Bring the store to the schema that this version needs."""
-    from web.cli.serving import upgrade_store
+    from web.cli.machine import upgrade_store
 
     revision = asyncio.run(upgrade_store(call.configuration()))
     if call.as_json:
