@@ -88,23 +88,23 @@ async def test_a_migrate_whose_rehearsal_failed_stops_there(site: Site) -> None:
     await site.run(REHEARSE)
     question = await prepared(site)
     assert question.closed == ()
-    assert question.wants_reason is not None
+    assert question.before.excuse is not None
     with pytest.raises(OperationNotAllowed, match="The rehearsal failed"):
         await press(site)
     reason = {"despite_failed_rehearsal": "it needs rows, and dev has them"}
     with pytest.raises(OperationNotAllowed):
-        await press(site, parameters={"despite_failed_rehearsal": "  "}, plan_hash=question.plan_hash)
+        await press(site, parameters={"despite_failed_rehearsal": "  "}, plan_hash=question.before.plan_hash)
     # It is for exactly the failure that was shown.
     with pytest.raises(TargetChanged):
         await press(site, parameters=reason, plan_hash="another")
-    job = await press(site, parameters=reason, plan_hash=question.plan_hash)
+    job = await press(site, parameters=reason, plan_hash=question.before.plan_hash)
     assert "division by zero" in outcome(job)["account"]
     assert site.query("SELECT to_regclass('users')") == [(None,)]
     async with site.store.connect() as store:
         query = select(AuditEntryRow.detail).where(AuditEntryRow.action == "migrate")
         (entry,) = (await store.execute(query)).scalars()
     assert entry["parameters"]["despite_failed_rehearsal"] == reason["despite_failed_rehearsal"]
-    assert entry["plan"] == question.plan_hash
+    assert entry["plan"] == question.before.plan_hash
     # A job that was started before somebody saw the failure stops as well.
     job = await site.run(MIGRATE)
     assert (job.state, outcome(job)["error"]["type"]) == ("failed", "Conflict")
@@ -121,16 +121,16 @@ async def test_on_production_no_reason_leads_on(site: Site) -> None:
     await site.observe()
     await site.run(REHEARSE)
     question = await prepared(site)
-    assert question.wants_reason is None
+    assert question.before.excuse is None
     assert any("approval of exactly this failure" in each for each in question.closed)
     with pytest.raises(OperationNotAllowed, match="The rehearsal failed"):
         await press(
             site,
             parameters={"despite_failed_rehearsal": "never mind"},
-            plan_hash=question.plan_hash,
+            plan_hash=question.before.plan_hash,
             typed="clinic/dev",
         )
-    job = await site.run(MIGRATE, despite_failed_rehearsal="never mind", plan_hash=question.plan_hash)
+    job = await site.run(MIGRATE, despite_failed_rehearsal="never mind", plan_hash=question.before.plan_hash)
     assert job.state == "failed"
     assert site.query("SELECT to_regclass('users')") == [(None,)]
 
