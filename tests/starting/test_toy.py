@@ -251,3 +251,11 @@ def test_every_kind_says_what_it_does() -> None:
         assert kind.help.endswith("."), kind.name
         assert kind.offers or kind.looks, kind.name
         assert isinstance(kind, JobKind)
+
+
+def test_buttons_stand_in_the_order_of_kinds() -> None:
+    """Undoing drift comes before making it official."""
+    kinds = Operations(KINDS)
+    assert [kind.name for kind, _ in kinds.at("environment")] == ["backup", "migrate", "reset"]
+    assert [kind.name for kind, _ in kinds.at("drift")] == ["plan-revert", "adopt"]
+    assert [kind.name for kind, _ in kinds.at("migrations")] == ["rehearse", "stamp"]
