@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -253,7 +252,7 @@ def _answer(board: Dashboard, who: Principal, seen: View, reply: Answer) -> Buil
         ),
         pending_account=_pending_account(seen.rehearsed, moment),
         observed_at=reply.observation.observed_at if reply.observation else None,
-        check=replace(look_action(board.kinds, None, seen.environment, f"Check {name} now"), closed=None),
+        check=look_action(board.kinds, None, seen.environment, f"Check {name} now"),
         actions=actions_at(board.kinds, "answer", who, seen) if goes_there else (),
         command=f"cleanstart check {project.name}/{name} --build {number} --gate",
     )

@@ -34,7 +34,7 @@ STATEMENTS = 100
 async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View, page: int = 1) -> Drift:
     """A page of the differences, grouped by table or object; or why there is no answer."""
     environment, observation, record = seen.environment, seen.observation, seen.record
-    compare = replace(look_action(board.kinds, None, environment, "Compare now"), closed=None)
+    compare = look_action(board.kinds, None, environment, "Compare now")
     looking = record.job if record and record.job and record.job.looks else None
     if observation is None or record is None:
         mark = Mark("running", "Comparing") if looking else Mark("unknown", "Not compared")
