@@ -254,10 +254,21 @@ def store_template(server: EmbeddedServer, in_background: Run) -> str:
     return "store_template"
 
 
+@pytest.fixture(scope="session")
+def replayed_template(server: EmbeddedServer, store_template: str) -> str:
+    """The name of one more that remembers what migrations give, for the tests that ask for `replays`."""
+    create = sql.SQL("CREATE DATABASE replayed_template TEMPLATE {} OWNER {}")
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(create.format(sql.Identifier(store_template), sql.Identifier(STORE_OWNER)))
+    return "replayed_template"
+
+
 @pytest.fixture
-def fresh_store(server: EmbeddedServer, store_template: str) -> Iterator[Store]:
+def fresh_store(server: EmbeddedServer, request: pytest.FixtureRequest) -> Iterator[Store]:
     """A fresh, upgraded store with the URLs of both its roles."""
-    with fresh_database(server, template=store_template, owner=STORE_OWNER) as url:
+    remembers = "replays" in request.fixturenames
+    template = request.getfixturevalue("replayed_template" if remembers else "store_template")
+    with fresh_database(server, template=template, owner=STORE_OWNER) as url:
         name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
         assert isinstance(name, str)
         yield Store(server.url(name, STORE_RUNTIME), server.url(name, STORE_OWNER))
@@ -293,10 +304,13 @@ def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def replays(server: EmbeddedServer, store_template: str, store_owner_url: str) -> Iterator[None]:
+def replays(server: EmbeddedServer, replayed_template: str, store_owner_url: str) -> Iterator[None]:
     """Keep what this test's store got to know of what migrations give: later ones need not replay them again."""
     yield
-    with psycopg.connect(store_owner_url) as store, psycopg.connect(server.url(store_template)) as template:
+    with (
+        psycopg.connect(store_owner_url) as store,
+        psycopg.connect(server.url(replayed_template)) as template,
+    ):
         known = [row[0] for row in template.execute("SELECT cache_key FROM expected_schema")]
         new = store.execute(
             "SELECT cache_key, fingerprint, server_major, content "

@@ -13,8 +13,11 @@ from sqlalchemy import insert, text
 
 from tests.jobs.conftest import Lab, until
 from tests.jobs.program import CHANGE, CHILD, ENVIRONMENT, LOOK, TALK
+from web.cli import supervisor
 from web.jobs.cancel import cancel
+from web.jobs.kind import BY_SCHEDULE
 from web.jobs.reading import list_jobs, live_workers, read_attempts, read_events, read_intents, read_steps
+from web.jobs.worker import ENDING, GRACE
 from web.postgres.processes import members
 from web.store.tables import EnvironmentRow
 
@@ -162,6 +165,20 @@ async def test_a_stopped_worker_lets_short_jobs_finish(lab: Lab) -> None:
     worker.send_signal(signal.SIGTERM)
     await lab.until_state(job_id, "succeeded")
     await asyncio.to_thread(worker.wait, 10)
+
+
+async def test_a_stopped_worker_does_not_wait_for_looks_of_the_schedule(lab: Lab) -> None:
+    worker = lab.workers.start(TEST_GRACE="60")
+    job_id = await lab.start(TALK, by=BY_SCHEDULE, lines=1, seconds=600)
+    await lab.until_state(job_id, "running")
+    worker.send_signal(signal.SIGTERM)
+    await lab.until_state(job_id, "cancelled")
+    await asyncio.to_thread(worker.wait, 20)
+
+
+def test_a_supervisor_waits_longer_than_a_worker_needs() -> None:
+    """Killed before, it could not write down how its jobs ended."""
+    assert supervisor.GRACE > GRACE + ENDING + 5
 
 
 async def test_looking_goes_on_while_changes_fill_their_places(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -179,7 +180,8 @@ class Copies:
     made: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def keep(self, key: str, *, store: str, target: str) -> None:
-        kept = f"kept_store_{len(self.made)}", f"kept_target_{len(self.made)}"
+        unique = uuid.uuid4().hex
+        kept = f"kept_store_{unique}", f"kept_target_{unique}"
         with psycopg.connect(self.server.url(), autocommit=True) as connection:
             for name, copy in zip((store, target), kept, strict=True):
                 connection.execute(_COPY.format(sql.Identifier(copy), sql.Identifier(name), _owner(copy)))

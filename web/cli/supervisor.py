@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: Seconds a process gets to end by itself: streams close, a running job ends truthfully.
-GRACE = 20.0
+#: Seconds a process gets to end by itself. A worker may need nearly as many until a running job has ended truthfully.
+GRACE = 40.0
 #: A process that lived shorter than this counts as failing to start, which takes its time on a busy machine.
 TOO_SHORT = 20.0
 TRIES = 3

@@ -15,7 +15,7 @@ from web.jobs.attempt import Attempt, open_attempt
 from web.jobs.conclusion import Verdict, conclude, finish
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import state_event
-from web.jobs.kind import Intent, JobState, Outcome, Reconciled
+from web.jobs.kind import BY_SCHEDULE, Intent, JobState, Outcome, Reconciled
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import patiently
 from web.jobs.progress import Progress
@@ -59,6 +59,8 @@ class Execution:
     def __init__(self, equipment: Equipment, job_id: int) -> None:
         self.job_id = job_id
         self.attempt: Attempt | None = None
+        #: Whether the schedule asked for it and it changes nothing: it is asked for again when it was cut short.
+        self.comes_again = False
         self._equipment = equipment
         self._stop = asyncio.Event()
         self._reason: Reason | None = None
@@ -88,6 +90,7 @@ class Execution:
                 attempt, Verdict("not done", "Not begun", f"{error}", error.hint, error=described(error))
             )
             return None
+        self.comes_again = loaded.job.requested_by == BY_SCHEDULE and not loaded.kind.mutating
         progress = Progress(attempt, {step.name: step.title for step in loaded.kind.steps})
         work = Work(
             job=loaded.job,

@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 HEARTBEAT = 5.0
 #: Requests for cancellation are notified; this often they are also looked up, in seconds.
 _LOOK_FOR_CANCELLATIONS = 2.0
+#: When it is asked to stop: the seconds that running jobs get to finish, and those to end once they are cancelled.
+GRACE, ENDING = 10.0, 20.0
 #: What was cancelled and has not ended is cancelled again after so many seconds.
 _INSIST = 5.0
 
@@ -58,7 +60,7 @@ async def run_worker(
     lookers: int = 4,
     schedule: Schedule | None = None,
     schedule_every: float = 10.0,
-    grace: float = 10.0,
+    grace: float = GRACE,
     follow_parent: bool = False,
     stop: asyncio.Event | None = None,
     handle_signals: bool = True,
@@ -252,7 +254,7 @@ class Worker:
         return task
 
     async def _finish_executions(self, grace: float) -> None:
-        """Wait for running jobs; after `grace` seconds cancel them, which takes ten seconds at most.
+        """Wait for running jobs; after `grace` seconds cancel them. The schedule's looks are cancelled at once.
 
         What only waited for a place here goes back into the queue for other workers.
         """
@@ -261,6 +263,9 @@ class Worker:
         for job_id, queue in waiting.items():
             with suppress(Exception):  # the reaper will find it lost, and say so
                 await self._requeue(job_id, queue)
+        for execution, _ in list(self._executions.values()):
+            if execution.comes_again:
+                execution.stop("stopped")
         tasks = [task for _, task in self._executions.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
@@ -268,7 +273,7 @@ class Worker:
             execution.stop("stopped")
         tasks = [task for _, task in self._executions.values()]
         if tasks:
-            await asyncio.wait(tasks, timeout=20.0)
+            await asyncio.wait(tasks, timeout=ENDING)
         await _end([task for _, task in self._executions.values()])
 
     async def _requeue(self, job_id: int, lane: str) -> None:
