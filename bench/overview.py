@@ -27,7 +27,7 @@ from web.operations import KINDS
 from web.pages import render, shell
 from web.paths import DEMO
 from web.store.database import open_store
-from web.tools.alembic_history import read_history
+from web.tools.registry import tool_of
 
 PROJECTS = 50
 TIERS = (
@@ -145,7 +145,7 @@ async def fill(store: AsyncEngine, configuration: Configuration) -> None:
     """Store what a worker would have seen."""
     async with store.begin() as connection:
         for number, project in enumerate(configuration.projects.values()):
-            history = read_history(project.source, project.alembic)  # type: ignore[arg-type]
+            history = tool_of(project).read_history(project.tool, project.source)  # type: ignore[arg-type]
             await store_history(connection, project.name, history)
             order = [each.revision for each in history.migrations]
             for environment in project.environments.values():

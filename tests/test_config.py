@@ -13,6 +13,7 @@ import pytest
 
 from web.config import Configuration, Prelude, ResetPolicy, Secret, is_loopback, load
 from web.errors import ConfigurationInvalid, NotFound, SecretUnavailable
+from web.tools.alembic_tool.settings import settings_of
 
 GOOD = """\
 public_url = "https://db.acme.internal"
@@ -98,13 +99,13 @@ def test_the_whole_sample(tmp_path: Path) -> None:
     assert clinic.title == "Clinic “East” 🏥 <b>"
     assert clinic.source == Path("/srv/clinic")
     assert clinic.keeps == ("application code", "object storage")
-    assert clinic.alembic.config == Path("/srv/clinic/backend/alembic.ini")
-    assert clinic.alembic.models == ("clinic.models:Base.metadata",)
-    assert clinic.alembic.prelude == Prelude(sql=Path("/srv/clinic/database/extensions.sql"))
-    assert clinic.alembic.commands == {"upgrade": ("clinic", "db", "upgrade")}
+    assert settings_of(clinic).config == Path("/srv/clinic/backend/alembic.ini")
+    assert clinic.tool.models == ("clinic.models:Base.metadata",)
+    assert clinic.tool.prelude == Prelude(sql=Path("/srv/clinic/database/extensions.sql"))
+    assert settings_of(clinic).commands == {"upgrade": ("clinic", "db", "upgrade")}
     assert configuration.lines["projects.clinic.alembic.url_driver"] == 22
-    assert clinic.alembic.time_limit == timedelta(minutes=30)
-    assert clinic.alembic.url_driver == "postgresql+asyncpg"
+    assert clinic.tool.time_limit == timedelta(minutes=30)
+    assert settings_of(clinic).url_driver == "postgresql+asyncpg"
     assert list(clinic.environments) == ["dev", "production"]
 
     dev = configuration.environment("clinic", "dev")
@@ -120,7 +121,7 @@ def test_the_whole_sample(tmp_path: Path) -> None:
 
 def test_models_in_several_modules(tmp_path: Path) -> None:
     configuration = read(tmp_path, PROJECT + 'models = ["shop.base:Base", "shop.billing.models"]\n')
-    assert configuration.project("clinic").alembic.models == ("shop.base:Base", "shop.billing.models")
+    assert configuration.project("clinic").tool.models == ("shop.base:Base", "shop.billing.models")
 
 
 def test_an_empty_file_is_a_dashboard_without_projects(tmp_path: Path) -> None:
@@ -134,8 +135,12 @@ def test_defaults_of_a_small_project(tmp_path: Path) -> None:
     configuration = read(tmp_path, PROJECT + ENVIRONMENT)
     clinic = configuration.project("clinic")
     assert (clinic.title, clinic.keeps) == ("clinic", ())
-    assert (clinic.alembic.section, clinic.alembic.cwd, clinic.alembic.prelude) == ("alembic", None, None)
-    assert clinic.alembic.python == Path("/srv/clinic/.venv/bin/python")
+    assert (settings_of(clinic).section, settings_of(clinic).cwd, clinic.tool.prelude) == (
+        "alembic",
+        None,
+        None,
+    )
+    assert settings_of(clinic).python == Path("/srv/clinic/.venv/bin/python")
     assert configuration.environment("clinic", "dev").backup.max_age == timedelta(hours=24)
 
 
@@ -143,7 +148,7 @@ def test_the_interpreter_keeps_its_link(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     text = PROJECT.replace("/srv/clinic", ".").replace(".venv/bin/python", "bin/python")
-    assert read(tmp_path, text).project("clinic").alembic.python == tmp_path / "bin" / "python"
+    assert settings_of(read(tmp_path, text).project("clinic")).python == tmp_path / "bin" / "python"
 
 
 def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
@@ -562,6 +567,7 @@ def test_configuration_stands_on_errors_alone() -> None:
         "web.config",
         "web.config.document",
         "web.config.reading",
+        "web.config.tool",
         "web.config.values",
         "web.errors",
     ]

@@ -255,6 +255,25 @@ class MigrationFailed(OperationFailed):
         super().__init__(f"{where} failed: {message}")
 
 
+class ModelsFailed(OperationFailed):
+    """The project's models could not be made in a database."""
+
+    title = "The models could not be made"
+
+    def __init__(self, message: str, *, sqlstate: str | None = None, hint: str = "") -> None:
+        self.sqlstate = sqlstate
+        super().__init__(message, hint=hint)
+
+
+class NotSupported(Refused):
+    """Something that a project's migration tool cannot do."""
+
+    title = "The migration tool cannot do this"
+
+    def __init__(self, tool: str, ability: str) -> None:
+        super().__init__(f"Clean Start cannot {ability} with {tool}.")
+
+
 class BackupInvalid(Refused):
     """A backup that is torn, altered or not from where it should be."""
 

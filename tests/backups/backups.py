@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +11,9 @@ from web.backups.manifest import Manifest
 from web.backups.places import Place
 from web.backups.reporting import Watch
 from web.backups.take import Source, take
-from web.config import AlembicTool
-from web.postgres.connections import connect
+from web.postgres.connections import Connection, connect
 from web.postgres.programs import Programs
+from web.tools.protocol import Applied
 
 
 class Told:
@@ -36,13 +36,13 @@ async def take_backup(
     programs: Sequence[Programs],
     watch: Watch | None = None,
     *,
-    tool: AlembicTool | None = None,
+    applied: Callable[[Connection], Awaitable[Applied]] | None = None,
     environment: str = "dev",
     backup_id: uuid.UUID | None = None,
 ) -> Manifest:
     """Take a backup as a job does."""
     async with connect(url) as connection:
-        source = Source("clinic", environment, url, tool)
+        source = Source("clinic", environment, url, applied)
         return await take(connection, source, place, backup_id or uuid.uuid4(), programs, watch or Watch())
 
 

@@ -9,6 +9,7 @@ import signal
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -21,14 +22,18 @@ from web.backups.catalog import list_backups
 from web.backups.places import Folder
 from web.backups.reporting import Watch
 from web.backups.take import Source, take
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.errors import CommandFailed, Conflict, PlaceFull, PrivilegeMissing, ProgramMissing
 from web.postgres.connections import connect, parameters
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
 from web.postgres.urls import libpq_url
+from web.tools.alembic_tool.applied import read_applied
 
-TOOL = AlembicTool(config=Path("/nowhere/alembic.ini"), python=Path("/nowhere/python"))
+revisions = partial(
+    read_applied,
+    tool=AlembicSettings(config=Path("/nowhere/alembic.ini"), python=Path("/nowhere/python")),
+)
 
 
 @pytest.fixture
@@ -61,13 +66,13 @@ async def test_rows_and_revisions_are_of_one_snapshot(
                     await other.execute("CREATE TABLE later ()")
             self.lines.append(text)
 
-    manifest = await take_backup(filled, place, programs, Watch(Busy()), tool=TOOL)
+    manifest = await take_backup(filled, place, programs, Watch(Busy()), applied=revisions)
     assert manifest.revisions == ("1c7f5e8d2a46",)
     assert {table.table: table.rows for table in manifest.tables if table.table.startswith("t")} == {
         f"t{number}": 20_000 for number in range(20)
     }
     assert "later" not in {table.table for table in manifest.tables}
-    again = await take_backup(filled, place, programs, tool=TOOL)
+    again = await take_backup(filled, place, programs, applied=revisions)
     assert again.revisions == ("newer",)
     assert again.rows == manifest.rows + 500
 

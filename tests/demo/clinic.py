@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from demo.checkouts import CLINIC
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.postgres.connections import libpq_environment, sqlalchemy_url
 from web.postgres.processes import Completed, run
 from web.postgres.programs import client_for, find_programs
 
-TOOL = AlembicTool(config=CLINIC / "backend" / "alembic.ini", python=Path(sys.executable))
+TOOL = AlembicSettings(config=CLINIC / "backend" / "alembic.ini", python=Path(sys.executable))
 ARGV = (sys.executable, "-P", "-m", "alembic", "-c", str(TOOL.config))
 
 

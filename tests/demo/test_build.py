@@ -15,6 +15,7 @@ from web.config import load
 from web.errors import CommandFailed
 from web.postgres.connections import connect
 from web.postgres.embedded import EmbeddedServer
+from web.tools.alembic_tool.settings import as_ours
 
 
 def url_of(demo: Demo, environment: str) -> str:
@@ -35,7 +36,7 @@ def test_the_configuration_is_read(demo: Demo, demo_directory: Path) -> None:
     assert reset.seed is not None
     assert reset.seed.is_file()
     assert configuration.scratch == {17: "embedded"}
-    assert configuration.project("clinic").alembic.config.is_file()
+    assert as_ours(configuration.project("clinic").tool).config.is_file()
 
 
 def test_secrets_are_only_in_files_of_this_user(demo: Demo, demo_directory: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from demo.build import DATABASES
 from demo.checkouts import BUILDS, CLINIC, DEPLOYMENTS, DemoBuild, check_out
 from tests.demo.clinic import TOOL
-from web.tools.alembic_history import read_history
+from web.tools.alembic_tool.history_files import read_history
 from web.tools.history import History
 
 

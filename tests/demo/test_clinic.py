@@ -13,7 +13,7 @@ from web.errors import CommandFailed
 from web.postgres.connections import Connection, connect, sqlalchemy_url, with_database
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.processes import start
-from web.tools.alembic_history import read_history
+from web.tools.alembic_tool.history_files import read_history
 
 
 async def count(connection: Connection, query: LiteralString) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from web.config import (
-    AlembicTool,
+    AlembicSettings,
     Backups,
     Configuration,
     Environment,
@@ -30,13 +30,13 @@ def environment(
     return Environment(project, name, secret(folder, f"{project}-{name}", url), **values)
 
 
-def project(source: Path, tool: AlembicTool, *environments: Environment, name: str = "clinic") -> Project:
+def project(source: Path, tool: AlembicSettings, *environments: Environment, name: str = "clinic") -> Project:
     """A project with these environments, which may run on a scratch server that tests share."""
     return Project(
         name=name,
         title=name.title(),
         source=source,
-        alembic=tool,
+        tool=tool,
         without_wall=True,
         environments={each.name: each for each in environments},
     )

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.inspection.configured import configuration, environment, project
 from tests.inspection.stored import store_backup, store_history, store_observation
 from tests.inspection.test_verdict import steps
-from web.config import AlembicTool, BackupPolicy, Configuration, Project
+from web.config import AlembicSettings, BackupPolicy, Configuration, Project
 from web.errors import Conflict, Invalid, NotFound
 from web.inspection.builds import (
     answer,
@@ -33,7 +33,7 @@ NEW = steps("a:", "b: a", "c: b")
 
 @pytest.fixture
 def clinic(tmp_path: Path) -> Project:
-    tool = AlembicTool(config=tmp_path / "alembic.ini", python=tmp_path / "python")
+    tool = AlembicSettings(config=tmp_path / "alembic.ini", python=tmp_path / "python")
     url = "postgresql://nobody@127.0.0.1:1/none"
     return project(
         tmp_path,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
-from web.config import AlembicTool, Prelude, Project
+from web.config import AlembicSettings, Prelude, Project
 from web.inspection.comparison import Comparison, compare_sources
 from web.inspection.expected import Expected
 from web.inspection.modelled import cache_key, modelled_schema
@@ -54,7 +54,7 @@ def reader_of(store: AsyncEngine, scratch: ScratchServers, tmp_path: Path) -> Re
     return lambda one: Reader(configuration(tmp_path, one), store, scratch, ())
 
 
-def written(folder: Path, *statements: str, models: str = MODELS) -> AlembicTool:
+def written(folder: Path, *statements: str, models: str = MODELS) -> AlembicSettings:
     tool = write_project(folder, {"a": migration("a", None, execute(*statements))})
     (folder / "shop_models.py").write_text(models)
     return replace(tool, models=("shop_models:metadata",))
@@ -155,7 +155,7 @@ async def test_what_is_kept_and_for_how_long(
     source.mkdir()
     tool = written(source)
 
-    async def made(tool: AlembicTool = tool, extensions: tuple[Extension, ...] = ()) -> Expected:
+    async def made(tool: AlembicSettings = tool, extensions: tuple[Extension, ...] = ()) -> Expected:
         return await modelled_schema(store, scratch, project(source, tool), major=17, extensions=extensions)
 
     first = await made()

@@ -36,6 +36,7 @@ from web.store.tables import (
     ObservationRow,
     SchemaSnapshotRow,
 )
+from web.tools.alembic_tool.settings import settings_of
 
 MIGRATIONS = {
     "a": migration("a", None, execute("CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL)")),
@@ -430,7 +431,7 @@ async def test_a_prelude_is_part_of_what_is_expected(
         tmp_path, database, a=migration("a", None, execute("ALTER TABLE legacy ADD note text"))
     )
     (tmp_path / "clinic" / "prelude.sql").write_text(prelude)
-    clinic = replace(clinic, alembic=replace(clinic.alembic, prelude=Prelude(sql=Path("prelude.sql"))))
+    clinic = replace(clinic, tool=replace(clinic.tool, prelude=Prelude(sql=Path("prelude.sql"))))
     written(
         tmp_path,
         database,
@@ -460,7 +461,7 @@ async def test_a_prelude_that_makes_the_head_and_stamps_it(
         "CREATE TABLE users (id int, note text); CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
         "INSERT INTO alembic_version VALUES ('c')"
     )
-    clinic = replace(clinic, alembic=replace(clinic.alembic, prelude=Prelude(sql=Path("prelude.sql"))))
+    clinic = replace(clinic, tool=replace(clinic.tool, prelude=Prelude(sql=Path("prelude.sql"))))
     seen = await observe(store, clinic, dev, scratch)
     assert seen.drift.state == "not compared"
     assert seen.drift.reason == "Could not compare: a replay up to a came to c."
@@ -524,7 +525,7 @@ async def test_what_the_files_compute_is_asked_once(
     seen = await observe(store, clinic, dev, scratch)
     assert (seen.revisions, seen.drift.state) == (("c",), "none"), seen.drift.reason
     # The interpreter is gone; what it said is still known, because the files say the same.
-    gone = replace(clinic, alembic=replace(clinic.alembic, python=tmp_path / "python"))
+    gone = replace(clinic, tool=replace(settings_of(clinic), python=tmp_path / "python"))
     await observe(store, gone, dev, scratch, full=True)
     async with store.connect() as connection:
         shown = await view(connection, configuration(tmp_path, clinic), "clinic", "dev")

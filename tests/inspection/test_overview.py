@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.inspection.configured import configuration, environment, project
 from tests.inspection.stored import store_backup, store_history, store_observation
 from tests.inspection.test_verdict import FORK, LINE
-from web.config import AlembicTool, Project, ResetPolicy
+from web.config import AlembicSettings, Project, ResetPolicy
 from web.errors import SourceInvalid
 from web.inspection.builds import record_deployment, register_build
 from web.inspection.evidence import keep_evidence
@@ -39,7 +39,7 @@ def counted(store: AsyncEngine) -> Iterator[list[str]]:
 
 
 def projects(folder: Path, *names: str) -> list[Project]:
-    tool = AlembicTool(config=folder / "alembic.ini", python=folder / "python")
+    tool = AlembicSettings(config=folder / "alembic.ini", python=folder / "python")
     url = "postgresql://nobody@127.0.0.1:1/none"
     return [
         project(

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.inspection.configured import configuration, environment, project
 from tests.inspection.stored import store_history, store_observation
-from web.config import AlembicTool, Configuration
+from web.config import AlembicSettings, Configuration
 from web.inspection import recent
 from web.inspection.histories import Histories
 from web.inspection.history import load_history, manifest_digest
@@ -20,7 +20,7 @@ from web.inspection.recent import RecentOverview
 from web.store.tables import HistoryRow
 from web.tools.history import Migration, make_history
 
-TOOL = AlembicTool(config=Path("alembic.ini"), python=Path("/usr/bin/python3"))
+TOOL = AlembicSettings(config=Path("alembic.ini"), python=Path("/usr/bin/python3"))
 HISTORY = make_history([Migration("a", digest="1"), Migration("b", ("a",), digest="2")])
 
 

@@ -17,7 +17,7 @@ import psycopg
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from web.config import AlembicTool, Backups, Configuration, Environment, Project, Secret
+from web.config import AlembicSettings, Backups, Configuration, Environment, Project, Secret
 from web.errors import OperationFailed
 from web.jobs.kind import AnyKind, JobKind, Outcome, Reconciled, StepTitle
 from web.jobs.resources import Resources
@@ -55,7 +55,7 @@ def configuration() -> Configuration:
                 name=environment.project,
                 title=environment.project.title(),
                 source=folder,
-                alembic=AlembicTool(config=folder / "alembic.ini", python=Path(sys.executable)),
+                tool=AlembicSettings(config=folder / "alembic.ini", python=Path(sys.executable)),
                 environments={environment.name: environment},
             )
         },

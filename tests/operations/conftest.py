@@ -80,7 +80,7 @@ class Site:
     def set_tool(self, **values: Any) -> None:
         """Change how the project's Alembic is run."""
         clinic = self.configuration.project("clinic")
-        changed = replace(clinic, alembic=replace(clinic.alembic, **values))
+        changed = replace(clinic, tool=replace(clinic.tool, **values))
         self.configuration = replace(self.configuration, projects={"clinic": changed})
 
     def also(self, name: str) -> None:

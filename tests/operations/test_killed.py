@@ -97,7 +97,7 @@ class Yard:
 @pytest.fixture
 def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> Iterator[Yard]:
     # As in the site's own configuration, for a process that reads it from a file.
-    tool = site.configuration.project("clinic").alembic
+    tool = site.configuration.project("clinic").tool
     config = tmp_path / "cleanstart.toml"
     config.write_text(
         f"""
@@ -110,7 +110,7 @@ def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> 
         without_wall = true
         [projects.clinic.alembic]
         config = "alembic.ini"
-        python = "{tool.python}"
+        python = "{tool.program}"
         url_variable = "DATABASE_URL"
         url_driver = "postgresql+psycopg"
         [projects.clinic.environments.dev]

@@ -260,7 +260,7 @@ async def test_a_migration_that_fails_after_the_drop(site: Site) -> None:
 async def test_the_prelude_runs_again(site: Site) -> None:
     (site.folder / "prelude.sql").write_text("CREATE TABLE legacy (id int)")
     clinic = site.configuration.project("clinic")
-    changed = replace(clinic, alembic=replace(clinic.alembic, prelude=Prelude(sql=Path("prelude.sql"))))
+    changed = replace(clinic, tool=replace(clinic.tool, prelude=Prelude(sql=Path("prelude.sql"))))
     site.configuration = replace(site.configuration, projects={"clinic": changed})
     site.write(c=migration("c", "b", execute("ALTER TABLE legacy ADD COLUMN note text")))
     site.query("CREATE TABLE legacy (id int)")

@@ -24,7 +24,8 @@ from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.store.tables import PlanRow
-from web.tools.alembic_history import read_history
+from web.tools.alembic_tool.history_files import read_history
+from web.tools.alembic_tool.settings import settings_of
 
 MIGRATIONS = {
     "a": migration(
@@ -58,7 +59,7 @@ class Theatre:
     environment_id: int
 
     async def rehearse(self, keeps: Keeps = successes, tell: Tell | None = None) -> Plan:
-        history = read_history(Path(str(self.clinic.source)), self.clinic.alembic)
+        history = read_history(Path(str(self.clinic.source)), settings_of(self.clinic))
         async with connect(self.url) as connection:
             return await rehearse(
                 self.stage,

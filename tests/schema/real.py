@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -16,7 +16,7 @@ from tests.schema.changes_by_hand import change
 from tests.tools.foreign import Foreign, foreign
 from tests.tools.runs import replay
 from tests.tools.test_foreign import mlflow_tool, optuna_tool
-from web.config import AlembicTool, Project
+from web.config import AlembicSettings, Project
 from web.inspection.comparison import Comparison, prove_repair, side_by_side
 from web.inspection.expected import excluded_tables
 from web.inspection.sources import CouldNotCompare, Reader, Sourced, parse_source
@@ -40,30 +40,30 @@ class Real:
     environment: str
     package: str
     #: Gets the environment and a folder to write into.
-    tool: Callable[[Foreign, Path], AlembicTool]
+    tool: Callable[[Foreign, Path], AlembicSettings]
     models: tuple[str, ...]
     seed: int = 1
     #: Examined for the table only: it takes half a minute.
     slow: bool = False
 
 
-def _optuna(made: Foreign, folder: Path) -> AlembicTool:
+def _optuna(made: Foreign, folder: Path) -> AlembicSettings:
     return optuna_tool(made)
 
 
-def _mlflow(made: Foreign, folder: Path) -> AlembicTool:
+def _mlflow(made: Foreign, folder: Path) -> AlembicSettings:
     return mlflow_tool(made)
 
 
-def _nova(part: str) -> Callable[[Foreign, Path], AlembicTool]:
-    return lambda made, folder: AlembicTool(
+def _nova(part: str) -> Callable[[Foreign, Path], AlembicSettings]:
+    return lambda made, folder: AlembicSettings(
         config=made.packages / "nova" / "db" / part / "alembic.ini",
         python=made.python,
         url_driver="postgresql+psycopg2",
     )
 
 
-def _prefect(made: Foreign, folder: Path) -> AlembicTool:
+def _prefect(made: Foreign, folder: Path) -> AlembicSettings:
     """Its env.py sets where the versions are, so its own ini does not name them."""
     place = made.packages / "prefect" / "server" / "database" / "_migrations"
     ini = folder / "prefect.ini"
@@ -71,7 +71,7 @@ def _prefect(made: Foreign, folder: Path) -> AlembicTool:
         f"[alembic]\nscript_location = {place}\nversion_locations = {place / 'versions' / 'postgresql'}\n"
         "path_separator = newline\n"
     )
-    return AlembicTool(
+    return AlembicSettings(
         config=ini,
         python=made.python,
         url_variable="PREFECT_API_DATABASE_CONNECTION_URL",
@@ -130,7 +130,7 @@ async def examine(
     """Bring an empty database to head, compare, dump and restore, change by hand, repair and compare again."""
     made = await asyncio.to_thread(foreign, one.environment)
     tool = one.tool(made, folder)
-    tool = AlembicTool(**{name: getattr(tool, name) for name in tool.__slots__} | {"models": one.models})
+    tool = replace(tool, models=one.models)
     clinic = project(tool.config.parent, tool, environment(folder, url))
     reader = Reader(configuration(folder, clinic), None, scratch, programs)
     exclude = excluded_tables(clinic)
@@ -157,7 +157,7 @@ async def examine(
     repaired = await reader.read(parse_source("clinic/dev"), clinic)
     return Examined(
         version=_version(made, one.package),
-        revisions=len(done.revisions),
+        revisions=len(done.ran),
         schema=live.schema,
         after_replay=side_by_side(expected, live, exclude).differences,
         after_restore=difference(live.schema, restored),

@@ -20,7 +20,7 @@ from web.postgres.urls import sqlalchemy_url
 from web.schema.difference import difference
 from web.schema.snapshot import read_schema
 from web.schema.statements import statements
-from web.tools.alembic_operations import Lines, lines
+from web.tools.alembic_tool.op_calls import Lines, lines
 
 #: The one that the demo and most projects have.
 MAJOR = MAJORS[3]

@@ -178,7 +178,7 @@ async def test_each_kind_only_where_it_belongs(client: httpx.AsyncClient) -> Non
 
 async def test_the_commands(site: Site, knows: None, store_url: str, tmp_path: Path) -> None:
     await site.at_head()
-    tool = site.configuration.project("clinic").alembic
+    tool = site.configuration.project("clinic").tool
     (tmp_path / "store").write_text(store_url)
     config = tmp_path / "cleanstart.toml"
     config.write_text(
@@ -191,7 +191,7 @@ async def test_the_commands(site: Site, knows: None, store_url: str, tmp_path: P
         source = "{site.folder}"
         [projects.clinic.alembic]
         config = "alembic.ini"
-        python = "{tool.python}"
+        python = "{tool.program}"
         url_variable = "DATABASE_URL"
         [projects.clinic.environments.dev]
         url = "{site.dev.url.reference}"

@@ -8,19 +8,20 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from web.config import AlembicTool, Project
+from web.config import AlembicSettings, Project
 from web.postgres.connections import connect
 from web.postgres.identity import KnownDatabase, TargetIdentity, read_identity
-from web.tools import alembic
-from web.tools.alembic import UpgradeResult
+from web.tools.alembic_tool.tool import Alembic
 from web.tools.confinement import Confinement, on_target
+from web.tools.ending import UpgradeResult
 from web.tools.events import RunnerEvent
 
 E = TypeVar("E")
+ALEMBIC = Alembic()
 
 
-def project_of(folder: Path, tool: AlembicTool) -> Project:
-    return Project(name="shop", title="Shop", source=folder, alembic=tool)
+def project_of(folder: Path, tool: AlembicSettings) -> Project:
+    return Project(name="shop", title="Shop", source=folder, tool=tool)
 
 
 @dataclass
@@ -51,27 +52,27 @@ async def upgrade(
 ) -> UpgradeResult:
     """`alembic.upgrade` on the database of a URL, as a migrate runs it."""
     confinement = await confined(project, url, identity, how.get("source"))
-    return await alembic.upgrade(project, confinement=confinement, **how)
+    return await ALEMBIC.upgrade(project, confinement=confinement, **how)
 
 
 async def stamp(project: Project, *, url: str, **how: Any) -> UpgradeResult:
-    return await alembic.stamp(project, confinement=await confined(project, url), **how)
+    return await ALEMBIC.stamp(project, confinement=await confined(project, url), **how)
 
 
 async def replay(project: Project, *, url: str, **how: Any) -> UpgradeResult:
-    return await alembic.replay(project, confinement=await confined(project, url), **how)
+    return await ALEMBIC.replay(project, confinement=await confined(project, url), **how)
 
 
 async def downgrade(project: Project, *, url: str, **how: Any) -> UpgradeResult:
-    return await alembic.downgrade(project, confinement=await confined(project, url), **how)
+    return await ALEMBIC.downgrade(project, confinement=await confined(project, url), **how)
 
 
 async def create_models(project: Project, *, url: str, **how: Any) -> None:
-    await alembic.create_models(project, confinement=await confined(project, url), **how)
+    await ALEMBIC.create_models(project, confinement=await confined(project, url), **how)
 
 
 async def run_upgrade(
-    folder: Path, tool: AlembicTool, url: str, told: Told | None = None, revision: str = "heads"
+    folder: Path, tool: AlembicSettings, url: str, told: Told | None = None, revision: str = "heads"
 ) -> UpgradeResult:
     return await upgrade(project_of(folder, tool), url=url, on_event=told or Told(), revision=revision)
 

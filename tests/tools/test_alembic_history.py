@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 
 from tests.tools.written import INI, linear, migration, tool_of, write_project
 from web.errors import SourceInvalid
-from web.tools.alembic_history import read_history
+from web.tools.alembic_tool.history_files import read_history
 
 
 def test_a_line_of_migrations(tmp_path: Path) -> None:

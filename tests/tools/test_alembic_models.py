@@ -12,9 +12,8 @@ import pytest
 from tests.tools.foreign import foreign
 from tests.tools.runs import Told, ask, create_models, project_of
 from tests.tools.written import linear, write_project
-from web.config import AlembicTool, Prelude
-from web.errors import CleanStartError, ProgramMissing
-from web.tools.alembic_models import ModelsFailed
+from web.config import AlembicSettings, Prelude
+from web.errors import CleanStartError, ModelsFailed, ProgramMissing
 from web.tools.events import Connected, Log
 
 MODELS = """
@@ -44,7 +43,7 @@ TABLES = (
 
 
 async def made(
-    folder: Path, url: str, *models: str, text: str = MODELS, tool: AlembicTool | None = None
+    folder: Path, url: str, *models: str, text: str = MODELS, tool: AlembicSettings | None = None
 ) -> list[object]:
     """The tables that the models of a written project give."""
     tool = tool or write_project(folder, {})

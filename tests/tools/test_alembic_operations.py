@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from web.schema.ddl.statement import Statement
-from web.tools.alembic_operations import lines
+from web.tools.alembic_tool.op_calls import lines
 
 CASES = {
     "ALTER TABLE public.users ADD COLUMN note character varying(20) DEFAULT 'x'::character varying NOT NULL": (

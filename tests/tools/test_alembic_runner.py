@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import web.tools
+from web.tools import alembic_tool
 
-TOOLS = Path(web.tools.__file__).parent
+TOOLS = Path(alembic_tool.__file__).parent / "inside"
 
 
 @pytest.mark.parametrize(

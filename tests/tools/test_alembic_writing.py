@@ -9,13 +9,13 @@ import alembic
 import pytest
 
 from tests.tools.foreign import foreign
-from tests.tools.runs import ask, downgrade, project_of, replay
+from tests.tools.runs import ALEMBIC, ask, downgrade, project_of, replay
 from tests.tools.written import INI, execute, migration, write_project
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.errors import CleanStartError, OperationFailed, SourceInvalid
 from web.schema.ddl.statement import Statement
-from web.tools.alembic import history
-from web.tools.alembic_writing import WrittenMigration, stand_in, write_migration
+from web.tools.alembic_tool.writing import stand_in, write_migration
+from web.tools.protocol import WrittenMigration
 
 TEMPLATE = Path(alembic.__file__).with_name("templates") / "generic" / "script.py.mako"
 MADE = execute("CREATE TABLE t (id int)", "CREATE TYPE mood AS ENUM ('old')")
@@ -27,16 +27,16 @@ FORTH = (
 BACK = (Statement("ALTER TABLE public.t DROP COLUMN at", destructive=True, note="Two\nlines."),)
 
 
-def write(folder: Path, ini: str = INI) -> AlembicTool:
+def write(folder: Path, ini: str = INI) -> AlembicSettings:
     tool = write_project(folder, {"a": migration("a", None, MADE)}, ini=ini)
     (folder / "migrations" / "script.py.mako").write_text(TEMPLATE.read_text())
     return tool
 
 
-async def written(folder: Path, tool: AlembicTool) -> WrittenMigration:
+async def written(folder: Path, tool: AlembicSettings) -> WrittenMigration:
     project = project_of(folder, tool)
     async with stand_in(project, folder) as copy:
-        return await write_migration(copy, await history(project), "what is live", FORTH, BACK)
+        return await write_migration(copy, await ALEMBIC.history(project), "what is live", FORTH, BACK)
 
 
 async def test_the_file_has_the_projects_own_form(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ async def test_the_oldest_alembic_writes_and_runs_it(tmp_path: Path, database: s
         "SELECT attname::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 ORDER BY 1"
     )
     async with stand_in(project, tmp_path) as copy:
-        await write_migration(copy, await history(project), "old", FORTH, BACK)
+        await write_migration(copy, await ALEMBIC.history(project), "old", FORTH, BACK)
         await replay(copy, url=database)
         assert await ask(database, columns) == ["at", "id", "more"]
         assert await ask(database, "SELECT enumlabel::text FROM pg_enum ORDER BY 1") == ["new", "old"]
@@ -73,7 +73,7 @@ async def test_a_downgrade_that_is_none_says_why(tmp_path: Path, database: str) 
     project = project_of(tmp_path, write(tmp_path))
     async with stand_in(project, tmp_path) as copy:
         why = 'There is no way back: "it" is gone.'
-        await write_migration(copy, await history(project), "one way", FORTH, why)
+        await write_migration(copy, await ALEMBIC.history(project), "one way", FORTH, why)
         await replay(copy, url=database)
         with pytest.raises(CleanStartError, match='"it" is gone'):
             await downgrade(copy, url=database, revision="a")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.runs import Told, ask, project_of, run_upgrade, upgrade
+from tests.tools.runs import ALEMBIC, Told, ask, project_of, run_upgrade, upgrade
 from tests.tools.written import execute, linear, migration, write_project
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.errors import OperationFailed, ProgramMissing
-from web.tools.alembic import UpgradeStopped, ask_history
+from web.tools.ending import UpgradeStopped
 from web.tools.events import AboutToCommit, Connected, Log, RevisionFinished, StatementFinished
 
 VERSIONS = "SELECT version_num FROM alembic_version ORDER BY 1"
@@ -43,7 +43,7 @@ context.run_migrations()
 """
 
 
-def shop(folder: Path, length: int = 2) -> AlembicTool:
+def shop(folder: Path, length: int = 2) -> AlembicSettings:
     tool = linear(folder, length)
     (folder / "migrations" / "env.py").write_text(SHARED)
     program = folder / "shop"
@@ -58,7 +58,7 @@ def shop(folder: Path, length: int = 2) -> AlembicTool:
 async def test_a_projects_own_command_is_watched(tmp_path: Path, database: str) -> None:
     told = Told()
     result = await run_upgrade(tmp_path, shop(tmp_path), database, told)
-    assert result.heads == ("r0001",)
+    assert result.applied == ("r0001",)
     assert [one.revision for one in told.of(RevisionFinished)] == ["r0000", "r0001"]
     assert [one.recorded for one in told.of(AboutToCommit)] == [("r0000", "r0001")]
     assert "CREATE TABLE t_r0001 (id int PRIMARY KEY)" in [
@@ -90,18 +90,18 @@ async def test_a_target_is_filled_in_where_the_command_takes_it(tmp_path: Path, 
     with pytest.raises(OperationFailed, match="cannot be told to go to r0001"):
         await run_upgrade(tmp_path, tool, database, revision="r0001")
     taking = replace(tool, commands={"upgrade": (*tool.commands["upgrade"], "{revision}")})
-    assert (await run_upgrade(tmp_path, taking, database, revision="r0001")).heads == ("r0001",)
+    assert (await run_upgrade(tmp_path, taking, database, revision="r0001")).applied == ("r0001",)
 
 
 async def test_commands_are_found_beside_the_interpreter_and_by_shells(tmp_path: Path, database: str) -> None:
     tool = linear(tmp_path, 1)
     alembic = ("alembic", "upgrade", "head")
-    assert (await run_upgrade(tmp_path, replace(tool, commands={"upgrade": alembic}), database)).heads == (
+    assert (await run_upgrade(tmp_path, replace(tool, commands={"upgrade": alembic}), database)).applied == (
         "r0000",
     )
     (tmp_path / "migrations/versions/z.py").write_text(migration("z", "r0000"))
     shell = replace(tool, commands={"upgrade": ("sh", "-c", "echo before; alembic upgrade head; echo after")})
-    assert (await run_upgrade(tmp_path, shell, database)).heads == ("z",)
+    assert (await run_upgrade(tmp_path, shell, database)).applied == ("z",)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,12 @@ async def test_the_interpreters_own_sitecustomize_still_runs(tmp_path: Path, dat
     program = f"PYTHONPATH=$PYTHONPATH:{tmp_path}/own exec python -c '{program}' upgrade head"
     told = Told()
     tool = replace(tool, commands={"upgrade": ("sh", "-c", program)})
-    assert (await run_upgrade(tmp_path, tool, database, told)).heads == ("r0000",)
+    assert (await run_upgrade(tmp_path, tool, database, told)).applied == ("r0000",)
     assert "own site" in [one.text for one in told.of(Log)]
 
 
 async def test_a_history_whose_folders_are_set_by_code(tmp_path: Path) -> None:
-    asked = await ask_history(project_of(tmp_path, shop(tmp_path, 3)))
+    asked = await ALEMBIC.ask_history(project_of(tmp_path, shop(tmp_path, 3)))
     assert ([one.revision for one in asked.migrations], asked.heads) == (
         ["r0000", "r0001", "r0002"],
         ("r0002",),

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.runs import Told, ask, project_of, run_upgrade, stamp, upgrade
+from tests.tools.runs import ALEMBIC, Told, ask, project_of, run_upgrade, stamp, upgrade
 from tests.tools.written import env, execute, migration, write_project
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.errors import SourceInvalid
 from web.tools import runner
-from web.tools.alembic import UpgradeResult, UpgradeStopped, ask_history
+from web.tools.ending import UpgradeResult, UpgradeStopped
 from web.tools.events import Finished, RunnerEvent, StatementFinished
 
 #: Enough for all that a run does before it hangs.
@@ -147,8 +147,8 @@ async def test_rows_decide_and_not_how_the_process_left(tmp_path: Path, database
         assert outcome.account.is_clean
     else:
         told = outcome.remark
-        assert outcome.heads == ("b",)
-        assert [one.revision for one in outcome.revisions] == ["a", "b"]
+        assert outcome.applied == ("b",)
+        assert [one.revision for one in outcome.ran] == ["a", "b"]
     assert isinstance(outcome, UpgradeResult) == ending.arrived, outcome
     assert (told is None) if ending.said is None else (ending.said in (told or "")), told
     rows = await ask(database, "SELECT to_regclass('alembic_version')::text")
@@ -161,7 +161,7 @@ async def test_rows_decide_and_not_how_the_process_left(tmp_path: Path, database
     assert there == {(): [], ("a",): ["a"], ("b",): ["a", "b"]}[ending.rows]
 
 
-async def _outcome(folder: Path, tool: AlembicTool, url: str) -> UpgradeResult | UpgradeStopped:
+async def _outcome(folder: Path, tool: AlembicSettings, url: str) -> UpgradeResult | UpgradeStopped:
     try:
         return await run_upgrade(folder, tool, url)
     except UpgradeStopped as stopped:
@@ -190,7 +190,7 @@ async def test_a_stamp_is_judged_by_its_rows_too(tmp_path: Path, database: str) 
     ordinary, dies = env(), AFTER.format(number=1) + env()
     tool = write_project(tmp_path, {"a": migration("a"), "b": migration("b", "a")}, env_py=dies)
     result = await stamp(project_of(tmp_path, tool), url=database, on_event=Told(), revision="b")
-    assert (result.heads, result.remark) == (
+    assert (result.applied, result.remark) == (
         ("b",),
         "What Alembic planned is applied, but the process ended with exit code -9.",
     )
@@ -208,4 +208,4 @@ async def test_part_of_a_history_is_none(tmp_path: Path) -> None:
         tmp_path, {"a": migration("a"), "b": "import os\n" + migration("b", "a") + f"\n{ends}"}
     )
     with pytest.raises(SourceInvalid, match="could not read the history"):
-        await ask_history(project_of(tmp_path, tool))
+        await ALEMBIC.ask_history(project_of(tmp_path, tool))

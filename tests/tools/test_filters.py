@@ -10,16 +10,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.tools.runs import ask, project_of
+from tests.tools.runs import ALEMBIC, ask, project_of
 from tests.tools.written import execute, migration, write_project
 from tests.walls.interpreter import make_interpreter
 from web.config import Project
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
-from web.tools import alembic
-from web.tools.alembic import UpgradeStopped
 from web.tools.confinement import in_scratch
+from web.tools.ending import UpgradeStopped
 from web.walls.layers import find_filters
 
 PACKAGES = (
@@ -60,7 +59,7 @@ async def test_a_replay_runs(place: Path, python: Path, scratch: ScratchServers)
         assert database.layers is not None
         assert database.layers.kind == "filters"
         confinement = await in_scratch(project, database)
-        assert (await alembic.replay(project, confinement=confinement)).heads == ("a",)
+        assert (await ALEMBIC.replay(project, confinement=confinement)).applied == ("a",)
         assert await ask(database.url, "SELECT to_regclass('a')::text") == ["a"]
 
 
@@ -73,4 +72,4 @@ async def test_it_reaches_no_other_server(
     async with scratch.database(17) as database:
         confinement = await in_scratch(project, database)
         with pytest.raises(UpgradeStopped, match="this run may open the scratch database only"):
-            await alembic.replay(project, confinement=confinement)
+            await ALEMBIC.replay(project, confinement=confinement)

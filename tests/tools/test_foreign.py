@@ -6,12 +6,11 @@ import hashlib
 from pathlib import Path
 
 from tests.tools.foreign import Foreign
-from tests.tools.runs import Told, ask, project_of, replay, upgrade
-from web.config import AlembicTool, Prelude
+from tests.tools.runs import ALEMBIC, Told, ask, project_of, replay, upgrade
+from web.config import AlembicSettings, Prelude
 from web.postgres.connections import connect
-from web.tools.alembic import ask_history
-from web.tools.alembic_applied import read_applied
-from web.tools.alembic_history import read_history
+from web.tools.alembic_tool.applied import read_applied
+from web.tools.alembic_tool.history_files import read_history
 from web.tools.events import RevisionFinished, StatementFinished
 from web.tools.history import lanes
 
@@ -23,16 +22,16 @@ Base.metadata.create_all(create_engine(os.environ["DATABASE_URL"]))
 """
 
 
-def optuna_tool(environment: Foreign) -> AlembicTool:
+def optuna_tool(environment: Foreign) -> AlembicSettings:
     """optuna as it comes: a relative script_location, `alembic/` beside the ini, the URL in the ini."""
     folder = environment.packages / "optuna" / "storages" / "_rdb"
-    return AlembicTool(
+    return AlembicSettings(
         config=folder / "alembic.ini", python=environment.python, url_driver="postgresql+psycopg2"
     )
 
 
-def mlflow_tool(environment: Foreign) -> AlembicTool:
-    return AlembicTool(
+def mlflow_tool(environment: Foreign) -> AlembicSettings:
+    return AlembicSettings(
         config=environment.packages / "mlflow" / "store" / "db_migrations" / "alembic.ini",
         cwd=environment.packages,
         python=environment.python,
@@ -55,7 +54,7 @@ async def test_optuna_from_empty_to_head(optuna: Foreign, database: str) -> None
     assert (history.bases, history.heads) == (("v0.9.0.a",), ("v3.2.0.a",))
     told = Told()
     result = await upgrade(project_of(folder, tool), url=database, on_event=told)
-    assert result.heads == history.heads
+    assert result.applied == history.heads
     assert [one.revision for one in told.of(RevisionFinished)] == [one.revision for one in history.migrations]
     assert sum(one.statement.revision is not None for one in told.of(StatementFinished)) > 40
     async with connect(database) as connection:
@@ -67,7 +66,7 @@ async def test_optuna_from_empty_to_head(optuna: Foreign, database: str) -> None
 async def test_optunas_interpreter_reads_the_same_history(optuna: Foreign) -> None:
     tool = optuna_tool(optuna)
     folder = tool.config.parent
-    assert set((await ask_history(project_of(folder, tool))).migrations) == set(
+    assert set((await ALEMBIC.ask_history(project_of(folder, tool))).migrations) == set(
         read_history(folder, tool).migrations
     )
 
@@ -80,8 +79,8 @@ async def test_mlflow_with_its_prelude(mlflow: Foreign, database: str) -> None:
     layout = lanes(history)
     assert len(layout.places) == len(history)
     result = await replay(project_of(mlflow.packages, tool), url=database)
-    assert result.heads == history.heads
-    assert len(result.revisions) == len(history)
+    assert result.applied == history.heads
+    assert len(result.ran) == len(history)
     async with connect(database) as connection:
         assert history.is_at_head((await read_applied(connection, tool)).revisions)
 

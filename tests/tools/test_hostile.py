@@ -19,7 +19,7 @@ from tests.walls.daemons import until_gone
 from web.config import CodeLimits, Secret
 from web.errors import SourceInvalid
 from web.postgres.urls import secrets_of
-from web.tools.alembic import UpgradeStopped
+from web.tools.ending import UpgradeStopped
 from web.tools.events import Log
 from web.tools.runner import ReportsGarbled
 
@@ -126,7 +126,7 @@ async def test_what_it_leaves_running_ends_with_a_run_that_succeeded(tmp_path: P
         "        os.execv('/bin/sleep', ['sleep', '6028'])\n    os._exit(0)\nos.wait()"
     )
     tool = write_project(tmp_path, {"a": migration("a", None, daemon)})
-    assert (await run_upgrade(tmp_path, tool, database)).heads == ("a",)
+    assert (await run_upgrade(tmp_path, tool, database)).applied == ("a",)
     assert until_gone("6028")
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.tools.runs import project_of
+from tests.tools.runs import ALEMBIC, project_of
 from tests.tools.written import linear
 from web.config import Prelude, Project
 from web.tools import inputs
-from web.tools.inputs import digest_of_inputs, imported_from_elsewhere
+from web.tools.alembic_tool.settings import settings_of
 
 
 def _installed(folder: Path, record: str = "psycopg/__init__.py,sha256=1,2\n") -> Path:
@@ -48,7 +48,7 @@ def _write(name: str, text: str = "changed") -> Callable[[Project, Path], Projec
 
 
 def _set(**values: Any) -> Callable[[Project, Path], Project]:
-    return lambda shop, folder: replace(shop, alembic=replace(shop.alembic, **values))
+    return lambda shop, folder: replace(shop, tool=replace(shop.tool, **values))
 
 
 def _driver_installed(shop: Project, folder: Path) -> Project:
@@ -85,68 +85,70 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_whatever_a_run_could_see_changes_it(shop: Project, tmp_path: Path, name: str) -> None:
-    before = digest_of_inputs(shop)
+    before = ALEMBIC.digest_of_inputs(shop)
     assert before is not None
-    assert digest_of_inputs(shop) == before
+    assert ALEMBIC.digest_of_inputs(shop) == before
     changed = CHANGES[name](shop, tmp_path)
-    assert digest_of_inputs(changed) not in (before, None)
+    assert ALEMBIC.digest_of_inputs(changed) not in (before, None)
 
 
 def test_a_prelude_that_lies_elsewhere(shop: Project, tmp_path: Path) -> None:
-    shop = replace(shop, alembic=replace(shop.alembic, prelude=Prelude(sql=tmp_path / "prelude.sql")))
+    shop = replace(shop, tool=replace(shop.tool, prelude=Prelude(sql=tmp_path / "prelude.sql")))
     digests = set()
     for text in ("SELECT 1", "SELECT 2"):
         (tmp_path / "prelude.sql").write_text(text)
-        digests.add(digest_of_inputs(shop))
+        digests.add(ALEMBIC.digest_of_inputs(shop))
     assert len(digests) == 2
 
 
 def test_what_says_nothing_about_a_run_changes_nothing(shop: Project) -> None:
-    before = digest_of_inputs(shop)
-    assert digest_of_inputs(replace(shop, title="Other")) == before
-    patient = replace(shop.alembic, time_limit=timedelta(hours=9))
-    assert digest_of_inputs(replace(shop, alembic=patient)) == before
+    before = ALEMBIC.digest_of_inputs(shop)
+    assert ALEMBIC.digest_of_inputs(replace(shop, title="Other")) == before
+    patient = replace(shop.tool, time_limit=timedelta(hours=9))
+    assert ALEMBIC.digest_of_inputs(replace(shop, tool=patient)) == before
 
 
 def test_migrations_that_the_caller_knows_are_left_to_it(shop: Project, tmp_path: Path) -> None:
     known = ["migrations/versions/r0000.py", "migrations/versions/r0001.py", "migrations/versions/r0002.py"]
-    before = digest_of_inputs(shop, without=known)
+    before = ALEMBIC.digest_of_inputs(shop, without=known)
     _write("shop/migrations/versions/r0002.py")(shop, tmp_path)
-    assert digest_of_inputs(shop, without=known) == before
-    assert digest_of_inputs(shop, without=known[:2]) != before
+    assert ALEMBIC.digest_of_inputs(shop, without=known) == before
+    assert ALEMBIC.digest_of_inputs(shop, without=known[:2]) != before
 
 
 def test_where_it_cannot_be_told_there_is_none(
     shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = replace(shop.alembic, python=tmp_path / "nothing" / "bin" / "python")
-    assert digest_of_inputs(replace(shop, alembic=nowhere)) is None
+    nowhere = replace(settings_of(shop), python=tmp_path / "nothing" / "bin" / "python")
+    assert ALEMBIC.digest_of_inputs(replace(shop, tool=nowhere)) is None
     with monkeypatch.context() as patched:
         patched.setattr(inputs, "_MOST_FILES", 2)
-        assert digest_of_inputs(shop) is None
+        assert ALEMBIC.digest_of_inputs(shop) is None
     packages = tmp_path / "venv/lib/python3.11/site-packages"
     (packages / "__editable___shop_finder.py").write_text("import sys\n")
-    assert digest_of_inputs(shop) is None
+    assert ALEMBIC.digest_of_inputs(shop) is None
     # setuptools' own says where it leads.
     (tmp_path / "elsewhere").mkdir()
     (packages / "__editable___shop_finder.py").write_text(
         f"MAPPING: dict[str, str] = {{'app': {str(tmp_path / 'elsewhere')!r}}}\n"
     )
-    before = digest_of_inputs(shop)
+    before = ALEMBIC.digest_of_inputs(shop)
     (tmp_path / "elsewhere" / "models.py").write_text("x = 1")
-    assert digest_of_inputs(shop) not in (before, None)
+    assert ALEMBIC.digest_of_inputs(shop) not in (before, None)
 
 
 def test_what_is_imported_from_elsewhere_is_named(shop: Project, tmp_path: Path) -> None:
     """Project code finds only what the configuration names; `doctor` says what that leaves out."""
-    assert imported_from_elsewhere(shop) == ()
+    assert list(ALEMBIC.misfits(shop)) == []
     library, path = tmp_path / "library", tmp_path / "path"
     library.mkdir()
     path.mkdir()
-    (packages,) = shop.alembic.python.parent.parent.glob("lib/python3*/site-packages")
+    (packages,) = shop.tool.program.parent.parent.glob("lib/python3*/site-packages")
     (packages / "library.pth").write_text(f"{library}\n")
     assert isinstance(shop.source, Path)
     ini = shop.source / "alembic.ini"
     ini.write_text(ini.read_text().replace("prepend_sys_path = .", f"prepend_sys_path = {path}"))
-    assert imported_from_elsewhere(shop) == (library, path)
-    assert imported_from_elsewhere(replace(shop, readable=(library, path))) == ()
+    (told,) = ALEMBIC.misfits(shop)
+    assert told.about == "imports"
+    assert told.message.endswith(f"does not find: {library}, {path}.")
+    assert list(ALEMBIC.misfits(replace(shop, readable=(library, path)))) == []

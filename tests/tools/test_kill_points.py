@@ -10,9 +10,9 @@ import pytest
 
 from tests.tools.runs import Told, ask, project_of, upgrade
 from tests.tools.written import env, execute, migration, write_project
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.tools.account import HalfApplied
-from web.tools.alembic import UpgradeStopped
+from web.tools.ending import UpgradeStopped
 from web.tools.events import AboutToCommit, Launched, RunnerEvent, StatementFinished, StatementStarted
 
 BLOCK = """
@@ -26,7 +26,7 @@ op.execute("CREATE TABLE b4 (id int)")
 MADE = {"a": ("a1", "a2"), "b": ("b1", "b2", "b3", "b4"), "c": ("c1",)}
 
 
-def project(folder: Path) -> AlembicTool:
+def project(folder: Path) -> AlembicSettings:
     return write_project(
         folder,
         {
@@ -54,7 +54,7 @@ async def test_killed_at_a_point(tmp_path: Path, database: str, point: int) -> N
 
     run = upgrade(project_of(tmp_path, project(tmp_path)), url=database, on_event=kill, step_by_step=True)
     try:
-        assert (await run).heads == ("c",)
+        assert (await run).applied == ("c",)
     except UpgradeStopped as stopped:
         assert points > point
         await says_what_is_so(stopped.account, database)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.tools.runs import Told, ask, project_of, replay
 from tests.tools.written import execute, linear, migration, write_project
-from web.config import AlembicTool, Prelude
+from web.config import AlembicSettings, Prelude
 from web.errors import OperationFailed, SourceInvalid
 from web.tools.events import Log, StatementFinished
 
@@ -25,7 +25,7 @@ INSERT INTO people VALUES ('größer 100%');
 """
 
 
-def with_prelude(folder: Path, tool: AlembicTool, sql: str) -> AlembicTool:
+def with_prelude(folder: Path, tool: AlembicSettings, sql: str) -> AlembicSettings:
     (folder / "prelude.sql").write_text(sql)
     return replace(tool, prelude=Prelude(sql=folder / "prelude.sql"))
 
@@ -36,7 +36,7 @@ async def test_prelude_then_migrations(tmp_path: Path, database: str) -> None:
     result = await replay(
         project_of(tmp_path, with_prelude(tmp_path, tool, PRELUDE)), url=database, on_event=told
     )
-    assert result.heads == ("a",)
+    assert result.applied == ("a",)
     assert await ask(database, "SELECT name FROM people WHERE age IS NULL") == ["größer 100%"]
     statements = [one.statement for one in told.of(StatementFinished)]
     assert len([one for one in statements if one.revision is None and not one.bookkeeping]) == 8
@@ -49,7 +49,7 @@ async def test_a_prelude_command(tmp_path: Path, database: str) -> None:
     tool = write_project(tmp_path, {"a": migration("a", upgrade=execute("ALTER TABLE people ADD age int"))})
     tool = replace(tool, prelude=Prelude(command=("python", "-c", program)))
     told = Told()
-    assert (await replay(project_of(tmp_path, tool), url=database, on_event=told)).heads == ("a",)
+    assert (await replay(project_of(tmp_path, tool), url=database, on_event=told)).applied == ("a",)
     assert "to stderr" in [one.text for one in told.of(Log)]
 
 
@@ -77,7 +77,7 @@ async def test_up_to_several_version_rows(tmp_path: Path, database: str) -> None
         },
     )
     result = await replay(project_of(tmp_path, tool), url=database, revisions=("b1", "b2"))
-    assert set(result.heads) == {"b1", "b2"}
+    assert set(result.applied) == {"b1", "b2"}
     assert await ask(database, "SELECT version_num FROM alembic_version ORDER BY 1") == ["b1", "b2"]
 
 

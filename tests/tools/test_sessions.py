@@ -11,9 +11,9 @@ from tests.conftest import fresh_database
 from tests.tools.foreign import foreign
 from tests.tools.runs import Told, ask, run_upgrade
 from tests.tools.written import migration, write_project
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.postgres.embedded import EmbeddedServer
-from web.tools.alembic import UpgradeStopped
+from web.tools.ending import UpgradeStopped
 from web.tools.events import Connected
 
 PSYCOPG2 = """
@@ -94,7 +94,7 @@ DIRECT = {
 }
 
 
-def tool_for(folder: Path, name: str | None, code: str, url: str) -> AlembicTool:
+def tool_for(folder: Path, name: str | None, code: str, url: str) -> AlembicSettings:
     body = code.replace("{libpq!r}", repr(url))
     if name is None:
         return write_project(folder, {"a": migration("a", None, body)})
@@ -115,9 +115,9 @@ async def test_elsewhere_is_refused(tmp_path: Path, server: EmbeddedServer, data
 @pytest.mark.parametrize("name", [each for each in DIRECT if "pool" not in each])
 async def test_the_named_database_is_open_to_all(tmp_path: Path, database: str, name: str) -> None:
     environment, code = DIRECT[name]
-    assert (await run_upgrade(tmp_path, tool_for(tmp_path, environment, code, database), database)).heads == (
-        "a",
-    )
+    assert (
+        await run_upgrade(tmp_path, tool_for(tmp_path, environment, code, database), database)
+    ).applied == ("a",)
     assert await ask(database, "SELECT to_regclass('mark')::text") == ["mark"]
 
 

@@ -10,13 +10,13 @@ import pytest
 from psycopg import sql
 
 from tests.tools.foreign import foreign
-from tests.tools.runs import Told, ask, project_of, run_upgrade, stamp, upgrade
+from tests.tools.runs import ALEMBIC, Told, ask, project_of, run_upgrade, stamp, upgrade
 from tests.tools.written import ASYNC_ENV, ENV, INI, env, execute, linear, migration, write_project
 from web.errors import Invalid, ProgramMissing
 from web.postgres.connections import connect
 from web.postgres.identity import TargetIdentity, read_identity
 from web.postgres.urls import libpq_url, parameters
-from web.tools.alembic import UpgradeStopped, applied, ask_history, history
+from web.tools.ending import UpgradeStopped
 from web.tools.events import (
     AboutToCommit,
     Committed,
@@ -48,8 +48,8 @@ async def with_password(database: str, password: str) -> str:
 async def test_a_line_of_migrations_is_told_step_by_step(tmp_path: Path, database: str) -> None:
     told = Told()
     result = await run_upgrade(tmp_path, linear(tmp_path, 3), database, told)
-    assert result.heads == ("r0002",)
-    assert [one.revision for one in result.revisions] == ["r0000", "r0001", "r0002"]
+    assert result.applied == ("r0002",)
+    assert [one.revision for one in result.ran] == ["r0000", "r0001", "r0002"]
     assert await ask(database, VERSIONS) == ["r0002"]
     assert isinstance(told.events[0], Launched)
     assert told.of(Planned)[0].revisions == ("r0000", "r0001", "r0002")
@@ -68,7 +68,7 @@ async def test_a_second_upgrade_has_nothing_to_do(tmp_path: Path, database: str)
     tool = linear(tmp_path, 2)
     await run_upgrade(tmp_path, tool, database)
     again = await run_upgrade(tmp_path, tool, database)
-    assert (again.revisions, again.heads) == ((), ("r0001",))
+    assert (again.ran, again.applied) == ((), ("r0001",))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ async def test_any_target_that_alembic_knows(
     tmp_path: Path, database: str, revision: str, reached: str
 ) -> None:
     result = await run_upgrade(tmp_path, linear(tmp_path, 4), database, revision=revision)
-    assert result.heads == (reached,)
+    assert result.applied == (reached,)
     assert await ask(database, VERSIONS) == [reached]
 
 
@@ -134,10 +134,10 @@ async def test_branches_merge_and_dependencies(tmp_path: Path, database: str) ->
     )
     project = project_of(tmp_path, tool)
     result = await run_upgrade(tmp_path, tool, database)
-    read = await history(project)
-    assert result.heads == read.heads == ("y",)
+    read = await ALEMBIC.history(project)
+    assert result.applied == read.heads == ("y",)
     async with connect(database) as connection:
-        assert read.is_at_head((await applied(project, connection)).revisions)
+        assert read.is_at_head((await ALEMBIC.applied(project, connection)).revisions)
 
 
 async def test_several_heads_each_get_a_row(tmp_path: Path, database: str) -> None:
@@ -145,7 +145,7 @@ async def test_several_heads_each_get_a_row(tmp_path: Path, database: str) -> No
         tmp_path, {"a": migration("a"), "b1": migration("b1", "a"), "b2": migration("b2", "a")}
     )
     result = await run_upgrade(tmp_path, tool, database)
-    assert set(result.heads) == {"b1", "b2"}
+    assert set(result.applied) == {"b1", "b2"}
     with pytest.raises(UpgradeStopped, match="Multiple head revisions are present"):
         await run_upgrade(tmp_path, tool, database, revision="head")
 
@@ -192,9 +192,9 @@ async def test_a_version_table_of_another_name(
         env_py=options.replace(before, f"        {create}\n        connection.commit()\n{before}"),
     )
     tool = replace(tool, version_table=table, version_table_schema=schema)
-    assert (await run_upgrade(tmp_path, tool, database)).heads == ("b",)
+    assert (await run_upgrade(tmp_path, tool, database)).applied == ("b",)
     async with connect(database) as connection:
-        assert (await applied(project_of(tmp_path, tool), connection)).revisions == ("b",)
+        assert (await ALEMBIC.applied(project_of(tmp_path, tool), connection)).revisions == ("b",)
 
 
 def sql_name(name: str) -> str:
@@ -204,10 +204,10 @@ def sql_name(name: str) -> str:
 async def test_stamp_writes_rows_and_runs_nothing(tmp_path: Path, database: str) -> None:
     project = project_of(tmp_path, linear(tmp_path, 3))
     told = Told()
-    assert (await stamp(project, url=database, on_event=told, revision="r0001")).heads == ("r0001",)
+    assert (await stamp(project, url=database, on_event=told, revision="r0001")).applied == ("r0001",)
     assert await ask(database, VERSIONS) == ["r0001"]
     assert await ask(database, "SELECT to_regclass('t_r0001')") == [None]
-    assert (await stamp(project, url=database, on_event=told, revision="r0000", purge=True)).heads == (
+    assert (await stamp(project, url=database, on_event=told, revision="r0000", purge=True)).applied == (
         "r0000",
     )
     assert await ask(database, VERSIONS) == ["r0000"]
@@ -229,7 +229,7 @@ async def test_every_way_to_tell_the_url(tmp_path: Path, database: str, way: str
     tool = replace(tool, url_variable="DATABASE_URL" if way == "variable" else None, x_arguments=("db",))
     # A password with everything that a URL, an ini and a shell could stumble over.
     url = await with_password(database, "p%25 $(x)%s:/@")
-    assert (await run_upgrade(tmp_path, tool, url)).heads == ("a",)
+    assert (await run_upgrade(tmp_path, tool, url)).applied == ("a",)
     assert "wrong:wrong" in tool.config.read_text(), "set in memory, not on disk"
 
 
@@ -275,14 +275,14 @@ async def test_a_folder_named_alembic_beside_the_ini(tmp_path: Path, database: s
     tool.config.write_text(
         "[alembic]\nscript_location = alembic\nprepend_sys_path = .\npath_separator = os\n"
     )
-    assert (await run_upgrade(tmp_path, tool, database)).heads == ("a",)
+    assert (await run_upgrade(tmp_path, tool, database)).applied == ("a",)
 
 
 async def test_the_ini_puts_the_project_on_the_import_path(tmp_path: Path, database: str) -> None:
     tool = write_project(
         tmp_path, {"a": "import shop_models\n" + migration("a")}, **{"shop_models.py": "NAME = 'shop'"}
     )
-    assert (await run_upgrade(tmp_path, tool, database)).heads == ("a",)
+    assert (await run_upgrade(tmp_path, tool, database)).applied == ("a",)
     tool.config.write_text("[alembic]\nscript_location = migrations\n")
     with pytest.raises(UpgradeStopped, match="No module named 'shop_models'"):
         await run_upgrade(tmp_path, tool, database)
@@ -294,7 +294,7 @@ async def test_floods_of_output_and_logging_that_is_set_up_anew(tmp_path: Path, 
     noise += "    print('noise', number, 'x' * 90)\n    print('more', file=sys.stderr)\n"
     told = Told()
     tool = write_project(tmp_path, {"a": migration("a"), "b": migration("b", "a")}, env_py=noise + env())
-    assert (await run_upgrade(tmp_path, tool, database, told)).heads == ("b",)
+    assert (await run_upgrade(tmp_path, tool, database, told)).applied == ("b",)
     assert [one.revision for one in told.of(RevisionFinished)] == ["a", "b"]
     assert sum(one.text.startswith("noise") for one in told.of(Log)) == 1200
 
@@ -309,7 +309,7 @@ async def test_an_async_environment(tmp_path: Path, database: str) -> None:
     )
     told = Told()
     result = await run_upgrade(tmp_path, tool, database, told)
-    assert (result.heads, set(result.libraries)) == (("a",), {"alembic", "sqlalchemy"})
+    assert (result.applied, set(result.libraries)) == (("a",), {"alembic", "sqlalchemy"})
     assert told.of(Connected)
     assert "CREATE TABLE a (id int)" in [one.statement.sql for one in told.of(StatementFinished)]
     assert [one.recorded for one in told.of(Committed) if one.recorded] == [("a",)]
@@ -334,7 +334,7 @@ async def test_the_oldest_alembic_and_sqlalchemy(tmp_path: Path, database: str, 
     )
     told = Told()
     result = await run_upgrade(tmp_path, tool, database, told)
-    assert result.heads == ("b",)
+    assert result.applied == ("b",)
     assert result.libraries == {"alembic": "1.8.1", "sqlalchemy": "1.4.54"}
     concurrent = [one for one in told.of(StatementStarted) if "CONCURRENTLY" in one.sql]
     assert [one.in_transaction for one in concurrent] == [False]
@@ -345,7 +345,7 @@ async def test_pyproject(tmp_path: Path, database: str) -> None:
     tool.config.unlink()
     (tmp_path / "pyproject.toml").write_text('[tool.alembic]\nscript_location = "%(here)s/migrations"\n')
     tool = replace(tool, config=tmp_path / "pyproject.toml")
-    assert (await run_upgrade(tmp_path, tool, database)).heads == ("r0001",)
+    assert (await run_upgrade(tmp_path, tool, database)).applied == ("r0001",)
 
 
 async def test_another_database_is_refused_in_the_session_that_would_act(
@@ -360,7 +360,7 @@ async def test_another_database_is_refused_in_the_session_that_would_act(
         await upgrade(project, url=database, on_event=Told(), identity=elsewhere)
     assert stopped.value.account.is_clean
     assert await ask(database, "SELECT to_regclass('alembic_version')") == [None]
-    assert (await upgrade(project, url=database, on_event=Told(), identity=here)).heads == ("r0000",)
+    assert (await upgrade(project, url=database, on_event=Told(), identity=here)).applied == ("r0000",)
 
 
 async def test_a_session_does_nothing_before_it_is_known(tmp_path: Path, database: str) -> None:
@@ -436,7 +436,7 @@ async def test_computed_histories_are_asked_of_the_interpreter(tmp_path: Path) -
         tmp_path, {"a": migration("a"), "b": computed, "c": migration("c", "b", depends_on="a")}
     )
     project = project_of(tmp_path, tool)
-    read, asked = await history(project), await ask_history(project)
+    read, asked = await ALEMBIC.history(project), await ALEMBIC.ask_history(project)
     assert (read.complete, asked.complete, asked.problems) == (False, True, ())
     assert [(one.revision, one.down, one.literal) for one in asked.migrations] == [
         ("a", (), True),

@@ -15,7 +15,7 @@ from tests.tools.runs import Told, ask, project_of, run_upgrade, upgrade
 from tests.tools.written import env, execute, linear, migration, write_project
 from web.postgres.connections import connect
 from web.postgres.processes import members
-from web.tools.alembic import UpgradeStopped
+from web.tools.ending import UpgradeStopped
 from web.tools.events import Connected, Launched, Log, RevisionStarted, RunnerEvent, StatementStarted
 
 VERSIONS = "SELECT version_num FROM alembic_version ORDER BY 1"

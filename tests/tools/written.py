@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
-from web.config import AlembicTool
+from web.config import AlembicSettings
 
 ENV = """
 import os
@@ -82,7 +82,7 @@ def execute(*statements: str) -> str:
 
 def write_project(
     folder: Path, migrations: dict[str, str], *, env_py: str = env(), ini: str = INI, **files: str
-) -> AlembicTool:
+) -> AlembicSettings:
     """Write a project and say how it is run; keys of `migrations` are file names without `.py`."""
     versions = folder / "migrations" / "versions"
     versions.mkdir(parents=True, exist_ok=True)
@@ -95,9 +95,9 @@ def write_project(
     return tool_of(folder)
 
 
-def tool_of(folder: Path, config: str = "alembic.ini") -> AlembicTool:
+def tool_of(folder: Path, config: str = "alembic.ini") -> AlembicSettings:
     """The tool of a written project, run by the interpreter of the tests."""
-    return AlembicTool(
+    return AlembicSettings(
         config=folder / config,
         python=Path(sys.executable),
         url_variable="DATABASE_URL",
@@ -105,7 +105,7 @@ def tool_of(folder: Path, config: str = "alembic.ini") -> AlembicTool:
     )
 
 
-def linear(folder: Path, length: int) -> AlembicTool:
+def linear(folder: Path, length: int) -> AlembicSettings:
     """A project of `length` migrations in one line, each making a table."""
     names = [f"r{number:04}" for number in range(length)]
     downs = [None, *names]

@@ -19,7 +19,7 @@ from tests.web.hostile import HOSTILE
 from tests.web.people import fill_people
 from tests.web.stored_jobs import JOBS, fill_jobs
 from web.access import audit
-from web.config import AlembicTool, BackupPolicy, Configuration, Environment, ResetPolicy
+from web.config import AlembicSettings, BackupPolicy, Configuration, Environment, ResetPolicy
 from web.inspection.drift import store_schema
 from web.inspection.state import Extension, Facts, Sessions, Table
 from web.jobs.start import environment_row
@@ -43,7 +43,9 @@ from web.tools.history import History, Migration, make_history
 
 TITLE = "Clinic <script>alert('title')</script> & \"Söhne\""
 SECRET = "postgresql://canary:k4nari3n-pa55@127.0.0.1:1/clinic"
-TOOL = AlembicTool(config=Path("alembic.ini"), python=Path("/usr/bin/python3"), url_variable="DATABASE_URL")
+TOOL = AlembicSettings(
+    config=Path("alembic.ini"), python=Path("/usr/bin/python3"), url_variable="DATABASE_URL"
+)
 
 
 BACKUP = UUID(int=7)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.access.permissions import visible_projects
 from web.access.requests import signed_in
 from web.backups.catalog import dump_of
-from web.config import Environment, Project
+from web.config import Environment
 from web.dashboard import Board, Dashboard, Id, InEnvironment, InProject, Store, Who, in_project
 from web.errors import NotFound
 from web.inspection.drift import read_drift
@@ -84,7 +84,6 @@ async def list_projects(board: Board, store: Store, who: Who) -> dict[str, objec
 @router.get("/projects/{project}", dependencies=[in_project("view")])
 async def show_project(project: InProject) -> dict[str, object]:
     """A project's settings as a client needs them to read a history from a checkout."""
-    tool = project.alembic
     return {
         "name": project.name,
         "title": project.title,
@@ -92,19 +91,8 @@ async def show_project(project: InProject) -> dict[str, object]:
             {"name": each.name, "tier": each.tier, "label": each.label}
             for each in project.environments.values()
         ],
-        "tool": {
-            "name": "alembic",
-            "config": _within(project, tool.config),
-            "section": tool.section,
-            "cwd": _within(project, tool.cwd) if tool.cwd else None,
-        },
+        "tool": project.tool.to_json(project.source if isinstance(project.source, Path) else Path("/")),
     }
-
-
-def _within(project: Project, path: Path) -> str:
-    """The path relative to the source, so that it holds in any checkout."""
-    root = project.source
-    return str(path.relative_to(root) if isinstance(root, Path) and path.is_relative_to(root) else path)
 
 
 @router.get("/projects/{project}/history", dependencies=[in_project("view")])

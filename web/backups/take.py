@@ -21,7 +21,6 @@ from web.backups.copying import Copying
 from web.backups.manifest import Manifest, Part, TableRows
 from web.backups.places import Place
 from web.backups.reporting import Watch
-from web.config import AlembicTool
 from web.errors import CleanStartError, Conflict
 from web.postgres.connections import Connection, connect
 from web.postgres.dump import Command, OnLine, dump_command, start_command
@@ -32,7 +31,7 @@ from web.schema.fingerprint import fingerprint
 from web.schema.model import Schema
 from web.schema.serialize import to_json as schema_to_json
 from web.schema.snapshot import read_schema
-from web.tools.alembic_applied import read_applied
+from web.tools.protocol import Applied
 
 #: pg_dump's output is taken in pieces of this size.
 PIECE = 1 << 20
@@ -46,8 +45,8 @@ class Source:
     environment: str
     #: Leads pg_dump to where the connection that is handed in leads.
     url: str
-    #: Its migration tool, for the revisions; None: it has none.
-    tool: AlembicTool | None = None
+    #: Reads the revisions; None: no migration tool is known.
+    applied: Callable[[Connection], Awaitable[Applied]] | None = None
 
 
 async def take(
@@ -77,7 +76,7 @@ async def take(
     try:
         async with _snapshot(connection) as snapshot:
             # In the snapshot: a migration that ends now is neither in the rows nor in the revisions.
-            applied = await read_applied(connection, source.tool) if source.tool else None
+            applied = await source.applied(connection) if source.applied else None
             contents = await read_contents(connection)
             await watch.report.log(
                 f"pg_dump {client.version} of {len(contents.tables)} tables, {compression}"

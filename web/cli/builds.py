@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +11,7 @@ import typer
 from web.cli.invocation import AnEnvironment, AProject, Invocation, add, project_of, where_of
 from web.cli.transport import Api, Json
 from web.cli.writing import Writer, ago, counted
-from web.config import AlembicTool
 from web.errors import SourceInvalid
-from web.tools.alembic_history import read_history
 from web.tools.history import History
 
 PANEL = "Builds"
@@ -96,17 +93,12 @@ def register(
 
 
 def _read(source: Path, tool: Json, config_path: str | None) -> History:
+    from web.tools.registry import read_checkout
+
     if not source.is_dir():
         raise SourceInvalid(f"There is no folder {source}.", hint="Name the checkout with --source.")
     root = source.resolve()
-    settings = AlembicTool(
-        config=root / (config_path or tool["config"]),
-        # Reading runs nothing, so whose interpreter this is makes no difference.
-        python=Path(sys.executable),
-        section=tool["section"],
-        cwd=root / tool["cwd"] if tool["cwd"] else None,
-    )
-    return read_history(root, settings)
+    return read_checkout(tool, root, config=config_path)
 
 
 def _warn(writer: Writer, history: History) -> None:

@@ -11,7 +11,6 @@ import socket
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -36,7 +35,7 @@ from web.postgres.server_files import usable
 from web.store.database import open_store
 from web.store.tables import EnvironmentStateRow
 from web.store.upgrade import upgrade
-from web.tools.alembic_history import read_history
+from web.tools.registry import tool_of
 from web.walls.layers import hide_process
 
 PROJECT = "clinic"
@@ -191,8 +190,8 @@ async def _ensure_builds(store: AsyncEngine, configuration: Configuration) -> No
         async with store.begin() as connection:
             for build in checkouts.BUILDS:
                 checkouts.check_out(build.number, checkout)
-                config = checkout / project.alembic.config.relative_to(Path(str(project.source)))
-                history = read_history(checkout, replace(project.alembic, config=config))
+                settings = project.tool.in_checkout(Path(str(project.source)), checkout)
+                history = tool_of(project).read_history(settings, checkout)
                 await register_build(
                     connection, project, build.number, history, by=build.author, commit=build.commit
                 )

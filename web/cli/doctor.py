@@ -262,24 +262,11 @@ def _folder(what: str, folder: Path, way: str) -> Finding:
 
 
 def _project(project: Project) -> Iterator[Finding]:
-    from web.tools.alembic_launch import interpreter
-    from web.tools.inputs import imported_from_elsewhere
+    from web.tools.registry import tool_of
 
-    try:
-        interpreter(project.alembic)
-    except CleanStartError as error:
+    for each in tool_of(project).misfits(project):
         yield Finding(
-            f"{project.name}: interpreter",
-            "fail",
-            str(error),
-            f"Make the project's environment, or correct projects.{project.name}.alembic.python.",
-        )
-    if elsewhere := imported_from_elsewhere(project):
-        yield Finding(
-            f"{project.name}: imports",
-            "warn",
-            f"Its files name folders to import from that its code does not find: {', '.join(map(str, elsewhere))}.",
-            f"Add what it needs of them to projects.{project.name}.readable.",
+            f"{project.name}: {each.about}", "fail" if each.stops else "warn", each.message, each.hint
         )
     if isinstance(project.source, Path):
         yield _migrations(project, project.source)
@@ -288,11 +275,11 @@ def _project(project: Project) -> Iterator[Finding]:
 
 
 def _migrations(project: Project, source: Path) -> Finding:
-    from web.tools.alembic_history import read_history
+    from web.tools.registry import tool_of
 
     what = f"{project.name}: migrations"
     try:
-        history = read_history(source, project.alembic)
+        history = tool_of(project).read_history(project.tool, source)
     except CleanStartError as error:
         return _failed(what, error)
     problems = " ".join(history.problems)
@@ -305,8 +292,9 @@ def _migrations(project: Project, source: Path) -> Finding:
 
 def _scripts(project: Project) -> Iterator[tuple[str, Path]]:
     """The SQL files that operations run, by their keys."""
-    if project.alembic.prelude is not None and project.alembic.prelude.sql is not None:
-        yield "alembic.prelude.sql", project.alembic.prelude.sql
+    tool = project.tool
+    if tool.prelude is not None and tool.prelude.sql is not None:
+        yield f"{tool.name}.prelude.sql", tool.prelude.sql
     for environment in project.environments.values():
         if environment.reset is not None:
             for name in ("script", "seed"):

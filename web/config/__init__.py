@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from web.config.reading import is_loopback, load
+from web.config.tool import AlembicSettings, Prelude, ToolSettings
 from web.config.values import (
-    AlembicTool,
     BackupPolicy,
     Backups,
     CodeLimits,
@@ -13,7 +13,6 @@ from web.config.values import (
     GitSource,
     Keep,
     Network,
-    Prelude,
     Project,
     ResetPolicy,
     Secret,
@@ -22,7 +21,7 @@ from web.config.values import (
 )
 
 __all__ = [
-    "AlembicTool",
+    "AlembicSettings",
     "BackupPolicy",
     "Backups",
     "CodeLimits",
@@ -37,6 +36,7 @@ __all__ = [
     "Secret",
     "SmokePolicy",
     "Tier",
+    "ToolSettings",
     "is_loopback",
     "load",
 ]

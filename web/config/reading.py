@@ -5,22 +5,21 @@ from __future__ import annotations
 import ipaddress
 import re
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, cast
 
 from web.config.document import Table, dotted, read_document
+from web.config.tool import AlembicSettings, Prelude, ToolSettings
 from web.config.values import (
-    AlembicTool,
     BackupPolicy,
     Backups,
     CodeLimits,
     Configuration,
     Environment,
     Network,
-    Prelude,
     Project,
     ResetPolicy,
     Secret,
@@ -188,8 +187,7 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
     table = projects.table(
         name,
         keys=(
-            "title", "source", "keeps", "alembic", "environments",
-            "env", "readable", "without_wall", "limits",
+            "title", "source", "keeps", "environments", "env", "readable", "without_wall", "limits", *TOOLS,
         ),
         later=PROJECT_LATER,
     )  # fmt: skip
@@ -199,8 +197,6 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
     if "://" in written or re.match(r"[\w.-]+@[\w.-]+:", written):
         raise table.error("source", "not yet: sources in git; expected the folder of the project")
     source = _under(table, "source", folder, written)
-    if "alembic" not in table:
-        raise table.missing("alembic", "a table that says how the project's Alembic is run")
     environments = table.table("environments")
     return Project(
         name=name,
@@ -214,7 +210,7 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
         ),
         without_wall=table.flag("without_wall"),
         limits=_limits(table.table("limits", keys=("memory", "processes"))),
-        alembic=_alembic(table, source),
+        tool=_tool(projects, name, table, source),
         environments={
             environment: _environment(environments, name, environment, source, folder)
             for environment in environments.values
@@ -252,7 +248,18 @@ def _limits(table: Table) -> CodeLimits:
     )
 
 
-def _alembic(project: Table, source: Path) -> AlembicTool:
+def _tool(projects: Table, name: str, project: Table, source: Path) -> ToolSettings:
+    """The settings of the one migration tool that the project has."""
+    given = [tool for tool in TOOLS if tool in project]
+    if not given:
+        usual = AlembicSettings
+        raise project.missing(usual.name, f"a table that says how the project's {usual.title} is run")
+    if len(given) > 1:
+        raise projects.error(name, f"expected one migration tool, found {' and '.join(given)}")
+    return TOOLS[given[0]](project, source)
+
+
+def _alembic(project: Table, source: Path) -> AlembicSettings:
     table = project.table(
         "alembic",
         keys=(
@@ -271,7 +278,7 @@ def _alembic(project: Table, source: Path) -> AlembicTool:
     x_arguments = table.texts("x_arguments", 'an array of names, such as ["url"]')
     if any(not re.fullmatch(r"[A-Za-z_][\w.-]*", name) for name in x_arguments):
         raise table.error("x_arguments", 'expected an array of names, such as ["url"], without values')
-    return AlembicTool(
+    return AlembicSettings(
         config=_needed_path(table, "config", source, "alembic.ini or pyproject.toml, within the source"),
         python=_needed_path(table, "python", source, "the project's own interpreter"),
         section=table.text("section") or "alembic",
@@ -390,3 +397,7 @@ def _under(table: Table, key: str, folder: Path, path: str) -> Path:
         raise table.error(
             key, "expected a path; the home directory before the first / is not known"
         ) from None
+
+
+#: How the table of each migration tool is read, by its name.
+TOOLS: dict[str, Callable[[Table, Path], ToolSettings]] = {AlembicSettings.name: _alembic}

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
+from web.config.tool import ToolSettings
 from web.errors import ConfigurationInvalid, NotFound, SecretUnavailable
 
 Tier = Literal["development", "staging", "production"]
@@ -121,42 +122,6 @@ class GitSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Prelude:
-    """What runs in an empty database before the first migration: an SQL file or a command, never both."""
-
-    sql: Path | None = None
-    command: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AlembicTool:
-    """How a project's Alembic is found and run."""
-
-    #: alembic.ini or pyproject.toml.
-    config: Path
-    #: The project's own interpreter; a path inside a virtual environment is never resolved through its link.
-    python: Path
-    section: str = "alembic"
-    #: Working directory; None: the folder of `config`.
-    cwd: Path | None = None
-    version_table: str | None = None
-    version_table_schema: str | None = None
-    #: Environment variable through which env.py learns the URL.
-    url_variable: str | None = None
-    #: Dialect and driver that env.py expects, such as postgresql+asyncpg.
-    url_driver: str | None = None
-    #: `module:attribute` of the models' MetaData, and modules that only have to be imported for it.
-    models: tuple[str, ...] = ()
-    prelude: Prelude | None = None
-    #: The project's own commands, by what they do (`upgrade`).
-    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    #: Names of `-x` arguments that carry the URL.
-    x_arguments: tuple[str, ...] = ()
-    #: How long one run may take before it is ended.
-    time_limit: timedelta = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
 class CodeLimits:
     """What one run of a project's code may use up."""
 
@@ -173,7 +138,7 @@ class Project:
     name: str
     title: str
     source: Path | GitSource
-    alembic: AlembicTool
+    tool: ToolSettings
     #: What a reset leaves alone, shown as "what stays".
     keeps: tuple[str, ...] = ()
     #: Further variables for the project's code; nothing else of ours is handed to it.

@@ -29,12 +29,11 @@ from web.schema.proof import ROUNDS, StatementRefused, apply
 from web.schema.snapshot import read_schema
 from web.schema.statements import Left, statements
 from web.store.tables import AdoptionRow
-from web.tools.alembic import downgrade as run_downgrade
-from web.tools.alembic_writing import WrittenMigration, stand_in, write_migration
 from web.tools.confinement import checkout, in_scratch
 from web.tools.ending import UpgradeResult
 from web.tools.history import History
-from web.tools.protocol import tool_of
+from web.tools.protocol import WrittenMigration
+from web.tools.registry import tool_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +123,9 @@ async def adopt(
     ways = await _find_ways(scratch, project, history, wanted, given, live)
     if not ways.forth:
         raise Conflict(f"Clean Start has no statement for this: {ways.left[0].reason}")
-    # Should a call of Alembic's not give what its statement gives, the statements themselves are taken.
+    # Should a call of the tool's own not give what its statement gives, the statements themselves are taken.
     for calls in (True, False):
-        async with stand_in(project, checkout(project, None)) as copy:
+        async with tool_of(project).stand_in(project, checkout(project, None)) as copy:
             adoption = await _write(scratch, copy, history, message, ways, wanted, given, live, calls=calls)
         if adoption.proven and adoption.no_downgrade == ways.no_way_back:
             break
@@ -150,7 +149,7 @@ async def _find_ways(
     found: list[_Ways] = []
 
     async def make(database: ScratchDatabase) -> None:
-        require_reached(history, history.heads, await _replay(project, database))
+        require_reached(history, history.goal, await _replay(project, database))
         async with database.connect(application_name="cleanstart/adopt") as connection:
             try:
                 forth, left = await _lead(connection, project, wanted, live)
@@ -202,7 +201,7 @@ async def _write(
     calls: bool,
 ) -> Adoption:
     """Write the file into the stand-in and run it, forth and back."""
-    written = await write_migration(
+    written = await tool_of(project).write_migration(
         project, history, message, ways.forth, ways.no_way_back or ways.back, calls=calls
     )
     adoption = Adoption(
@@ -244,7 +243,7 @@ async def _without_downgrade(
 ) -> WrittenMigration:
     """The same file once more, with a downgrade that says why there is none."""
     (checkout(project, None) / written.path).unlink()
-    return await write_migration(
+    return await tool_of(project).write_migration(
         project, history, message, forth, reason, calls=calls, revision=written.revision
     )
 
@@ -271,9 +270,9 @@ async def _prove(
 def _require_written(adoption: Adoption, result: UpgradeResult) -> None:
     """What is about to be said of the written migration stands on its having run. Raises NotRun, NotReached."""
     require_run(adoption.revision, result)
-    if result.cut_off or set(result.heads) != {adoption.revision}:
+    if result.cut_off or set(result.applied) != {adoption.revision}:
         raise NotReached(
-            f"A replay up to {adoption.revision} came to {', '.join(result.heads) or 'no revision'}."
+            f"A replay up to {adoption.revision} came to {', '.join(result.applied) or 'no revision'}."
         )
 
 
@@ -284,14 +283,14 @@ async def _try_back(
 
     async def forth_and_back(database: ScratchDatabase) -> None:
         _require_written(adoption, await _replay(project, database))
-        back = await run_downgrade(
+        back = await tool_of(project).downgrade(
             project,
             confinement=await in_scratch(project, database),
-            revision=adoption.down or "base",
+            revision=adoption.down,
             application_name="cleanstart/adopt",
         )
         require_run(adoption.revision, back)
-        if adoption.revision in back.heads:
+        if adoption.revision in back.applied:
             raise NotReached(f"The database is still at {adoption.revision}.")
 
     try:
@@ -308,7 +307,6 @@ async def _replay(project: Project, database: ScratchDatabase) -> UpgradeResult:
     return await tool_of(project).replay(
         project,
         confinement=await in_scratch(project, database),
-        revisions=("heads",),
         application_name="cleanstart/adopt",
     )
 

@@ -68,7 +68,7 @@ async def keep_evidence(
     A revision that had gone and is back (reset, downgrade and upgrade) starts anew with the file as it is.
     Below a revision that no file has, nothing is known, so nothing is called gone.
     """
-    applied = history.ancestors(revisions) | set(revisions)
+    applied = history.implied(revisions) | set(revisions)
     digests: Mapping[str, str | None] = {
         revision: (step.digest or None) if (step := history.get(revision)) else None for revision in applied
     }

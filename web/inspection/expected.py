@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.config import Project
-from web.errors import CleanStartError, ExtensionsMissing, MigrationFailed, ScratchUnavailable
+from web.errors import CleanStartError, ExtensionsMissing, MigrationFailed, ModelsFailed, ScratchUnavailable
 from web.inspection.drift import as_expected, load_schema, store_schema
 from web.inspection.reached import require_reached
 from web.postgres.identity import read_identity
@@ -23,12 +23,9 @@ from web.schema.fingerprint import fingerprint
 from web.schema.model import Schema
 from web.schema.snapshot import read_schema
 from web.store.tables import ExpectedSchemaRow
-from web.tools.alembic_applied import VERSION_TABLE
-from web.tools.alembic_models import ModelsFailed
 from web.tools.confinement import in_scratch
 from web.tools.history import History
-from web.tools.inputs import digest_of_inputs
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 #: Counted up when expected schemas are made in another way, so that old ones are not taken for new ones.
 _FORMAT = 2
@@ -49,9 +46,7 @@ class Expected:
 
 def excluded_tables(project: Project) -> tuple[str, ...]:
     """The tool's own version table: in every database, in no migration."""
-    tool = project.alembic
-    name = tool.version_table or VERSION_TABLE
-    return (f"{tool.version_table_schema}.{name}" if tool.version_table_schema else name,)
+    return tool_of(project).version_tables(project)
 
 
 async def expected_schema(
@@ -166,10 +161,10 @@ def _cache_key(
 ) -> str | None:
     """Hash of everything that the replay stands on; None where that cannot be told. Reads files."""
     # Migrations that come later change nothing about what these give.
-    inputs = digest_of_inputs(project, without=[step.path for step in history.migrations])
+    inputs = tool_of(project).digest_of_inputs(project, without=[step.path for step in history.migrations])
     if inputs is None:
         return None
-    implied = history.ancestors(revisions)
+    implied = history.implied(revisions)
     content = {
         "format": _FORMAT,
         "inputs": inputs,

@@ -20,7 +20,7 @@ from web.inspection.histories import Histories
 from web.inspection.verdict import Lineage
 from web.store.tables import BuildRow, HistoryRow
 from web.tools.history import History
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 
 @dataclass(frozen=True, slots=True)

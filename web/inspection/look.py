@@ -29,8 +29,8 @@ from web.schema.model import Schema
 from web.schema.refresh import Kept, read_kept, refresh
 from web.schema.token import read_token
 from web.store.tables import EnvironmentStateRow, JobRow, JobTargetRow, ObservationRow
-from web.tools.alembic_applied import Applied
-from web.tools.protocol import tool_of
+from web.tools.protocol import Applied
+from web.tools.registry import tool_of
 
 #: A snapshot is taken at least so often, whatever the token says.
 FULL_EVERY: Final = timedelta(hours=20)

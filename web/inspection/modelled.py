@@ -19,8 +19,7 @@ from web.inspection.expected import Expected, build, cached, keep
 from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.schema.model import Extension
 from web.tools.confinement import in_scratch
-from web.tools.inputs import digest_of_inputs
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 #: Counted up when they are made in another way.
 _FORMAT = 2
@@ -76,7 +75,7 @@ async def _install(database: ScratchDatabase, extensions: Iterable[Extension]) -
 
 def cache_key(project: Project, major: int, extensions: Sequence[Extension]) -> str | None:
     """Hash of what models can be made of, as far as files tell; None where they do not. Reads files."""
-    inputs = digest_of_inputs(project)
+    inputs = tool_of(project).digest_of_inputs(project)
     if inputs is None:
         return None
     content = {

@@ -15,7 +15,7 @@ class NotReached(OperationFailed):
     title = "The replay did not reach what was asked for"
     hint = (
         "Where a prelude makes what the newest migration gives, and stamps that, nothing older can be made. Else "
-        "see whether env.py goes where it is told to."
+        "see whether the project's code goes where it is told to."
     )
 
 
@@ -24,28 +24,28 @@ class NotRun(OperationFailed):
 
     title = "The migration was never run"
     hint = (
-        "See whether env.py sets version locations of its own, or runs Alembic with another configuration than "
-        "the one that is named as `config`."
+        "See whether the project's own code goes to migrations elsewhere, or runs its tool with another configuration "
+        "than the one that Clean Start is told of."
     )
 
 
 def require_reached(history: History, asked: Collection[str], result: UpgradeResult) -> None:
     """Refuse a replay that ended elsewhere, or was cut off. Raises NotReached.
 
-    Compared are effective heads, as Alembic keeps them: one row may stand for several revisions.
+    Compared is what stands for them in a database: one row may stand for several revisions.
     """
     if result.cut_off:
         raise NotReached(f"The replay was ended before it was done. {result.remark}")
-    if set(history.effective(asked)) != set(history.effective(result.heads)):
+    if set(history.effective(asked)) != set(history.effective(result.applied)):
         raise NotReached(
             f"A replay up to {', '.join(sorted(asked)) or 'no revision'} came to "
-            f"{', '.join(result.heads) or 'no revision'}."
+            f"{', '.join(result.applied) or 'no revision'}."
         )
 
 
 def require_run(revision: str, result: UpgradeResult) -> None:
     """Refuse what is about to be said of a migration that was not seen to come to its end. Raises NotRun."""
-    ran = [one.revision for one in result.revisions]
+    ran = [one.revision for one in result.ran]
     if revision not in ran:
         what = f"it ran {', '.join(ran[-3:])}" if ran else "it ran none"
-        raise NotRun(f"The project's Alembic did not run {revision}; {what}.")
+        raise NotRun(f"The project's migration tool did not run {revision}; {what}.")

@@ -35,7 +35,7 @@ from web.schema.narrow import without_tables
 from web.schema.sharing import read_schema_beside
 from web.store.tables import BackupRow, EnvironmentRow, SchemaSnapshotRow
 from web.tools.history import History
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 Kind = Literal["live", "revision", "models", "backup", "snapshot", "url"]
 
@@ -206,7 +206,7 @@ class Reader:
         history = await tool_of(project).history(project)
         if not history.complete:
             history = await tool_of(project).ask_history(project)
-        wanted = history.heads if source.name in ("head", "heads") else tuple(source.name.split(","))
+        wanted = history.goal if source.name in ("head", "heads") else tuple(source.name.split(","))
         if not wanted:
             raise CouldNotCompare(f"{project.name} has no migrations.")
         found = tuple(_revision(history, each) for each in wanted)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from web.tools.history import History, Migration
+from web.tools.history import History, Listing, Migration
 
 Standing = Literal[
     "unreachable",
@@ -92,6 +92,8 @@ class Verdict:
     also: tuple[Standing, ...] = ()
     #: In the history, not in the database; in the order in which they would run.
     pending: tuple[Migration, ...] = ()
+    #: What of it is older than something that is applied; only where a database lists every migration that it has.
+    gaps: tuple[str, ...] = ()
     #: In the database, not in this history, but known to the project (a newer build, another branch).
     beyond: tuple[str, ...] = ()
     #: Version rows that nothing of the project has.
@@ -155,7 +157,8 @@ class Verdict:
             case "pending":
                 verb = "is" if len(self.pending) == 1 else "are"
                 never = "; none has ever been applied" if "never migrated" in self.also else ""
-                return f"{_count(len(self.pending), 'migration')} {verb} pending{never}."
+                older = f", {len(self.gaps)} of them older than what is applied" if self.gaps else ""
+                return f"{_count(len(self.pending), 'migration')} {verb} pending{older}{never}."
             case "never migrated":
                 return "No migration has been applied, and the history has none."
             case "in sync":
@@ -174,6 +177,7 @@ class Verdict:
                 {"revision": migration.revision, "message": migration.message, "path": migration.path}
                 for migration in self.pending
             ],
+            "gaps": list(self.gaps),
             "beyond": list(self.beyond),
             "unknown": list(self.unknown),
             "edited": list(self.edited),
@@ -200,6 +204,11 @@ class Lineage:
 
     def __contains__(self, revision: object) -> bool:
         return revision in self._parents
+
+    def implied(self, rows: Sequence[str], listing: Listing) -> frozenset[str]:
+        """What a database with these version rows has of the project; what nothing knows is left out."""
+        known = [row for row in rows if row in self]
+        return self.ancestors(rows) if known and listing == "heads" else frozenset(known)
 
     def ancestors(self, revisions: Iterable[str]) -> frozenset[str]:
         """These revisions and everything they imply; what nothing knows is left out."""
@@ -258,8 +267,8 @@ def verdict(
     lineage = lineage or Lineage(())
     unknown = tuple(row for row in rows if row not in history and row not in lineage)
     # The history's own parents count first; what it lacks is looked up in the rest of the project.
-    implied = lineage.ancestors(rows) if any(row in lineage for row in rows) else frozenset[str]()
-    applied = history.ancestors({*rows, *implied}) | implied
+    implied = lineage.implied(rows, history.listing)
+    applied = history.implied({*rows, *implied}) | implied
     beyond = tuple(sorted(revision for revision in applied if revision not in history))
     # An unknown row may stand for any part of the history: what is pending cannot be told then.
     pending = tuple(step for step in history.migrations if not unknown and step.revision not in applied)
@@ -288,12 +297,13 @@ def verdict(
         holds[0],
         also=tuple(holds[1:]),
         pending=pending,
+        gaps=tuple(step.revision for step in history.gaps(rows)) if pending else (),
         beyond=beyond,
         unknown=unknown,
         edited=edited,
         edits_known=edits_known,
         heads=history.heads,
-        revisions=rows,
+        revisions=history.tops(rows),
         reason=" ".join(history.problems) or None,
     )
 

@@ -22,7 +22,7 @@ from web.postgres.identity import require_identity
 from web.schema.snapshot import read_schema
 from web.schema.token import read_token
 from web.store.tables import EnvironmentStateRow, ObservationRow
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 
 async def witness(scene: Scene) -> Sighting:

@@ -7,11 +7,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
-from web.errors import Conflict, OperationFailed, SeveralHeads, SourceInvalid
+from web.errors import Conflict, NotSupported, OperationFailed, SeveralHeads, SourceInvalid
 from web.inspection.adoption import Adoption, Live, adopt, store_adoption
 from web.inspection.drift import load_schema
+from web.inspection.environment import View
 from web.inspection.history import refresh_history
 from web.inspection.ignoring import active_rules
 from web.inspection.look import read_roles
@@ -23,8 +25,9 @@ from web.jobs.work import Evidence, Work
 from web.operations.looking import look_at_drift
 from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
-from web.starting.operation import Offer, Onward, Operation, Told
+from web.starting.operation import Before, Offer, Onward, Operation, Told
 from web.tools.history import History
+from web.tools.registry import tool_of
 
 #: Ends of lines, characters that do not show, and those that make the text around them read in another order.
 _HIDDEN = re.compile(
@@ -64,7 +67,9 @@ class AdoptionNotProven(OperationFailed):
 
 async def run(work: Work[AdoptParameters]) -> Outcome:
     """Look, write, prove, store. What was not proven ends the job as failed, with its file stored."""
-    job = work.job
+    job, tool = work.job, tool_of(work.job.project)
+    if "write a migration" not in tool.can:
+        raise NotSupported(tool.title, "write a migration")
     async with work.progress.step("look"):
         seen = await look_at_drift(work)
         if seen.drift.state == "none":
@@ -96,6 +101,17 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
         "apply it everywhere else.",
         data={"revision": adoption.revision, "path": adoption.path, "differences": count},
     )
+
+
+def cannot(seen: View) -> str | None:
+    """Why nothing can be written here; None: it can."""
+    tool = tool_of(seen.project)
+    return None if "write a migration" in tool.can else str(NotSupported(tool.title, "write a migration"))
+
+
+async def before(store: AsyncConnection, seen: View) -> Before:
+    """It needs a tool whose migrations can be written."""
+    return Before(pointless=cannot(seen) or "")
 
 
 async def _history(work: Work[AdoptParameters], seen: Observation) -> History:
@@ -178,6 +194,8 @@ ADOPT = Operation(
         "after the old head. The database is only read, and nothing is written into the source."
     ),
     submit="Write the migration",
+    closed=cannot,
+    before=before,
     offers=(Offer("drift", "Adopt…"),),
     tells=told,
     code="in scratch",

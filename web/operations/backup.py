@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -26,6 +27,7 @@ from web.operations.parameters import Parameters
 from web.operations.verify import verify_backup
 from web.starting.operation import Offer, Onward, Operation, Told
 from web.store.tables import UNFINISHED, BackupRow, JobRow
+from web.tools.registry import tool_of
 
 
 class BackupParameters(Parameters):
@@ -61,7 +63,12 @@ async def run(work: Work[BackupParameters]) -> Outcome:
 
         manifest = await take(
             connection,
-            Source(environment.project, environment.name, work.url, job.project.alembic),
+            Source(
+                environment.project,
+                environment.name,
+                work.url,
+                partial(tool_of(job.project).applied, job.project),
+            ),
             place,
             backup_id,
             work.resources.programs,

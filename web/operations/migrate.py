@@ -50,8 +50,7 @@ from web.schema.snapshot import read_schema
 from web.starting.operation import Before, Offer, Operation, asked_on_production
 from web.store.tables import PlanRow
 from web.tools.history import History
-from web.tools.inputs import digest_of_inputs
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 NOTHING = "Nothing is pending."
 #: Characters of a statement that an account names.
@@ -102,7 +101,7 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
             pending = history.pending(before)
         invalid = await invalid_indexes(connection)
         async with work.progress.step("migrate"):
-            if not before and work.job.project.alembic.prelude and (await read_schema(connection)).is_empty:
+            if not before and job.project.tool.prelude and (await read_schema(connection)).is_empty:
                 await run_prelude(work)
                 # It may have recorded what it made.
                 before = (await tool_of(job.project).applied(job.project, connection)).revisions
@@ -111,27 +110,27 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
                 "upgrade",
                 {
                     "from": list(before),
-                    "to": list(history.heads),
+                    "to": list(history.goal),
                     "pending": [step.revision for step in pending],
                     "invalid_indexes": list(invalid),
                 },
             )
             patience = LockPatience(job.parameters.lock_timeout, job.parameters.lock_attempts)
             result = await upgrade(work, "commit", patience)
-            require_head(history, result)
-            await work.receive(intent, {"rows": list(result.heads)})
+            require_head(work.job.project, history, result)
+            await work.receive(intent, {"rows": list(result.applied)})
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
-    count = len(result.revisions)
+    count = len(result.ran)
     title = f"{count} migrations applied" if count != 1 else "1 migration applied"
-    said = (f"{job.environment.label} is at {', '.join(result.heads)}.", result.remark or "", seen)
+    said = (f"{job.environment.label} is at {history.place(result.applied)}.", result.remark or "", seen)
     return Outcome(
         title if count else "The prelude left nothing to apply",
         " ".join(each for each in said if each),
         data={
             "before": list(before),
-            "after": list(result.heads),
-            "applied": [step.revision for step in result.revisions],
+            "after": list(result.applied),
+            "applied": [step.revision for step in result.ran],
             "statements": result.statements,
             "libraries": dict(result.libraries),
         },
@@ -180,7 +179,7 @@ async def _check(
             store, job.environment_id, record.observation if record else None, history.heads
         )
         if rehearsed is not None and rehearsed.succeeded:
-            inputs = await asyncio.to_thread(digest_of_inputs, job.project)
+            inputs = await asyncio.to_thread(tool_of(job.project).digest_of_inputs, job.project)
             rehearsed = replace(rehearsed, stale=rehearsed.inputs != inputs)
         gate = migration_gate(found, job.environment, record, rehearsed)
         await _require_plan(work, history, applied.revisions)

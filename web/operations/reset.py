@@ -54,7 +54,7 @@ from web.postgres.scripts import read_script
 from web.starting.fate import fate_of
 from web.starting.operation import Before, Offer, Operation
 from web.tools.history import History
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 
 class ResetParameters(Parameters):
@@ -205,11 +205,11 @@ async def _empty(work: Work[ResetParameters], connection: Connection, contents: 
 async def _migrate(work: Work[ResetParameters], connection: Connection, history: History) -> list[str]:
     async with work.progress.step("migrate"):
         rows = (await tool_of(work.job.project).applied(work.job.project, connection)).revisions
-        intent = await work.intend("upgrade", {"from": list(rows), "to": list(history.heads)})
+        intent = await work.intend("upgrade", {"from": list(rows), "to": list(history.goal)})
         result = await upgrade(work, "commit", LockPatience(work.job.parameters.lock_timeout))
-        require_head(history, result)
-        await work.receive(intent, {"rows": list(result.heads)})
-        return [step.revision for step in result.revisions]
+        require_head(work.job.project, history, result)
+        await work.receive(intent, {"rows": list(result.applied)})
+        return [step.revision for step in result.ran]
 
 
 async def _run_script(

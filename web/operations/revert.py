@@ -38,7 +38,7 @@ from web.schema.fingerprint import fingerprint
 from web.schema.proof import SESSION
 from web.schema.snapshot import read_schema
 from web.starting.operation import Before, Offer, Onward, Operation, Told, asked
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 #: So many statements of a transaction are named in its intent, each cut to this length.
 NAMED, LONGEST = 50, 500

@@ -21,7 +21,7 @@ from web.operations.forgetting import BATCH, forget
 from web.operations.observe import OBSERVE
 from web.operations.rehearse import REHEARSE
 from web.store.tables import EnvironmentRow, EnvironmentStateRow, JobRow
-from web.tools.inputs import digest_of_inputs
+from web.tools.registry import tool_of
 
 #: How old a look may become. A dead database is looked at as often: it shows when it is back.
 EVERY = timedelta(minutes=1)
@@ -77,7 +77,7 @@ class Inputs:
         """The project's digest; None where it cannot be told."""
         read_at, digest = self._known.get(project.name, (-READ_EVERY, None))
         if time.monotonic() - read_at >= READ_EVERY:
-            digest = await asyncio.to_thread(digest_of_inputs, project)
+            digest = await asyncio.to_thread(tool_of(project).digest_of_inputs, project)
             self._known[project.name] = time.monotonic(), digest
         return digest
 

@@ -26,7 +26,7 @@ from web.starting.operation import Offer, Operation, asked
 from web.tools.confinement import on_target
 from web.tools.events import AboutToCommit, Connected, Launched, RunnerEvent
 from web.tools.history import History
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 
 class StampParameters(Parameters):
@@ -52,12 +52,13 @@ async def run(work: Work[StampParameters]) -> Outcome:
             await require_writable(connection)
             before = (await tool_of(job.project).applied(job.project, connection)).revisions
             await require_seen(work, connection, before)
-            if set(before) == {wanted}:
+            goal = history.rows_at(wanted)
+            if set(before) == set(goal):
                 await work.progress.skip("stamp", "It is recorded already.")
                 return Outcome("Nothing to stamp", f"{job.environment.label} is at {wanted} already.")
             await _require_true(work, connection, history, wanted)
         async with work.progress.step("stamp"):
-            intent = await work.intend("stamp", {"from": list(before), "to": [wanted]})
+            intent = await work.intend("stamp", {"from": list(before), "to": list(goal)})
             result = await tool_of(job.project).stamp(
                 job.project,
                 confinement=await on_target(job.project, work.database),
@@ -69,18 +70,17 @@ async def run(work: Work[StampParameters]) -> Outcome:
             )
             if result.remark is not None:
                 await work.progress.log(result.remark, level="warning")
-            if set(history.effective(result.heads)) != {wanted}:
+            if set(history.effective(result.applied)) != set(goal):
                 raise OperationFailed(
-                    f"Alembic came to its end, but {', '.join(result.heads) or 'no revision'} is recorded."
+                    f"{tool_of(job.project).title} came to its end, but {history.place(result.applied)} is recorded."
                 )
-            await work.receive(intent, {"rows": list(result.heads)})
+            await work.receive(intent, {"rows": list(result.applied)})
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
     return Outcome(
         "Stamped",
-        f"{job.environment.label} is recorded at {wanted}, before at {', '.join(before) or 'no revision'}. "
-        f"{seen}",
-        data={"before": list(before), "after": [wanted]},
+        f"{job.environment.label} is recorded at {wanted}, before at {history.place(before)}. {seen}",
+        data={"before": list(before), "after": list(goal)},
     )
 
 
@@ -124,7 +124,7 @@ async def _require_true(
         work.resources.scratch,
         job.project,
         history,
-        [wanted],
+        history.rows_at(wanted),
         major=target.major,
         roles=tuple(await read_roles(connection)),
         extensions=[(each.name, each.version) for each in actual.extensions],

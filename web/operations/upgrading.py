@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from web.config import Project
 from web.errors import OperationFailed
 from web.jobs.kind import Intent, Json
 from web.jobs.work import Work
 from web.operations.blockers import blockers_told
 from web.postgres.connections import Connection
-from web.tools.alembic import UpgradeResult, UpgradeStopped
 from web.tools.confinement import on_target
+from web.tools.ending import UpgradeResult, UpgradeStopped
 from web.tools.events import (
     AboutToCommit,
     Committed,
@@ -35,7 +36,7 @@ from web.tools.events import (
     StatementStarted,
 )
 from web.tools.history import History
-from web.tools.protocol import tool_of
+from web.tools.registry import tool_of
 
 #: What the evidence of a run of migrations says, and how sure it is.
 WHAT_MIGRATIONS_LEAVE: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -102,7 +103,6 @@ async def upgrade(work: Work[Any], step: str, patience: LockPatience) -> Upgrade
                 result = await tool_of(work.job.project).upgrade(
                     work.job.project,
                     confinement=confinement,
-                    revision="heads",
                     on_event=run.hear,
                     application_name=work.application_name,
                     lock_timeout=f"{patience.seconds}s",
@@ -126,13 +126,13 @@ async def upgrade(work: Work[Any], step: str, patience: LockPatience) -> Upgrade
     raise AssertionError("unreachable")
 
 
-def require_head(history: History, result: UpgradeResult) -> None:
-    """That Alembic came to its end is not yet that the database is where it was to go. Raises OperationFailed."""
-    if not history.is_at_head(result.heads):
+def require_head(project: Project, history: History, result: UpgradeResult) -> None:
+    """That the tool came to its end is not yet that the database is where it was to go. Raises OperationFailed."""
+    if not history.is_at_head(result.applied):
         raise OperationFailed(
-            f"Alembic came to its end, but the database is at {', '.join(result.heads) or 'no revision'}, not at "
+            f"{tool_of(project).title} came to its end, but the database is at {history.place(result.applied)}, not at "
             f"{', '.join(history.heads)}.",
-            hint="See whether env.py sets version locations of its own, or stops at a revision of its choice.",
+            hint=tool_of(project).astray,
         )
 
 
@@ -141,7 +141,7 @@ async def run_prelude(work: Work[Any]) -> None:
 
     The caller has seen that the database is empty, and holds its lock.
     """
-    if work.job.project.alembic.prelude is None:
+    if work.job.project.tool.prelude is None:
         return
     intent = await work.intend("prelude", {})
     await work.progress.log("Running the prelude: the database is empty")
@@ -162,7 +162,7 @@ class _Run:
     step: str
     total: int = 0
     done: int = 0
-    heads: tuple[str, ...] | None = None
+    rows: tuple[str, ...] | None = None
     #: Since the last commit: migration and text.
     statements: list[tuple[str | None, str]] = field(default_factory=list)
     pids: list[int] = field(default_factory=list)
@@ -171,7 +171,7 @@ class _Run:
 
     def restart(self) -> None:
         """Forget the run that ended."""
-        self.heads = None
+        self.rows = None
         self.statements.clear()
         self.pids.clear()
         self.open.clear()
@@ -205,8 +205,8 @@ class _Run:
                     level="error",
                     data={"sql": statement.sql[:LONGEST], "seconds": seconds},
                 )
-            case RevisionFinished(revision, seconds, heads):
-                self.heads = heads
+            case RevisionFinished(revision, seconds, rows):
+                self.rows = rows
                 self.done += 1
                 await progress.log(f"{revision} ran in {seconds:.2f} s", data={"seconds": seconds})
                 await progress.at(self.done, self.total, "migrations")
@@ -231,8 +231,8 @@ class _Run:
         }
         if event.sql is not None:
             what["sql"] = event.sql[:LONGEST]
-        if event.recorded and self.heads is not None:
-            what["rows"] = list(self.heads)
+        if event.recorded and self.rows is not None:
+            what["rows"] = list(self.rows)
         self.open[event.pid] = await self.work.intend(self.step, what)
 
     async def _received(self, pid: int | None, proof: Json) -> None:

@@ -150,7 +150,7 @@ async def _sources(store: AsyncConnection, project: Project) -> tuple[Option, ..
         *(Option(each.label, "The database as it is") for each in project.environments.values()),
         Option(f"{project.name}@head", "What the newest migrations give"),
     ]
-    if project.alembic.models:
+    if project.tool.models:
         found.append(Option(f"{project.name}:models", "What the project's models give"))
     query = (
         select(BackupRow.id, EnvironmentRow.name, BackupRow.created_at)

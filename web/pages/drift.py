@@ -207,7 +207,7 @@ def _corners(seen: View) -> tuple[Link, ...]:
     """The other pairs that this database may be compared in."""
     environment = seen.environment
     found = []
-    if seen.project.alembic.models:
+    if seen.project.tool.models:
         models, head = f"{environment.project}:models", f"{environment.project}@head"
         found += [
             Link(

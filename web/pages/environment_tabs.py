@@ -19,6 +19,7 @@ from web.inspection.environment import (
 )
 from web.inspection.gate import backup_needed
 from web.inspection.state import Facts, Table
+from web.inspection.verdict import Verdict
 from web.pages.environment_head import actions_at
 from web.pages.graph import lay_out
 from web.pages.planned import hazards_of, planned_of, statements_of
@@ -139,6 +140,12 @@ def _table(table: Table, largest: int) -> TableRow:
     )
 
 
+def _note(revision: str, verdict: Verdict) -> Mark | None:
+    if revision in verdict.edited:
+        return Mark("warn", "edited after apply")
+    return Mark("warn", "older than what is applied") if revision in verdict.gaps else None
+
+
 def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
     """The history newest first; pending ones carry what their rehearsal executed."""
     verdict, observation = seen.verdict, seen.observation
@@ -169,7 +176,7 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
                 mark=_mark(step.revision, pending, told=told and verdict.standing != "unknown revision"),
                 file=step.path,
                 created=words.written(step.created) if step.created else None,
-                note=Mark("warn", "edited after apply") if step.revision in verdict.edited else None,
+                note=_note(step.revision, verdict),
                 applied_at=known.first_seen if known and not waits else None,
                 here=step.revision in verdict.revisions,
                 head=bool(history) and step.revision in history.branch_heads,  # type: ignore[union-attr]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
@@ -27,13 +29,13 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
     row = next(each for each in frame.overview.rows if each.project.name == project.name)
     history = row.source.history if row.source else None
     jobs = await list_jobs(store, project=project.name, looks=False, limit=8)
-    tool = project.alembic
+    tool = project.tool
     records = {(project.name, name): cell.record for name, cell in row.cells.items()}
     facts = [
         Fact("Folder", str(project.source), mono=True),
-        Fact("Migration tool", "Alembic"),
-        Fact("Configuration", str(tool.config), mono=True),
-        Fact("Interpreter", str(tool.python), mono=True),
+        Fact("Migration tool", tool.title),
+        *(Fact("Configuration", str(file), mono=True) for file in tool.files(Path(str(project.source)))),
+        Fact(tool.program_is.capitalize(), str(tool.program), mono=True),
     ]
     if history is not None:
         facts.append(Fact("Migrations", str(len(history))))

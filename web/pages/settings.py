@@ -135,8 +135,7 @@ def _groups(configuration: Configuration, visible: tuple[str, ...]) -> tuple[Set
 
 def _project(project: Project, setting: Make) -> SettingGroup:
     path = ("projects", project.name)
-    tool = (*path, "alembic")
-    alembic = project.alembic
+    tool = (*path, project.tool.name)
     return SettingGroup(
         ".".join(path),
         (
@@ -149,12 +148,7 @@ def _project(project: Project, setting: Make) -> SettingGroup:
             setting(
                 "limits", f"{words.size(project.limits.memory)}, {project.limits.processes} processes", *path
             ),
-            setting("config", alembic.config, *tool),
-            setting("section", alembic.section, *tool),
-            setting("python", alembic.python, *tool),
-            setting("url_variable", alembic.url_variable, *tool),
-            setting("url_driver", alembic.url_driver, *tool),
-            setting("time_limit", alembic.time_limit, *tool),
+            *(setting(key, value, *tool) for key, value in project.tool.facts().items()),
         ),
     )
 

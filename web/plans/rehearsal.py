@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from psycopg import sql
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -32,7 +31,6 @@ from web.schema.fingerprint import fingerprint
 from web.schema.model import Schema
 from web.schema.snapshot import read_schema
 from web.store.tables import EnvironmentStateRow, ObservationRow, PlanRow
-from web.tools.alembic_applied import version_table
 from web.tools.confinement import in_scratch
 from web.tools.ending import UpgradeResult, UpgradeStopped
 from web.tools.events import (
@@ -44,8 +42,8 @@ from web.tools.events import (
     StatementRefused,
 )
 from web.tools.history import History, Migration
-from web.tools.inputs import digest_of_inputs
-from web.tools.protocol import tool_of
+from web.tools.protocol import MigrationTool
+from web.tools.registry import tool_of
 
 #: Counted up when plans are made in another way.
 _FORMAT = 2
@@ -120,7 +118,7 @@ async def rehearse(
     schema = await read_schema(connection)
     pending = history.pending(applied)
     files = {step.revision: step.digest for step in pending}
-    inputs = await asyncio.to_thread(digest_of_inputs, project)
+    inputs = await asyncio.to_thread(tool_of(project).digest_of_inputs, project)
     key = _cache_key(inputs, files, applied, history.heads, target.major, fingerprint(schema))
     known = await _cached(stage, environment_id, key)
     if known is not None and inputs is not None and keeps(known):
@@ -129,7 +127,7 @@ async def rehearse(
             # So that the schedule does not ask again because of what changed nothing.
             await _store(stage, environment_id, key, replace(known, observed=seen))
         return known
-    recorder = _Recorder(history, applied)
+    recorder = _Recorder(history, tool_of(project), applied)
     try:
         failure = await _hold(
             stage, project, recorder, connection, url, applied, pending, schema, target.major, say
@@ -203,11 +201,10 @@ async def _run(
                     revisions=(),
                     application_name=stage.application_name,
                 )
-                recorder.made = made.heads
+                recorder.made = made.applied
             result = await tool_of(project).upgrade(
                 project,
                 confinement=confinement,
-                revision="heads",
                 on_event=recorder.hear,
                 application_name=stage.application_name,
                 step_by_step=True,
@@ -232,6 +229,7 @@ class _Recorder:
     """Collects what a run executes, by revision."""
 
     history: History
+    tool: MigrationTool
     applied: tuple[str, ...] = ()
     statements: list[tuple[str, int, PlannedStatement]] = field(default_factory=list)
     watch: HazardWatch | None = None
@@ -251,17 +249,20 @@ class _Recorder:
         if result.cut_off:
             said, passing = f"It was ended before it was done. {result.remark}", True
         elif left := sorted(wanted - set(self.ran)):
-            said, passing = f"Alembic came to its end, but {', '.join(left)} was not run.", False
+            said, passing = f"{self.tool.title} came to its end, but {', '.join(left)} was not run.", False
         elif others := sorted(set(self.ran) - wanted):
             said, passing = (
-                f"Alembic ran {', '.join(others)}, which the project's history does not have.",
+                f"{self.tool.title} ran {', '.join(others)}, which the project's history does not have.",
                 False,
             )
-        elif not self.history.is_at_head(result.heads):
-            said, passing = f"Alembic came to its end at {', '.join(result.heads) or 'no revision'}.", False
+        elif not self.history.is_at_head(result.applied):
+            said, passing = (
+                f"{self.tool.title} came to its end at {self.history.place(result.applied)}.",
+                False,
+            )
         else:
             return None
-        hint = "" if passing else "See whether env.py sets version locations of its own."
+        hint = "" if passing else self.tool.astray
         return RehearsalFailure(None, said, None, held=False, hint=hint, passing=passing)
 
     async def hear(self, event: RunnerEvent) -> None:
@@ -340,11 +341,8 @@ async def _copy_schema(stage: Stage, url: str, scratch_url: str, major: int) -> 
 async def _copy_versions(project: Project, scratch_url: str, applied: Sequence[str]) -> None:
     if not applied:
         return
-    statement = sql.SQL("INSERT INTO {} (version_num) SELECT unnest(%s::text[])").format(
-        version_table(project.alembic)
-    )
     async with connect(scratch_url, application_name="cleanstart/rehearsal") as connection:
-        await connection.execute(statement, [list(applied)])
+        await tool_of(project).put_applied(project, connection, applied)
 
 
 async def _cached(stage: Stage, environment_id: int, key: str) -> Plan | None:

@@ -18,7 +18,7 @@ from web.inspection.rehearsed import Rehearsed
 from web.inspection.state import Facts
 from web.jobs.reading import live_workers
 from web.starting.operation import AnyOperation, Before
-from web.tools.confinement import unseen
+from web.tools.registry import tool_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _warnings(kind: AnyOperation, project: Project, *, fresh: bool) -> Iterator[
             f"With without_wall = true {project.name} also runs where nothing keeps it from the rest of the host.",
         )
     if kind.code == "on the target":
-        for command in unseen(project, fresh=fresh):
+        for command in tool_of(project).unchecked(project, fresh=fresh):
             yield (
                 "A command of the project's own runs",
                 f"“{command}” may start other programs, and what those connect to on the network is not checked.",

@@ -19,18 +19,12 @@ from web.errors import CleanStartError, Refused, SourceInvalid
 from web.postgres.identity import KnownDatabase
 from web.postgres.scratch import ScratchDatabase
 from web.postgres.urls import files_of, secrets_of, sockets_of
-from web.tools.alembic_settings import config_file, working_directory
 from web.walls.accounts import Account, project_account, reaches
 from web.walls.layers import Layers, Wall, find_layers
 from web.walls.reach import Limits, Reach, interpreter_places
 
-_HERE = Path(__file__).parent
-_STAND_ALONE = ("alembic_runner.py", "driver_hooks.py", "models_runner.py", "revision_runner.py")
-#: Our code that runs in the project's interpreter.
-OURS = (
-    *(_HERE / name for name in _STAND_ALONE),
-    _HERE / "runner_shim",
-)
+#: Our code that runs in the project's interpreter: what of each tool's package is there for that.
+OURS = tuple(sorted(Path(__file__).parent.glob("*/inside")))
 
 
 class WallMissing(Refused):
@@ -164,20 +158,20 @@ def _confine(
 
 
 def _reads(project: Project, place: Path) -> Iterator[Path]:
-    tool = project.alembic
+    tool = project.tool
     # Nothing because a file of the project says so: what else its code needs the configuration names.
-    folders = [place, working_directory(place, tool), config_file(place, tool)]
-    for path in (*folders, *project.readable, *OURS, *interpreter_places(tool.python)):
+    own = [place, tool.working_directory(place), *tool.files(place)]
+    for path in (*own, *project.readable, *OURS, *interpreter_places(tool.program)):
         # A tree behind a link is known by both paths.
         yield from (path.absolute(), path.resolve())
 
 
 def _require_readable(project: Project, place: Path, reach: Reach, layers: Layers) -> None:
     """Raise SourceInvalid where the account could not even begin, which its own errors would not tell."""
-    account, tool = reach.account, project.alembic
+    account, tool = reach.account, project.tool
     if account is None:
         return
-    for what, path in (("checkout", place), ("interpreter", tool.python)):
+    for what, path in (("checkout", place), (tool.program_is, tool.program)):
         real = path.resolve()
         if not real.exists():
             continue
@@ -218,14 +212,3 @@ def _secrets(project: Project, opens: KnownDatabase | None, variables: Mapping[s
     for environment in project.environments.values():
         with suppress(CleanStartError):  # who needs it will say so
             yield from secrets_of(environment.url.read())
-
-
-def unseen(project: Project, *, fresh: bool) -> tuple[str, ...]:
-    """The commands of its own that the project runs on a target; what other programs open there nobody checks.
-
-    `fresh`: in an empty database, where the prelude runs too.
-    """
-    tool = project.alembic
-    prelude = tool.prelude.command if fresh and tool.prelude is not None else None
-    commands = [*([prelude] if prelude is not None else []), *tool.commands.values()]
-    return tuple(dict.fromkeys(" ".join(command) for command in commands))

@@ -67,7 +67,7 @@ _SHAPES: Mapping[object, Mapping[str, type | tuple[type, ...]]] = {
 class Failure:
     """An exception in the project's interpreter."""
 
-    #: "missing" (no Alembic there), "foreign" (another database), "import" or "error".
+    #: "missing" (no such tool there), "foreign" (another database), "import" or "error".
     kind: str
     message: str
     sqlstate: str | None
@@ -78,7 +78,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class VersionTable:
-    """Where Alembic keeps its version rows, as the project's env.py configured it."""
+    """Where a tool keeps its version rows, as the project configured it."""
 
     name: str
     schema: str | None
@@ -91,10 +91,10 @@ class Run:
     account: Account = field(default_factory=Account)
     sessions: list[Connected] = field(default_factory=list)
     finished_revisions: list[RevisionFinished] = field(default_factory=list)
-    #: Version rows that should be there now, and what Alembic meant to run there, each time that it ran.
+    #: Version rows that should be there now, and what was to run there, each time that the tool ran.
     versions: dict[VersionTable, tuple[str, ...]] = field(default_factory=dict)
     plans: dict[VersionTable, list[tuple[str, ...]]] = field(default_factory=dict)
-    #: Migration files as Alembic loaded them (command `history`).
+    #: Migration files as the tool loaded them (command `history`).
     migrations: list[Record] = field(default_factory=list)
     libraries: dict[str, str] = field(default_factory=dict)
     statements: int = 0
@@ -200,7 +200,7 @@ class Conversation:
                 planned = Planned(_texts(record["revisions"]), _texts(record["heads"]))
                 table = _table(record)
                 self.run.plans.setdefault(table, []).append(planned.revisions)
-                self.run.versions[table] = planned.heads
+                self.run.versions[table] = planned.rows
                 await self.tell(planned)
             case "started":
                 account.revision = str(record["revision"])
@@ -246,10 +246,10 @@ class Conversation:
 
     async def _applied(self, record: Record) -> None:
         event = RevisionFinished(str(record["revision"]), _number(record["seconds"]), _texts(record["heads"]))
-        self.run.versions[_table(record)] = event.heads
+        self.run.versions[_table(record)] = event.rows
         self.run.finished_revisions.append(event)
         inside = record["in_transaction"] is True
-        self.run.account.applied(_pid(record), event.revision, event.heads, in_transaction=inside)
+        self.run.account.applied(_pid(record), event.revision, event.rows, in_transaction=inside)
         await self.tell(event)
 
     async def _statement(self, record: Record) -> None:

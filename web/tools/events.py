@@ -25,10 +25,10 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What Alembic is about to run on a database with these version rows."""
+    """What the tool is about to run on a database with these version rows."""
 
     revisions: tuple[str, ...]
-    heads: tuple[str, ...]
+    rows: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class StatementStarted:
     in_transaction: bool
     #: The migration that it belongs to; None before the first and after the last.
     revision: str | None
-    #: True for Alembic's own work on its version table.
+    #: True for the tool's own work on its version table.
     bookkeeping: bool
     pid: int | None
 
@@ -76,7 +76,7 @@ class RevisionFinished:
     revision: str
     seconds: float
     #: Version rows as they are now in this transaction.
-    heads: tuple[str, ...]
+    rows: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Alembic's command came to its end without an error."""
+    """The tool's command came to its end without an error."""
 
 
 RunnerEvent = (

@@ -10,8 +10,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import Literal, cast
 
+#: What the version rows of a database stand for: "heads" for all that they imply, "every" for themselves alone.
+Listing = Literal["heads", "every"]
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 #: Version of the manifest that `History.to_json` writes.
 MANIFEST = 1
@@ -50,14 +52,16 @@ class History:
 
     #: Every migration after those it needs: the first base comes first.
     migrations: tuple[Migration, ...] = ()
-    #: Effective heads: the version rows that a complete upgrade leaves, dependencies considered.
+    #: Effective heads: what nothing else follows or depends on.
     heads: tuple[str, ...] = ()
-    #: Heads by `down` alone, as `alembic heads` lists them; `upgrade head` needs exactly one.
+    #: Heads by `down` alone: a migration that is written now follows one of them.
     branch_heads: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     #: False: part of the history could not be read from the files; the runner has to be asked.
     complete: bool = True
+    #: What a database's version rows stand for with this tool.
+    listing: Listing = "heads"
 
     @cached_property
     def _by_revision(self) -> Mapping[str, Migration]:
@@ -81,29 +85,61 @@ class History:
         """These revisions and all that they imply, dependencies included; unknown ones are left out."""
         return self._walk(revisions)
 
-    def pending(self, applied: Collection[str]) -> tuple[Migration, ...]:
+    @property
+    def goal(self) -> tuple[str, ...]:
+        """The version rows that a complete upgrade leaves."""
+        return self.heads if self.listing == "heads" else tuple(each.revision for each in self.migrations)
+
+    def implied(self, rows: Iterable[str]) -> frozenset[str]:
+        """The migrations that a database with these version rows has; unknown ones are left out."""
+        return self.ancestors(rows) if self.listing == "heads" else frozenset(filter(self.__contains__, rows))
+
+    def pending(self, rows: Collection[str]) -> tuple[Migration, ...]:
         """What a complete upgrade has to run on a database with these version rows, in order."""
-        implied = self.ancestors(applied)
+        implied = self.implied(rows)
         return tuple(migration for migration in self.migrations if migration.revision not in implied)
+
+    def rows_at(self, revision: str) -> tuple[str, ...]:
+        """The version rows of a database that is at this revision, with nothing missing below it."""
+        below = self.ancestors([revision])
+        below_it = tuple(each.revision for each in self.migrations if each.revision in below)
+        return (revision,) if self.listing == "heads" else below_it
+
+    def tops(self, rows: Collection[str]) -> tuple[str, ...]:
+        """The version rows that say where a database is: where every migration is listed, the newest of each branch."""
+        below = self._below(rows) if self.listing == "every" else ()
+        return tuple(row for row in rows if row not in below)
+
+    def place(self, rows: Collection[str]) -> str:
+        """Where a database with these version rows is, in words: as few of them as say it."""
+        tops = self.tops(rows)
+        lacks = ", ".join(each.revision for each in self.gaps(rows))
+        return f"{', '.join(tops) or 'no revision'}{f' without {lacks}' if lacks else ''}"
+
+    def gaps(self, rows: Collection[str]) -> tuple[Migration, ...]:
+        """What is pending although something is applied that comes after it; never where rows are heads."""
+        below = self.ancestors(rows)
+        return tuple(migration for migration in self.pending(rows) if migration.revision in below)
 
     def unknown(self, applied: Iterable[str]) -> tuple[str, ...]:
         """Version rows that no file has."""
         return tuple(revision for revision in applied if revision not in self._by_revision)
 
     def effective(self, revisions: Collection[str]) -> tuple[str, ...]:
-        """These revisions without those that another one implies, as Alembic keeps its version rows."""
-        below = (
-            parent
-            for revision in revisions
-            if (migration := self.get(revision)) is not None
-            for parent in migration.parents
-        )
-        implied = self._walk(below)
+        """The version rows that stand for these revisions: where rows are heads, without what another one implies."""
+        implied = self._below(revisions) if self.listing == "heads" else ()
         return tuple(dict.fromkeys(revision for revision in revisions if revision not in implied))
 
     def is_at_head(self, applied: Collection[str]) -> bool:
         """Whether nothing is pending and nothing unknown on a database with these version rows."""
-        return not self.unknown(applied) and set(self.effective(applied)) == set(self.heads)
+        return not self.unknown(applied) and set(self.effective(applied)) == set(self.goal)
+
+    def _below(self, revisions: Iterable[str]) -> frozenset[str]:
+        """What these imply, without themselves unless another one implies them."""
+        known = (self.get(revision) for revision in revisions)
+        return self._walk(
+            parent for migration in known if migration is not None for parent in migration.parents
+        )
 
     def _walk(self, revisions: Iterable[str]) -> frozenset[str]:
         parents = self._parents
@@ -121,6 +157,7 @@ class History:
         return {
             "manifest": MANIFEST,
             "complete": self.complete,
+            "listing": self.listing,
             "problems": list(self.problems),
             "heads": list(self.heads),
             "migrations": [
@@ -147,10 +184,15 @@ class History:
         rows = manifest.get("migrations")
         if not isinstance(rows, list):
             raise ValueError("a manifest needs a list of migrations")
+        # Those of before there was a second way have none.
+        listing = manifest.get("listing", "heads")
+        if listing not in ("heads", "every"):
+            raise ValueError(f"a manifest's listing is heads or every, not {listing!r}")
         return make_history(
             [_migration_from_json(row) for row in rows],
             problems=_strings(manifest.get("problems", [])),
             complete=manifest.get("complete") is not False,
+            listing=listing,
         )
 
 
@@ -179,7 +221,11 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def make_history(
-    migrations: Iterable[Migration], *, problems: Iterable[str] = (), complete: bool = True
+    migrations: Iterable[Migration],
+    *,
+    problems: Iterable[str] = (),
+    complete: bool = True,
+    listing: Listing = "heads",
 ) -> History:
     """Order migrations into a history. What does not fit together becomes a problem, never an exception."""
     found: dict[str, Migration] = {}
@@ -196,7 +242,7 @@ def make_history(
         earlier = found.get(migration.revision)
         if earlier is not None:
             tell(f"Revision {migration.revision} is in two files: {earlier.path} and {migration.path}.")
-        # Alembic goes on with the file that it read last.
+        # As tools do it, the file that was read last is gone on with.
         found[migration.revision] = migration
     labelled = {label: migration.revision for migration in found.values() for label in migration.labels}
     nodes: dict[str, Migration] = {}
@@ -223,6 +269,7 @@ def make_history(
         bases=tuple(node.revision for node in ordered if not node.down),
         problems=tuple(told),
         complete=complete,
+        listing=listing,
     )
 
 

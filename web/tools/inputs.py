@@ -15,7 +15,7 @@ import stat
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,6 @@ from typing import Any
 from web.config import Project, Secret
 from web.errors import CleanStartError
 from web.postgres.processes import SPOKEN, environment
-from web.tools.alembic_settings import config_file, read_import_paths, read_locations, working_directory
 
 #: Counted up when it is made in another way.
 _FORMAT = 1
@@ -37,55 +36,65 @@ _NOT_SOURCE = ("__pycache__", "node_modules", "site-packages", "dist-packages")
 _MOST_FILES, _MOST_BYTES = 20_000, 256 << 20
 #: What says nothing about a run: names, the environments, and how long it may take.
 _ASIDE = frozenset(
-    {"name", "title", "source", "keeps", "environments", "alembic", "time_limit", "env", "hidden"}
+    {"name", "title", "source", "keeps", "environments", "tool", "time_limit", "env", "hidden"}
 )
 
 
-def digest_of_inputs(project: Project, *, without: Collection[str] = ()) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a tool's runs stand on beyond the project's own folder, its configuration and the program that is run."""
+
+    #: Folders with source files, wherever the project's configuration puts them.
+    folders: tuple[Path, ...] = ()
+    #: Files that are named one by one, and may lie elsewhere.
+    files: tuple[Path, ...] = ()
+    #: The interpreter whose packages count; None: the program is no Python.
+    python: Path | None = None
+
+
+def digest(project: Project, inputs: Inputs, *, without: Collection[str] = ()) -> str | None:
     """The digest; None where it cannot be told, so that nothing may be kept. Reads files, up to a limit.
 
     `without` are migrations, by their paths as a history has them, that the caller knows by digests of their own.
     """
-    tool, source = project.alembic, project.source
+    tool, source = project.tool, project.source
     if not isinstance(source, Path):
         return None
     try:
-        packages = _packages(tool.python)
+        packages = _packages(inputs.python) if inputs.python is not None else ([], set[Path]())
         if packages is None:
             return None
         installed, referred = packages
         left_out = {str((source / path).resolve()) for path in without}
-        files = _digests({*_roots(project, source), *referred}, left_out)
+        files = _digests({source, *inputs.folders, *referred}, left_out)
         if files is None:
             return None
         content = {
             "format": _FORMAT,
             "project": _values(project),
-            "tool": _values(tool),
+            "tool": [tool.name, _values(tool)],
             "variables": {**environment(inherited=SPOKEN), **_variables(project)},
-            "interpreter": _interpreter(tool.python),
+            "interpreter": _interpreter(tool.program),
             "packages": installed,
             "files": files,
-            "named": [_digest(file) for file in _named(project, source)],
+            "named": [_digest(file) for file in _named(project, source, inputs)],
         }
     except (OSError, CleanStartError):
         return None  # the run itself will say so
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def imported_from_elsewhere(project: Project) -> tuple[Path, ...]:
-    """Folders that the project's files name to import from, and that its code does not find behind its wall."""
-    tool, source = project.alembic, project.source
+def imported_from_elsewhere(project: Project, python: Path, folders: Collection[Path]) -> tuple[Path, ...]:
+    """Folders to import from that its code does not find behind its wall, of these and of what is installed."""
+    source = project.source
     if not isinstance(source, Path):
         return ()
-    named: set[Path] = set()
-    with suppress(OSError, CleanStartError):
-        named |= set(read_import_paths(source, tool)[0])
+    named = set(folders)
     # Where it shares our environment, as the demo does, what refers to us is not the project's.
     with suppress(OSError):
-        packages = _packages(tool.python) if tool.python.parent.parent != Path(sys.prefix) else None
+        packages = _packages(python) if python.parent.parent != Path(sys.prefix) else None
         named |= packages[1] if packages is not None else set()
-    shown = [path.resolve() for path in (source, tool.python.parent.parent, *project.readable)]
+    shown = [path.resolve() for path in (source, python.parent.parent, *project.readable)]
     elsewhere = {
         path
         for path in named
@@ -104,22 +113,12 @@ def _values(value: Any) -> dict[str, str]:
     return {each.name: repr(getattr(value, each.name)) for each in fields(value) if each.name not in _ASIDE}
 
 
-def _roots(project: Project, source: Path) -> Iterator[Path]:
-    """Folders with the project's own files, wherever its configuration puts them."""
-    yield source
-    with suppress(CleanStartError):
-        yield from chain(*read_import_paths(source, project.alembic))
-    with suppress(CleanStartError):
-        for folder in read_locations(source, project.alembic).folders:
-            # env.py lies beside the versions.
-            yield from (folder.parent, folder)
-
-
-def _named(project: Project, source: Path) -> Iterator[Path]:
+def _named(project: Project, source: Path, inputs: Inputs) -> Iterator[Path]:
     """Files that are named one by one, and may lie elsewhere."""
-    tool = project.alembic
-    yield config_file(source, tool)
-    yield from (working_directory(source, tool) / name for name in ("alembic.ini", "pyproject.toml"))
+    tool = project.tool
+    yield from (*tool.files(source), *inputs.files)
+    if inputs.python is None:
+        yield tool.program
     if tool.prelude is not None and tool.prelude.sql is not None:
         yield source / tool.prelude.sql
 

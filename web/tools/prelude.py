@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from web.config import AlembicTool, Prelude
+from web.config import AlembicSettings, Prelude
 from web.errors import CommandFailed, OperationFailed
 from web.postgres.connections import describe_error
 from web.postgres.identity import KnownDatabase
@@ -21,7 +21,7 @@ from web.tools.events import Log, OnEvent, StatementFinished, StatementStarted
 
 async def run_prelude(
     prelude: Prelude,
-    tool: AlembicTool,
+    tool: AlembicSettings,
     confinement: Confinement,
     *,
     source: Path,

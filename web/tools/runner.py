@@ -1,6 +1,6 @@
 """Starts the runner in the project's interpreter, follows it to its end and sees it gone.
 
-What it reports is left to `web.tools.conversation`, what its end means to `web.tools.alembic`.
+What it reports is left to `web.tools.conversation`, what its end means to each tool.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from web.tools.conversation import LONGEST_LINE, Conversation, ReportInvalid, Ru
 from web.tools.events import Acknowledge, Launched, OnEvent
 from web.tools.redaction import redaction
 
-#: How the request reaches the runner; the same name as in `alembic_runner`.
+#: How the request reaches the runner; the same name as in what runs there.
 VARIABLE = "CLEANSTART_RUNNER"
 #: After the command came to its end, the process may take this long to go.
 LINGER = 10.0

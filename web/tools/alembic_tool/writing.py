@@ -1,6 +1,6 @@
 """A new migration in a project's own style, written into a stand-in for its folder: never into the source itself.
 
-What the migration does comes as statements; `alembic_operations.py` turns them into lines.
+What the migration does comes as statements; `op_calls.py` turns them into lines.
 """
 
 from __future__ import annotations
@@ -13,34 +13,26 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from web.config import Project
 from web.errors import OperationFailed, ProgramMissing, SourceInvalid
 from web.schema.ddl.statement import Statement
 from web.tools import runner
-from web.tools.alembic_launch import environment, interpreter
-from web.tools.alembic_operations import Lines, lines
-from web.tools.alembic_settings import config_file, read_locations, working_directory
+from web.tools.alembic_tool.launch import INSIDE, environment, interpreter
+from web.tools.alembic_tool.locations import read_locations
+from web.tools.alembic_tool.op_calls import Lines, lines
+from web.tools.alembic_tool.running import ignore
+from web.tools.alembic_tool.settings import settings_of
 from web.tools.confinement import checkout, give, reading, without_database, writing
-from web.tools.events import RunnerEvent
 from web.tools.history import History
+from web.tools.protocol import WrittenMigration
 from web.walls.accounts import project_account
 
 #: Files that say where migrations are.
 _SETTINGS = frozenset({".ini", ".toml", ".cfg"})
-_RUNNER = Path(__file__).with_name("revision_runner.py")
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenMigration:
-    """A migration file that is nowhere but in a stand-in."""
-
-    revision: str
-    #: Relative to the project's source.
-    path: str
-    text: str
+_RUNNER = INSIDE / "revision_runner.py"
 
 
 @asynccontextmanager
@@ -49,19 +41,19 @@ async def stand_in(project: Project, folder: Path) -> AsyncIterator[Project]:
 
     Everything else in it is a link. Raises SourceInvalid where the migrations are not in the project's folder.
     """
-    locations = await asyncio.to_thread(read_locations, folder, project.alembic)
+    locations = await asyncio.to_thread(read_locations, folder, settings_of(project))
     real = folder.resolve()
-    config = _below(real, config_file(folder, project.alembic))
-    directory = _below(real, working_directory(folder, project.alembic))
+    config = _below(real, settings_of(project).config_file(folder))
+    directory = _below(real, settings_of(project).working_directory(folder))
     inner = {_below(real, each).parts for each in locations.folders} | {config.parent.parts, directory.parts}
     with tempfile.TemporaryDirectory(prefix="cleanstart-adopt-") as place:
         await asyncio.to_thread(_mirror, real, Path(place), inner)
         # Whoever runs the project's code there is whoever runs it in its own folder.
         await asyncio.to_thread(give, Path(place), project_account(folder))
-        tool = replace(project.alembic, config=config, cwd=directory)
+        tool = replace(settings_of(project), config=config, cwd=directory)
         # Most of it is links into the real one.
         readable = (*project.readable, folder)
-        yield replace(project, source=Path(place), alembic=tool, readable=readable)
+        yield replace(project, source=Path(place), tool=tool, readable=readable)
 
 
 def _below(real: Path, path: Path) -> Path:
@@ -106,7 +98,7 @@ async def write_migration(
 
     Raises OperationFailed, ProgramMissing, SourceInvalid.
     """
-    tool, place = project.alembic, checkout(project, None)
+    tool, place = settings_of(project), checkout(project, None)
     revision = revision or secrets.token_hex(6)
     up = lines(upgrade, calls=calls)
     down = (
@@ -129,7 +121,7 @@ async def write_migration(
             (str(interpreter(tool)), str(_RUNNER)),
             {
                 "command": "revision",
-                "config": str(config_file(place, tool).absolute()),
+                "config": str(tool.config_file(place).absolute()),
                 "section": tool.section,
                 "within": str(place),
                 "revision": revision,
@@ -139,9 +131,9 @@ async def write_migration(
             },
             url=None,
             env=environment(tool, confinement, "cleanstart/adopt"),
-            cwd=working_directory(place, tool),
+            cwd=tool.working_directory(place),
             time_limit=tool.time_limit,
-            on_event=_ignore,
+            on_event=ignore,
         )
     failure = run.failure
     if failure is not None and failure.kind == "missing":
@@ -157,7 +149,3 @@ async def write_migration(
         text = text.replace("from alembic import op", "import sqlalchemy as sa\nfrom alembic import op", 1)
         await asyncio.to_thread(file.write_text, text, "utf-8")
     return WrittenMigration(revision, str(file.resolve().relative_to(place.resolve())), text)
-
-
-async def _ignore(event: RunnerEvent) -> None:
-    """For callers that want the result only."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.errors import SourceInvalid
 
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
@@ -32,17 +32,7 @@ class Locations:
     unresolved: tuple[str, ...]
 
 
-def config_file(source: Path, tool: AlembicTool) -> Path:
-    """The project's alembic.ini or pyproject.toml."""
-    return source / tool.config
-
-
-def working_directory(source: Path, tool: AlembicTool) -> Path:
-    """The folder in which Alembic runs, against which it takes relative locations."""
-    return source / tool.cwd if tool.cwd is not None else config_file(source, tool).parent
-
-
-def read_locations(source: Path, tool: AlembicTool) -> Locations:
+def read_locations(source: Path, tool: AlembicSettings) -> Locations:
     """Find the folders with migration files. Raises `SourceInvalid` where they cannot be known."""
     settings = _Settings.read(source, tool)
     unresolved: list[str] = []
@@ -56,7 +46,7 @@ def read_locations(source: Path, tool: AlembicTool) -> Locations:
                     f"The {option} “{location}” is in a Python package that was not found among the files."
                 )
             return found
-        return working_directory(source, tool) / location
+        return tool.working_directory(source) / location
 
     folders: list[Path | None] = []
     script_location = settings.text("script_location")
@@ -86,9 +76,9 @@ def read_locations(source: Path, tool: AlembicTool) -> Locations:
     )
 
 
-def read_import_paths(source: Path, tool: AlembicTool) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+def read_import_paths(source: Path, tool: AlembicSettings) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """The folders that Alembic puts in front of the import path, and where else a project may be found."""
-    directory = working_directory(source, tool)
+    directory = tool.working_directory(source)
     in_front = tuple(directory / entry for entry in _Settings.read(source, tool).prepend_sys_path())
     return in_front, (directory, source, source / "src")
 
@@ -105,14 +95,14 @@ class _Settings:
     toml_here: str
 
     @staticmethod
-    def read(source: Path, tool: AlembicTool) -> _Settings:
-        file = config_file(source, tool)
+    def read(source: Path, tool: AlembicSettings) -> _Settings:
+        file = tool.config_file(source)
         if not file.is_file():
             raise SourceInvalid(
                 f"There is no Alembic configuration {file}.",
                 hint="Check `config` of the project's [alembic].",
             )
-        directory = working_directory(source, tool)
+        directory = tool.working_directory(source)
         # Alembic looks for the other of the two files in the working directory.
         is_toml = file.name == "pyproject.toml"
         ini_file = directory / "alembic.ini" if is_toml else file
@@ -206,9 +196,9 @@ def _resource(location: str, roots: Sequence[Path]) -> Path | None:
     return next((folder for root in roots if (folder := (root / inside).joinpath(*parts)).is_dir()), None)
 
 
-def _import_roots(source: Path, tool: AlembicTool, settings: _Settings) -> list[Path]:
+def _import_roots(source: Path, tool: AlembicSettings, settings: _Settings) -> list[Path]:
     """Where the project's interpreter would import from, as far as files tell."""
-    directory = working_directory(source, tool)
+    directory = tool.working_directory(source)
     roots = [directory / entry for entry in settings.prepend_sys_path()]
     roots += [source, source / "src", directory]
     prefix = tool.python.parent.parent

@@ -1,7 +1,7 @@
 """Makes a project's models in a database with `create_all`, in the project's own interpreter.
 
 A stand-alone script like `alembic_runner.py`, which it loads from beside itself and reports through: Python 3.7
-syntax, standard library, SQLAlchemy ≥ 1.4. What a failure means is left to `web.tools.alembic_models`.
+syntax, standard library, SQLAlchemy ≥ 1.4. What a failure means is left to `web.tools.alembic_tool.models`.
 """
 
 from __future__ import annotations

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from psycopg import AsyncConnection, errors, sql
 
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.errors import Conflict, TargetUnavailable
+from web.tools.protocol import Applied
 
 #: Alembic's own default.
 VERSION_TABLE = "alembic_version"
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What the version table holds. Its rows are effective heads: each stands for all that it implies."""
-
-    table_exists: bool
-    revisions: tuple[str, ...] = ()
-
-
-def version_table(tool: AlembicTool) -> sql.Identifier:
+def version_table(tool: AlembicSettings) -> sql.Identifier:
     """The version table as the project configures it, quoted; without a schema the search path decides."""
     name = tool.version_table or VERSION_TABLE
     return (
@@ -29,7 +20,7 @@ def version_table(tool: AlembicTool) -> sql.Identifier:
     )
 
 
-async def read_applied(connection: AsyncConnection, tool: AlembicTool) -> Applied:
+async def read_applied(connection: AsyncConnection, tool: AlembicSettings) -> Applied:
     """Read the version rows, sorted. Needs USAGE on the table's schema and SELECT on the table.
 
     Raises `TargetUnavailable` where a privilege is missing and `Conflict` where the table is not Alembic's.

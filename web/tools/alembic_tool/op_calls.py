@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from web.schema.ddl.statement import Statement
-from web.tools.plain_forms import plain
+from web.tools.alembic_tool.plain_forms import plain
 
 _ID = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _TABLE = rf"(?P<schema>{_ID})\.(?P<table>{_ID})"

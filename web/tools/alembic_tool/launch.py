@@ -8,18 +8,20 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from web.config import AlembicTool, Project
+from web.config import AlembicSettings, Project
 from web.errors import OperationFailed, ProgramMissing
 from web.postgres.connections import libpq_environment, sqlalchemy_url
 from web.tools import runner
-from web.tools.alembic_settings import config_file, working_directory
+from web.tools.alembic_tool.settings import settings_of
 from web.tools.confinement import Confinement
 from web.tools.conversation import Run
 from web.tools.events import Acknowledge, OnEvent
 from web.tools.prelude import run_prelude
 
-_RUNNER = Path(__file__).with_name("alembic_runner.py")
-_SHIM = Path(__file__).with_name("runner_shim")
+#: What runs in the project's interpreter.
+INSIDE = Path(__file__).with_name("inside")
+_RUNNER = INSIDE / "alembic_runner.py"
+_SHIM = INSIDE / "runner_shim"
 _SCHEME = re.compile(r"^(postgres(?:ql)?(?:\+\w+)?)://")
 _ALL = ("head", "heads")
 #: Where programs of the system are. Ours may be elsewhere, and are nobody else's business.
@@ -42,7 +44,7 @@ async def launch(
     run: Run | None = None,
 ) -> Run:
     """Start the runner, or the project's own command with our hooks in it, and follow it to its end."""
-    tool = project.alembic
+    tool = settings_of(project)
     own = tool.commands.get(command)
     env = environment(tool, confinement, (settings or {}).get("application_name", "cleanstart"))
     url = confinement.opens.url if confinement.opens is not None else None
@@ -53,7 +55,7 @@ async def launch(
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_SHIM), env.get("PYTHONPATH")]))
     request = {
         "command": command,
-        "config": str(config_file(folder, tool).absolute()),
+        "config": str(tool.config_file(folder).absolute()),
         "section": tool.section,
         "revisions": list(revisions),
         "flags": list(flags),
@@ -67,7 +69,7 @@ async def launch(
         request,
         url=url_for(tool, url) if url is not None and own is None else None,
         env=env,
-        cwd=working_directory(folder, tool),
+        cwd=tool.working_directory(folder),
         time_limit=tool.time_limit,
         on_event=on_event,
         acknowledge=acknowledge,
@@ -89,7 +91,7 @@ async def launch(
     return done
 
 
-def interpreter(tool: AlembicTool) -> Path:
+def interpreter(tool: AlembicSettings) -> Path:
     """The project's own Python. Raises ProgramMissing where it is no file that can be run."""
     if not (tool.python.is_file() and os.access(tool.python, os.X_OK)):
         raise ProgramMissing(
@@ -100,7 +102,7 @@ def interpreter(tool: AlembicTool) -> Path:
     return tool.python.absolute()
 
 
-def found_command(tool: AlembicTool, command: tuple[str, ...]) -> tuple[str, ...]:
+def found_command(tool: AlembicSettings, command: tuple[str, ...]) -> tuple[str, ...]:
     """The command with its program found: first beside the project's interpreter, then on PATH."""
     path = os.pathsep.join([str(tool.python.absolute().parent), os.environ.get("PATH", os.defpath)])
     program = shutil.which(command[0], path=path)
@@ -126,7 +128,7 @@ async def prepare(
     project: Project, folder: Path, *, confinement: Confinement, application_name: str, on_event: OnEvent
 ) -> None:
     """Run the project's prelude in an empty database, where it has one. Raises `OperationFailed`."""
-    tool = project.alembic
+    tool = settings_of(project)
     if tool.prelude is not None:
         await run_prelude(
             tool.prelude,
@@ -135,20 +137,20 @@ async def prepare(
             source=folder,
             argv=lambda command: found_command(tool, command),
             env=environment(tool, confinement, application_name),
-            cwd=working_directory(folder, tool),
+            cwd=tool.working_directory(folder),
             application_name=application_name,
             on_event=on_event,
         )
 
 
-def url_for(tool: AlembicTool, url: str) -> str:
+def url_for(tool: AlembicSettings, url: str) -> str:
     """The URL in the form that the project's env.py expects."""
     scheme = _SCHEME.match(url)
     driver = tool.url_driver or (scheme.group(1) if scheme else "postgresql")
     return sqlalchemy_url(url, "postgresql" if driver == "postgres" else driver)
 
 
-def environment(tool: AlembicTool, confinement: Confinement, application_name: str) -> dict[str, str]:
+def environment(tool: AlembicSettings, confinement: Confinement, application_name: str) -> dict[str, str]:
     """What the project's code finds in its environment beyond what every program inherits."""
     binaries = tool.python.absolute().parent
     url = confinement.opens.url if confinement.opens is not None else None

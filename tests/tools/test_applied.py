@@ -10,13 +10,14 @@ import psycopg
 import pytest
 
 from tests.tools.written import tool_of
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.errors import Conflict, TargetUnavailable
-from web.tools.alembic_applied import Applied, read_applied
+from web.tools.alembic_tool.applied import read_applied
+from web.tools.protocol import Applied
 
 
 @pytest.fixture
-def tool(tmp_path: Path) -> AlembicTool:
+def tool(tmp_path: Path) -> AlembicSettings:
     return tool_of(tmp_path)
 
 
@@ -26,11 +27,11 @@ async def connection(database: str) -> AsyncIterator[psycopg.AsyncConnection]:
         yield connection
 
 
-async def test_no_table(connection: psycopg.AsyncConnection, tool: AlembicTool) -> None:
+async def test_no_table(connection: psycopg.AsyncConnection, tool: AlembicSettings) -> None:
     assert await read_applied(connection, tool) == Applied(table_exists=False)
 
 
-async def test_empty_one_and_several_rows(connection: psycopg.AsyncConnection, tool: AlembicTool) -> None:
+async def test_empty_one_and_several_rows(connection: psycopg.AsyncConnection, tool: AlembicSettings) -> None:
     await connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     assert await read_applied(connection, tool) == Applied(table_exists=True)
     await connection.execute("INSERT INTO alembic_version VALUES ('b'), ('a')")
@@ -41,7 +42,7 @@ async def test_empty_one_and_several_rows(connection: psycopg.AsyncConnection, t
     "schema, table", [('Meta "data"', "My; versions"), ("public", "versions"), (None, "v")]
 )
 async def test_a_table_of_another_name(
-    connection: psycopg.AsyncConnection, tool: AlembicTool, schema: str | None, table: str
+    connection: psycopg.AsyncConnection, tool: AlembicSettings, schema: str | None, table: str
 ) -> None:
     tool = replace(tool, version_table=table, version_table_schema=schema)
     assert not (await read_applied(connection, tool)).table_exists
@@ -55,7 +56,7 @@ async def test_a_table_of_another_name(
 
 
 async def test_missing_privileges_say_what_to_grant(
-    connection: psycopg.AsyncConnection, tool: AlembicTool
+    connection: psycopg.AsyncConnection, tool: AlembicSettings
 ) -> None:
     tool = replace(tool, version_table_schema="hidden")
     await connection.execute("CREATE SCHEMA hidden")
@@ -71,7 +72,9 @@ async def test_missing_privileges_say_what_to_grant(
         await read_applied(connection, tool)
 
 
-async def test_a_table_that_is_not_alembics(connection: psycopg.AsyncConnection, tool: AlembicTool) -> None:
+async def test_a_table_that_is_not_alembics(
+    connection: psycopg.AsyncConnection, tool: AlembicSettings
+) -> None:
     await connection.execute("CREATE TABLE alembic_version (number int)")
     with pytest.raises(Conflict, match="no column version_num"):
         await read_applied(connection, tool)

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from web.config import AlembicTool, Project
-from web.errors import CleanStartError, OperationFailed, ProgramMissing
+from web.config import AlembicSettings, Project
+from web.errors import CleanStartError, ModelsFailed, ProgramMissing
 from web.tools import runner
-from web.tools.alembic_launch import environment, interpreter, prepare, session_settings, url_for
-from web.tools.alembic_settings import read_import_paths, working_directory
+from web.tools.alembic_tool.launch import INSIDE, environment, interpreter, prepare, session_settings, url_for
+from web.tools.alembic_tool.locations import read_import_paths
+from web.tools.alembic_tool.settings import settings_of
 from web.tools.confinement import Confinement, checkout
 from web.tools.conversation import Failure, Run
-from web.tools.events import OnEvent, RunnerEvent
+from web.tools.events import OnEvent
 
-_RUNNER = Path(__file__).with_name("models_runner.py")
+_RUNNER = INSIDE / "models_runner.py"
 _HINTS = {
     "module": "It is looked for as Alembic does (`prepend_sys_path`), then in the working directory, in `source` "
     "and in its `src`. Check `models` of the project's [alembic].",
@@ -29,37 +30,27 @@ _HINTS = {
 }
 
 
-class ModelsFailed(OperationFailed):
-    """The project's models could not be made in a database."""
-
-    title = "The models could not be made"
-
-    def __init__(self, message: str, *, sqlstate: str | None = None, hint: str = "") -> None:
-        self.sqlstate = sqlstate
-        super().__init__(message, hint=hint)
-
-
 async def create_models(
     project: Project,
     *,
     confinement: Confinement,
-    on_event: OnEvent | None = None,
-    application_name: str = "cleanstart",
-    source: Path | None = None,
+    on_event: OnEvent,
+    application_name: str,
+    source: Path | None,
 ) -> None:
     """Build what the models say in an empty database: the prelude, then `create_all`.
 
     Tables that the prelude made and the models have too are dropped in between: only for scratch databases.
     Raises ModelsFailed, OperationFailed for the prelude, ProgramMissing.
     """
-    tool, folder, listen = project.alembic, checkout(project, source), on_event or _ignore
+    tool, folder = settings_of(project), checkout(project, source)
     if not tool.models:
         raise ModelsFailed(
             f"It is not configured where the models of {project.name} are.",
             hint='Add models = "MODULE:ATTRIBUTE" to the project\'s [alembic].',
         )
     await prepare(
-        project, folder, confinement=confinement, application_name=application_name, on_event=listen
+        project, folder, confinement=confinement, application_name=application_name, on_event=on_event
     )
     in_front, further = read_import_paths(folder, tool)
     request = {
@@ -77,15 +68,15 @@ async def create_models(
         request,
         url=url_for(tool, confinement.opens.url),
         env=environment(tool, confinement, application_name),
-        cwd=working_directory(folder, tool),
+        cwd=tool.working_directory(folder),
         time_limit=tool.time_limit,
-        on_event=listen,
+        on_event=on_event,
     )
     if (error := _judge(tool, run)) is not None:
         raise error
 
 
-def _judge(tool: AlembicTool, run: Run) -> CleanStartError | None:
+def _judge(tool: AlembicSettings, run: Run) -> CleanStartError | None:
     named = ", ".join(tool.models)
     if run.failure is not None:
         return _explain(tool, named, run.failure)
@@ -99,7 +90,7 @@ def _judge(tool: AlembicTool, run: Run) -> CleanStartError | None:
     return None
 
 
-def _explain(tool: AlembicTool, named: str, failure: Failure) -> CleanStartError:
+def _explain(tool: AlembicSettings, named: str, failure: Failure) -> CleanStartError:
     where = f" ({failure.places[-1]})" if failure.places else ""
     match failure.kind:
         case "missing":
@@ -125,7 +116,3 @@ def _explain(tool: AlembicTool, named: str, failure: Failure) -> CleanStartError
             )  # fmt: skip
         case kind:
             return ModelsFailed(failure.message, hint=_HINTS.get(kind, ""))
-
-
-async def _ignore(event: RunnerEvent) -> None:
-    """For callers that want the result only."""

@@ -1,6 +1,6 @@
 """An Alembic history read with `ast`: the project is never imported, nothing of it runs.
 
-What is computed rather than written down is left to the runner (`web.tools.alembic.ask_history`).
+What is computed rather than written down is left to the runner (`Alembic.ask_history`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from web.config import AlembicTool
+from web.config import AlembicSettings
 from web.errors import SourceInvalid
-from web.tools.alembic_settings import config_file, read_locations
+from web.tools.alembic_tool.locations import read_locations
 from web.tools.history import History, Migration, make_history
 
 #: A value that a migration file may give: a string, nothing, or several strings.
@@ -37,7 +37,7 @@ _FILTERS = threading.Lock()
 _ILLEGAL = frozenset("@-+:")
 
 
-def read_history(source: Path, tool: AlembicTool) -> History:
+def read_history(source: Path, tool: AlembicSettings) -> History:
     """Read a project's history from its files.
 
     Problems of single files are told in `History.problems`. Raises `SourceInvalid` where there is no history
@@ -67,7 +67,7 @@ def read_history(source: Path, tool: AlembicTool) -> History:
         reason = f" ({problems[0]})" if problems else ""
         raise SourceInvalid(
             f"There are no migrations in {where}{reason}.",
-            hint=f"Check script_location and version_locations in {config_file(source, tool).name}.",
+            hint=f"Check script_location and version_locations in {tool.config_file(source).name}.",
         )
     return make_history(migrations, problems=problems, complete=complete)
 
