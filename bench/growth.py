@@ -15,21 +15,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bench.contest import say
 from bench.observation import ddl
 from bench.servers import benching, programs
-from tests.inspection.configured import configuration, environment, project
+from tests.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Configuration
-from web.inspection.witness import witness
 from web.jobs.execution import Execution
-from web.jobs.kind import BY_SCHEDULE, Kinds
+from web.jobs.job import BY_SCHEDULE
+from web.jobs.kind import Kinds
 from web.jobs.loading import Equipment
 from web.jobs.queue import withdraw
 from web.jobs.resources import Resources
 from web.jobs.start import start
+from web.observation.witness import witness
 from web.operations import KINDS
-from web.operations.forgetting import forget
 from web.operations.observe import OBSERVE
 from web.postgres.scratch import ScratchServers
 from web.store.database import open_store
+from web.upkeep.forgetting import forget
 
 LOOKS = 360
 Sizes = dict[str, tuple[int, int]]

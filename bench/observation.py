@@ -14,10 +14,10 @@ import psycopg
 
 from bench.contest import Contender, contest, say
 from bench.servers import Bench, benching, programs
-from tests.inspection.configured import environment, project
+from tests.configured import environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Environment, Project
-from web.inspection.observe import observe
+from web.observation.observe import observe
 from web.postgres.connections import connect
 from web.postgres.scratch import ScratchServers
 from web.schema.fingerprint import fingerprint

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.contest import Contender, contest, say
 from bench.servers import benching, web_process
-from tests.inspection.stored import store_backup, store_history, store_observation
+from tests.stored import store_backup, store_history, store_observation
 from web.app import create_app
 from web.config import Configuration, load
 from web.jobs.feed import Feed

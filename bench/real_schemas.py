@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.contest import say
 from bench.servers import benching, programs
 from tests.schema.real import CHANGES, REAL, Examined, Real, examine
-from web.inspection.comparison import Comparison
-from web.inspection.unmodelled import can_be_modelled
+from web.comparison.side_by_side import Comparison
+from web.comparison.unmodelled import can_be_modelled
 from web.postgres.scratch import ScratchServers
 from web.schema.difference import Difference
 from web.schema.model import Schema

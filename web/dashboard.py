@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.access.permissions import Principal, may
 from web.access.requests import permission, principal
+from web.answers.recent import RecentOverview
 from web.config import Configuration, Environment, Project
 from web.errors import NotFound
-from web.inspection.histories import Histories
-from web.inspection.recent import RecentOverview
 from web.jobs.feed import Feed
 from web.jobs.reading import JobRecord, read_job
+from web.observation.history_cache import Histories
 from web.starting.operation import Operations
 from web.starting.start import kind_for
 

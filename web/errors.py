@@ -24,6 +24,10 @@ class CleanStartError(Exception):
         if hint is not None:
             self.hint = hint
 
+    def to_store(self) -> dict[str, str]:
+        """What the store keeps of it, and shows again later."""
+        return {"title": self.title, "message": str(self), "hint": self.hint}
+
 
 class ConfigurationInvalid(CleanStartError):
     """A configuration file that cannot be used; names file, line, key and what was expected."""
@@ -181,6 +185,10 @@ class IdentityMismatch(Refused):
         #: The identity that is there now.
         self.found = found
         super().__init__(message)
+
+    def to_store(self) -> dict[str, str]:
+        """With the identity that was found instead."""
+        return {**super().to_store(), "found": self.found}
 
 
 class TargetUnavailable(CleanStartError):

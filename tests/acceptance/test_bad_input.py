@@ -24,8 +24,8 @@ from tests.operations.conftest import Site, copies, outcome, site
 from tests.small_disk import small_disk
 from tests.tools.foreign import foreign
 from tests.tools.written import execute, migration, write_project
+from web.answers.environment import view
 from web.config import Backups
-from web.inspection.environment import view
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE

@@ -12,9 +12,9 @@ from sqlalchemy import Text, cast, func, insert, select
 from tests.web.filled import BACKUP
 from tests.web.site import Site, until
 from tests.web.stored_jobs import JOBS
-from web.inspection.changes import find_changes
-from web.inspection.drift import store_schema
+from web.comparison.snapshots import store_schema
 from web.jobs.events import Event, append_events
+from web.observation.changes import find_changes
 from web.schema.model import Namespace, Schema
 from web.store.tables import AuditEntryRow, JobSchemaRow
 

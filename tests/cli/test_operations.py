@@ -23,7 +23,7 @@ from tests.cli.conftest import CANARY, ROOT, Cli, Site, Transport, clean_environ
 from web.cli import exits
 from web.cli.operations import command_of
 from web.cli.program import program
-from web.jobs.kind import Outcome, Reconciled
+from web.jobs.job import Outcome, Reconciled
 from web.jobs.work import Evidence, Work
 from web.operations import KINDS
 from web.starting.operation import AnyOperation, Operation

@@ -10,10 +10,10 @@ import pytest
 from demo.build import Demo
 from web.cli.exits import NO
 from web.cli.program import run
+from web.comparison.side_by_side import compare_sources, prove_repair
+from web.comparison.sources import Reader, parse_source
+from web.comparison.unmodelled import can_be_modelled
 from web.config import load
-from web.inspection.comparison import compare_sources, prove_repair
-from web.inspection.sources import Reader, parse_source
-from web.inspection.unmodelled import can_be_modelled
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 

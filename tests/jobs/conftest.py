@@ -33,7 +33,7 @@ from web.store.tables import EnvironmentRow
 ROOT = Path(__file__).parent.parent.parent
 
 
-async def until(fact: Callable[[], Awaitable[object]], *, within: float = 20.0, what: str = "") -> None:
+async def until(fact: Callable[[], Awaitable[object]], *, within: float = 60.0, what: str = "") -> None:
     """Wait for a fact; fail when it is not one by then."""
     deadline = time.monotonic() + within
     while not await fact():
@@ -107,7 +107,7 @@ class Lab:
         async with self.store.connect() as connection:
             return await read_job(connection, job_id)
 
-    async def until_state(self, job_id: int, *states: str, within: float = 20.0) -> JobRecord:
+    async def until_state(self, job_id: int, *states: str, within: float = 60.0) -> JobRecord:
         """Wait until a job is in one of these states."""
 
         async def fact() -> bool:

@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.config import AlembicSettings, Backups, Configuration, Environment, Project, Secret
 from web.errors import OperationFailed
-from web.jobs.kind import AnyKind, JobKind, Outcome, Reconciled, StepTitle
+from web.jobs.job import Outcome, Reconciled, StepTitle
+from web.jobs.kind import AnyKind, JobKind
 from web.jobs.resources import Resources
 from web.jobs.start import start
 from web.jobs.work import Evidence, Work

@@ -15,7 +15,7 @@ from tests.jobs.conftest import Lab, until
 from tests.jobs.program import CHANGE, CHILD, ENVIRONMENT, LOOK, TALK
 from web.cli import supervisor
 from web.jobs.cancel import cancel
-from web.jobs.kind import BY_SCHEDULE
+from web.jobs.job import BY_SCHEDULE
 from web.jobs.reading import list_jobs, live_workers, read_attempts, read_events, read_intents, read_steps
 from web.jobs.worker import ENDING, GRACE
 from web.postgres.processes import members

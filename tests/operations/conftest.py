@@ -15,12 +15,10 @@ import pytest
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.configured import configuration, environment, project
 from tests.conftest import STORE_OWNER
-from tests.inspection.configured import configuration, environment, project
 from tests.tools.written import execute, migration, write_project
 from web.config import Configuration, Environment, ResetPolicy
-from web.inspection.observe import observe
-from web.inspection.witness import look_again, witness
 from web.jobs.execution import Execution
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.loading import Equipment
@@ -28,6 +26,8 @@ from web.jobs.queue import withdraw
 from web.jobs.reading import JobRecord, read_job
 from web.jobs.resources import Resources
 from web.jobs.start import start
+from web.observation.observe import observe
+from web.observation.witness import look_again, witness
 from web.operations import KINDS
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE

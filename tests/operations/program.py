@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from web.config import load
-from web.inspection.witness import look_again, witness
 from web.jobs.resources import Resources
 from web.jobs.worker import run_worker
+from web.observation.witness import look_again, witness
 from web.operations import KINDS
 from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers

@@ -8,11 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from tests.operations.conftest import Site, outcome
-from tests.operations.test_ignore_rules import add, rule
 from tests.operations.test_revert import drifted
-from web.inspection.adoption import Adoption, adoption_of
+from tests.remedies.test_ignoring import add, rule
 from web.operations.adopt import ADOPT, AdoptParameters
 from web.operations.stamp import STAMP
+from web.remedies.adoption import Adoption, adoption_of
 
 TEMPLATE = '''"""${message}
 

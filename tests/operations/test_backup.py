@@ -14,8 +14,8 @@ from tests.operations.conftest import Site, outcome
 from tests.tools.written import execute, migration
 from web.config import BackupPolicy, Keep
 from web.errors import Conflict
-from web.inspection.observation import record_of
 from web.jobs.reading import read_steps
+from web.observation.records import record_of
 from web.operations import KINDS
 from web.operations.backup import BACKUP
 from web.operations.observe import OBSERVE

@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_revert import drifted
+from web.comparison.stored_comparisons import Compared, read_comparison, require_kept, sources_of
 from web.errors import Invalid, NotFound
-from web.inspection.comparisons import Compared, read_comparison, require_kept, sources_of
 from web.operations.backup import BACKUP
 from web.operations.compare import COMPARE
 from web.store.tables import EnvironmentRow, JobSchemaRow, SchemaSnapshotRow

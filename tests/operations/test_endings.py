@@ -32,26 +32,27 @@ from web.cli import exits
 from web.cli.following import conclude
 from web.cli.transport import Asking
 from web.cli.writing import Writer
-from web.inspection.observation import record_of
-from web.inspection.witness import look_again, witness
 from web.jobs.cancel import cancel
 from web.jobs.feed import Feed
-from web.jobs.kind import FINISHED, AnyKind, Kinds
+from web.jobs.job import FINISHED
+from web.jobs.kind import AnyKind, Kinds
 from web.jobs.loading import Equipment
 from web.jobs.queue import withdraw
 from web.jobs.reading import JobRecord, read_events, read_steps
 from web.jobs.reconcile import Reaper
+from web.observation.records import record_of
+from web.observation.witness import look_again, witness
 from web.operations import KINDS
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.reset import RESET
-from web.operations.schedule import start_owed_looks
 from web.pages.views.marks import JOB_MARKS
 from web.postgres.connections import connect, with_database
 from web.postgres.identity import read_identity
 from web.postgres.urls import parameters
 from web.store.tables import DoubtRow, JobRow
+from web.upkeep.schedule import start_owed_looks
 
 __all__ = ["yard"]
 

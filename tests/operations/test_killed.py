@@ -13,15 +13,16 @@ import pytest
 from sqlalchemy import select
 
 from tests import forked
+from tests.acts.test_opening import edit
 from tests.jobs.conftest import ROOT, bury, until
 from tests.operations.conftest import MIGRATIONS, Site, outcome
-from tests.operations.test_opening import edit
 from tests.operations.test_revert import THERE, disturbed, drifted, planned
 from tests.tools.written import execute, migration
-from web.inspection.changes import read_job_change
-from web.jobs.kind import FINISHED, AnyKind
+from web.jobs.job import FINISHED
+from web.jobs.kind import AnyKind
 from web.jobs.reading import JobRecord
 from web.jobs.start import start
+from web.observation.changes import read_job_change
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
 from web.operations.reset import RESET

@@ -14,9 +14,9 @@ from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import execute, migration
 from web.config import BackupPolicy
-from web.inspection.observation import record_of
 from web.jobs.cancel import cancel
 from web.jobs.reading import read_events, read_intents
+from web.observation.records import record_of
 from web.operations.migrate import MIGRATE
 from web.operations.rehearse import REHEARSE
 from web.store.tables import JobTargetRow

@@ -14,7 +14,8 @@ from sqlalchemy import select, update
 
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import migration
-from web.jobs.kind import BY_SCHEDULE, AnyKind
+from web.jobs.job import BY_SCHEDULE
+from web.jobs.kind import AnyKind
 from web.jobs.reading import read_events
 from web.operations.adopt import ADOPT
 from web.operations.migrate import MIGRATE

@@ -6,8 +6,8 @@ from psycopg import sql
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_reset import prepare
-from web.inspection.gate import reset_gate
-from web.inspection.observation import record_of
+from web.answers.gate import reset_gate
+from web.observation.records import record_of
 from web.operations.migrate import MIGRATE
 from web.operations.pin import PIN
 from web.postgres.connections import connect, with_database

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from tests.operations.conftest import Site
-from web.jobs.kind import AnyKind, Job
+from web.jobs.job import Job
+from web.jobs.kind import AnyKind
 from web.jobs.work import Evidence
 from web.operations import KINDS
 

@@ -11,20 +11,20 @@ from sqlalchemy import select, update
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import execute, migration
 from web.access.permissions import Principal
+from web.answers.environment import view
+from web.answers.gate import excusable
 from web.config import Prelude
 from web.errors import OperationNotAllowed, TargetChanged
-from web.inspection.environment import view
-from web.inspection.gate import excusable
-from web.jobs.kind import BY_SCHEDULE
+from web.jobs.job import BY_SCHEDULE
 from web.jobs.queue import withdraw
 from web.operations import KINDS
 from web.operations.migrate import MIGRATE
 from web.operations.rehearse import REHEARSE
-from web.operations.schedule import RETRY, Inputs, start_due_rehearsals
 from web.starting.operation import Operations
 from web.starting.preparation import prepare
 from web.starting.start import Wish, start_job
 from web.store.tables import AuditEntryRow, JobRow
+from web.upkeep.schedule import RETRY, Inputs, start_due_rehearsals
 
 ANA = Principal("user:ana", "Ana", "session", {"clinic": "admin"})
 FAILS = migration("c", "b", execute("SELECT 1 / 0"))

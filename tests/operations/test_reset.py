@@ -12,15 +12,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.inspection.configured import environment
+from tests.configured import environment
 from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import execute, migration
+from web.acts.emptying import BATCH, read_contents
 from web.config import BackupPolicy, Prelude, ResetPolicy
 from web.errors import OperationNotAllowed
 from web.jobs.reading import read_events
 from web.operations.backup import BACKUP
-from web.operations.emptying import BATCH, read_contents
 from web.operations.migrate import MIGRATE
 from web.operations.reset import RESET
 from web.operations.verify import VERIFY

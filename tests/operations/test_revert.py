@@ -12,12 +12,12 @@ from sqlalchemy import insert
 from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
 from tests.tools.written import execute, migration
+from web.answers.gate import repair_gate
 from web.errors import JobAlreadyRunning
-from web.inspection.gate import repair_gate
-from web.inspection.observation import record_of
-from web.inspection.repair import Repair, read_repair
+from web.observation.records import record_of
 from web.operations.plan_revert import PLAN_REVERT
 from web.operations.revert import REVERT
+from web.remedies.repair import Repair, read_repair
 from web.store.tables import IgnoreRuleRow
 
 #: What somebody did behind the migrations' back.

@@ -15,7 +15,7 @@ from tests.operations.test_endings import page, surfaces
 from tests.tools.numbered import Numbered, write_files
 from tests.tools.test_protocol import has_psql
 from tests.tools.written import execute, migration
-from web.inspection.environment import View, view
+from web.answers.environment import View, view
 from web.operations.adopt import ADOPT
 from web.operations.migrate import MIGRATE
 from web.operations.rehearse import REHEARSE

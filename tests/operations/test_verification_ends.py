@@ -18,7 +18,7 @@ from sqlalchemy import select
 from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_killed import Yard, yard  # noqa: F401  (a fixture)
-from web.jobs.kind import FINISHED
+from web.jobs.job import FINISHED
 from web.operations.backup import BACKUP
 from web.operations.verify import VERIFY
 from web.postgres.embedded import EmbeddedServer

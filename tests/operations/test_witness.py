@@ -14,21 +14,21 @@ from tests.operations.conftest import Site, outcome
 from tests.operations.test_pin import made_again
 from tests.operations.test_reset import prepare
 from tests.tools.written import execute, migration
-from web.inspection.changes import JobChange, read_job_change
-from web.inspection.drift import load_schema
-from web.inspection.observation import record_of
-from web.inspection.timeline import Timeline, read_timeline
+from web.comparison.snapshots import load_schema
 from web.jobs.kind import AnyKind
 from web.jobs.reading import JobRecord
 from web.jobs.witness import read_sightings
+from web.observation.changes import JobChange, read_job_change
+from web.observation.records import record_of
+from web.observation.timeline import Timeline, read_timeline
 from web.operations import KINDS
 from web.operations.backup import BACKUP
-from web.operations.forgetting import forget
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
 from web.operations.reset import RESET
 from web.store.tables import SchemaChangeRow, SchemaSnapshotRow
+from web.upkeep.forgetting import forget
 
 MUTATING = [kind for kind in KINDS if kind.mutating]
 

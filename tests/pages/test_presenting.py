@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.inspection.test_gate import NOW, PRODUCTION, RECORD
-from web.inspection.observation import LastBackup
+from tests.answers.test_gate import NOW, PRODUCTION, RECORD
+from web.observation.records import LastBackup
 from web.pages.presenting import backup_mark
 
 FRESH, OLD = NOW - timedelta(minutes=4), NOW - timedelta(days=3)

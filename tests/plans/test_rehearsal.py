@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.inspection.configured import environment, project
+from tests.configured import environment, project
 from tests.tools.runs import upgrade
 from tests.tools.written import execute, migration, write_project
 from web.config import Project

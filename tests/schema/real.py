@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from tests.inspection.configured import configuration, environment, project
+from tests.configured import configuration, environment, project
 from tests.schema.changes_by_hand import change
 from tests.tools.foreign import Foreign, foreign
 from tests.tools.runs import replay
 from tests.tools.test_foreign import mlflow_tool, optuna_tool
+from web.comparison.expected import excluded_tables
+from web.comparison.side_by_side import Comparison, prove_repair, side_by_side
+from web.comparison.sources import CouldNotCompare, Reader, Sourced, parse_source
 from web.config import AlembicSettings, Project
-from web.inspection.comparison import Comparison, prove_repair, side_by_side
-from web.inspection.expected import excluded_tables
-from web.inspection.sources import CouldNotCompare, Reader, Sourced, parse_source
 from web.postgres.connections import connect
 from web.postgres.dump import dump_database, restore_database
 from web.postgres.programs import Programs

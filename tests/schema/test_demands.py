@@ -8,7 +8,7 @@ import pytest
 
 from tests.schema.conftest import CaseDatabase
 from tests.schema.repairing import repair
-from web.inspection.counting import COUNTING, Counted, count, not_counted, refused
+from web.remedies.counting import COUNTING, Counted, count, not_counted, refused
 from web.schema.demands.of import demands
 from web.schema.demands.reading import bound_condition, read_key, read_reference
 from web.schema.model import Schema

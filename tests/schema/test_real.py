@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import fresh_database
 from tests.schema.real import CHANGES, REAL, Real, examine
-from web.inspection.comparison import Comparison
+from web.comparison.side_by_side import Comparison
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers

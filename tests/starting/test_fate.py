@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from tests.operations.conftest import Site
 from tests.operations.test_reset import NASTY
+from web.acts.emptying import drop, read_contents
 from web.config import ResetPolicy
-from web.operations.emptying import drop, read_contents
 from web.postgres.connections import connect
 from web.postgres.urls import parameters
 from web.schema.model import CatalogObject, OtherObject, Schema, shape_of

@@ -18,17 +18,19 @@ MEANT_OTHERWISE = {
     "config/reading.py": {"backup", "reset", "stamp", "verify"},
     "cli/comparing.py": {"backup"},
     "cli/questions.py": {"backup"},
-    "inspection/comparisons.py": {"backup"},
-    "inspection/overview.py": {"backup"},
-    "inspection/sources.py": {"backup"},
+    "comparison/stored_comparisons.py": {"backup"},
+    "answers/overview.py": {"backup"},
+    "comparison/sources.py": {"backup"},
     "pages/overview.py": {"backup"},
     "pages/settings.py": {"backup", "reset"},
     "postgres/processes.py": {"adopt"},
     "store/tables/backups.py": {"backup"},
-    "tools/alembic.py": {"stamp"},
+    "tools/alembic_tool/tool.py": {"stamp"},
     "walls/launch.py": {"adopt"},
     "walls/layers.py": {"adopt"},
 }
+#: What is due by itself is a job of these kinds: whoever starts it without anybody asking has to say which.
+DUE = {"upkeep/schedule.py": {"observe", "rehearse"}}
 #: What takes a permission's name.
 TAKES_PERMISSION = {"may", "require", "in_project", "on_job", "permission"}
 
@@ -58,7 +60,7 @@ def test_no_module_names_a_kind() -> None:
         if not file.is_relative_to(WEB / "operations")
         and (names := set(named(file.read_text(encoding="utf-8"))))
     }
-    assert found == MEANT_OTHERWISE
+    assert found == MEANT_OTHERWISE | DUE
 
 
 def test_it_would_be_seen() -> None:

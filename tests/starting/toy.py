@@ -8,9 +8,9 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
-from web.inspection.environment import View
-from web.inspection.gate import Condition, Gate
-from web.jobs.kind import Outcome, Reconciled, StepTitle
+from web.answers.environment import View
+from web.answers.gate import Condition, Gate
+from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters

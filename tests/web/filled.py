@@ -13,16 +13,16 @@ from uuid import UUID
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tests.inspection.configured import configuration, environment, project
-from tests.inspection.stored import store_backup, store_history, store_observation
+from tests.configured import configuration, environment, project
+from tests.stored import store_backup, store_history, store_observation
 from tests.web.hostile import HOSTILE
 from tests.web.people import fill_people
 from tests.web.stored_jobs import JOBS, fill_jobs
 from web.access import audit
+from web.comparison.snapshots import store_schema
 from web.config import AlembicSettings, BackupPolicy, Configuration, Environment, ResetPolicy
-from web.inspection.drift import store_schema
-from web.inspection.state import Extension, Facts, Sessions, Table
 from web.jobs.start import environment_row
+from web.observation.facts import Extension, Facts, Sessions, Table
 from web.plans.hazards import Hazard
 from web.plans.plan import Plan, PlannedMigration, PlannedStatement
 from web.schema.model import Schema

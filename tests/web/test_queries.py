@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from tests.web.filled import history, look
 from tests.web.routes import ENVIRONMENTS
 from tests.web.site import Site
-from web.inspection import recent
+from web.answers import recent
 from web.store.tables import BuildRow
 
 #: Besides the look-up of the session; what surrounds the page was read within the last two seconds.

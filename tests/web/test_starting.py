@@ -17,7 +17,7 @@ from tests.web.site import SWAP, Site, said
 from tests.web.stored_jobs import JOBS
 from web.access import confirmations
 from web.access.audit import verify_chain
-from web.jobs.kind import FINISHED
+from web.jobs.job import FINISHED
 from web.pages.views.marks import JOB_MARKS
 from web.store.tables import (
     AuditEntryRow,

@@ -1,1 +1,5 @@
-"""Who is it, and what may they do: sign-in, sessions, tokens, roles, audit. `requests` is the web side."""
+"""Who people and tokens are, what each may do, and what is written down of it.
+
+Sign-in, sessions, roles, permissions, tokens, confirmations, the audit trail.
+What a job kind asks before it starts is in `web.starting`.
+"""

@@ -1,4 +1,8 @@
-"""The JSON API, version 1: the nouns of the pages, a module each; errors are problem details."""
+"""The same nouns as the pages, as JSON under `/api/v1`; one module for each.
+
+Parse, ask, answer: what is answered comes from the rooms below.
+HTML is in `web.pages`; the command line, which speaks this API, in `web.cli`.
+"""
 
 from __future__ import annotations
 

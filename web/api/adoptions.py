@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from web.dashboard import OneJob, Store, on_job
 from web.errors import NotFound
-from web.inspection.adoption import adoption_of
+from web.remedies.adoption import adoption_of
 
 router = APIRouter()
 

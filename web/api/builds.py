@@ -10,6 +10,18 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access import audit
+from web.answers.builds import (
+    Answer,
+    Build,
+    ListedBuild,
+    answer,
+    answers_of,
+    load_build,
+    read_builds,
+    record_deployment,
+    register_build,
+)
+from web.answers.summary import summarize
 from web.api.bodies import Body
 from web.dashboard import (
     LARGEST,
@@ -23,22 +35,10 @@ from web.dashboard import (
     in_project,
 )
 from web.errors import Invalid
-from web.inspection.builds import (
-    Answer,
-    Build,
-    ListedBuild,
-    answer,
-    answers_of,
-    load_build,
-    read_builds,
-    record_deployment,
-    register_build,
-)
-from web.inspection.history import load_history
-from web.inspection.observation import read_records, standing_json
-from web.inspection.summary import summarize
 from web.jobs.events import announce_change
 from web.jobs.start import environment_row
+from web.observation.records import read_records, standing_json
+from web.observation.stored_history import load_history
 from web.tools.history import History
 
 router = APIRouter()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from web.comparison.stored_comparisons import read_comparison, require_kept, sources_of
 from web.dashboard import InProject, Store, Text, in_project
 from web.errors import NotFound
-from web.inspection.comparisons import read_comparison, require_kept, sources_of
 
 router = APIRouter()
 

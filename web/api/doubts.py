@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from web.api.bodies import Body
 from web.dashboard import LARGEST, Board, InEnvironment, Store, Who, in_project
 from web.errors import NotFound
-from web.inspection.observation import record_of
-from web.operations.doubts import settle_doubt
+from web.observation.records import record_of
+from web.remedies.doubts import settle_doubt
 
 router = APIRouter(prefix="/projects/{project}/environments/{environment}/doubts")
 

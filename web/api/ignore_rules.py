@@ -7,9 +7,9 @@ from datetime import date
 from fastapi import APIRouter
 
 from web.api.bodies import Body
+from web.comparison.ignore_rules import all_rules
 from web.dashboard import Board, InProject, RuleNumber, Store, Who, in_project
-from web.inspection.ignoring import all_rules
-from web.operations.ignore_rules import NewRule, add_rule, end_of, remove_rule
+from web.remedies.ignoring import NewRule, add_rule, end_of, remove_rule
 
 router = APIRouter()
 

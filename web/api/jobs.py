@@ -29,7 +29,6 @@ from web.dashboard import (
     permission_of_kind,
     permission_of_look,
 )
-from web.inspection.changes import JobChange, read_job_change, read_job_changes
 from web.jobs.cancel import cancel
 from web.jobs.events import Event
 from web.jobs.reading import (
@@ -41,6 +40,7 @@ from web.jobs.reading import (
     read_job,
     read_steps,
 )
+from web.observation.changes import JobChange, read_job_change, read_job_changes
 from web.starting.operation import Where
 from web.starting.preparation import prepare, prepare_for_project
 from web.starting.start import Wish, kind_for, start_job

@@ -9,18 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.permissions import visible_projects
 from web.access.requests import signed_in
+from web.answers.environment import View, read_backups, view
+from web.answers.overview import read_overview
 from web.backups.catalog import dump_of
+from web.comparison.ignore_rules import active_rules, sort_out
 from web.config import Environment
 from web.dashboard import Board, Dashboard, Id, InEnvironment, InProject, Store, Who, in_project
 from web.errors import NotFound
-from web.inspection.drift import read_drift
-from web.inspection.environment import View, read_backups, view
-from web.inspection.history import load_history
-from web.inspection.ignoring import active_rules, sort_out
-from web.inspection.observation import standing_json
-from web.inspection.overview import read_overview
-from web.inspection.timeline import read_timeline
 from web.jobs.reading import live_workers
+from web.observation.records import read_drift, standing_json
+from web.observation.stored_history import load_history
+from web.observation.timeline import read_timeline
 
 router = APIRouter()
 

@@ -1,4 +1,8 @@
-"""The command line, `cleanstart …`: requests to the API, over HTTP or in its own process (docs/decisions/0002)."""
+"""`cleanstart`: the commands, the two ways to reach the API, and the long-running processes.
+
+Commands speak the API over HTTP or in their own process, and decide nothing themselves.
+What they ask for is answered in `web.api`.
+"""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from web.cli import exits
 from web.cli.invocation import Invocation, add
 from web.cli.writing import Writer, counted, plain
+from web.comparison.side_by_side import Comparison, NotProven, compare_sources, prove_repair
+from web.comparison.sources import Reader, Source, parse_source
+from web.comparison.unmodelled import can_be_modelled
 from web.config import Configuration
 from web.errors import Invalid, StoreNotReady
-from web.inspection.comparison import Comparison, NotProven, compare_sources, prove_repair
-from web.inspection.sources import Reader, Source, parse_source
-from web.inspection.unmodelled import can_be_modelled
 from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers
 from web.schema.ddl.statement import transactions

@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.access.users import any_users, create_user, set_password
+from web.answers.builds import newest_number, record_deployment, register_build
 from web.cli.listening import AddressNotSafe, listen
 from web.cli.long_running import say
 from web.cli.machine import kept_running, run_processes
@@ -27,7 +28,6 @@ from web.cli.store_place import StorePlace, prepare_embedded
 from web.cli.supervisor import stop_on_signals, unless_stopped
 from web.config import Configuration, is_loopback, load
 from web.errors import CommandFailed, Conflict
-from web.inspection.builds import newest_number, record_deployment, register_build
 from web.paths import DEMO
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.scratch import reap

@@ -7,13 +7,13 @@ import asyncio
 from web.cli.long_running import following_parent, set_up_logging
 from web.cli.store_place import running_url
 from web.config import Configuration
-from web.inspection.witness import look_again, witness
 from web.jobs.resources import Resources
 from web.jobs.worker import run_worker
+from web.observation.witness import look_again, witness
 from web.operations import KINDS
-from web.operations.schedule import scheduled
 from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers
+from web.upkeep.schedule import scheduled
 from web.walls.layers import find_layers, hide_process
 
 #: Seconds between two calls of a worker's schedule: so long a look that is owed may wait.

@@ -1,4 +1,8 @@
-"""cleanstart.toml as frozen values; a bad file fails at start with its line and key."""
+"""`cleanstart.toml` as frozen values; a bad file fails with its line and key.
+
+Settings of each migration tool are in `tool`, secrets are references that are read late.
+Nothing here connects to anything.
+"""
 
 from __future__ import annotations
 

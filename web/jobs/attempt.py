@@ -20,7 +20,7 @@ from web.errors import FencedOff
 from web.jobs.doubts import open_doubt, settle_renewed
 from web.jobs.events import Event, announce_job_change, append_events, state_event, storable
 from web.jobs.host import this_host
-from web.jobs.kind import FINISHED, Intent, JobState, Json, Unproven
+from web.jobs.job import FINISHED, Intent, JobState, Json, Unproven
 from web.jobs.patience import patiently
 from web.store.tables import (
     FENCE,

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.errors import Conflict, NotFound
 from web.jobs.attempt import end_job
 from web.jobs.events import announce_job_change, append_events, state_event
-from web.jobs.kind import FINISHED, JobState
+from web.jobs.job import FINISHED, JobState
 from web.jobs.queue import withdraw
 from web.store.tables import JobRow
 

@@ -15,7 +15,7 @@ from web.errors import CleanStartError
 from web.jobs.attempt import Attempt
 from web.jobs.events import state_event
 from web.jobs.failpoints import failpoint
-from web.jobs.kind import JobState, Unproven
+from web.jobs.job import JobState, Unproven
 from web.jobs.loading import Equipment, LoadedJob
 from web.jobs.witness import LOOK_WITHIN, Aftermath, Scene, leave_unseen, look_after
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.jobs.kind import JobState, Unproven
+from web.jobs.job import JobState, Unproven
 from web.store.tables import DoubtRow, JobRow
 
 #: Who settles it where a look does.

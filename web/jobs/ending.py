@@ -19,7 +19,7 @@ import psycopg
 
 from web.errors import IdentityMismatch, TargetUnavailable
 from web.jobs.host import this_host
-from web.jobs.kind import Json
+from web.jobs.job import Json
 from web.postgres.connections import Connection, connect, with_database
 from web.postgres.identity import TargetIdentity, read_identity
 from web.postgres.processes import members

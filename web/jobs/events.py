@@ -12,7 +12,7 @@ from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.jobs.kind import JobState, Json
+from web.jobs.job import JobState, Json
 from web.store.tables import JobEventRow, JobRow
 
 

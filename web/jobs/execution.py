@@ -15,7 +15,7 @@ from web.jobs.attempt import Attempt, open_attempt
 from web.jobs.conclusion import Verdict, conclude, finish
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import state_event
-from web.jobs.kind import BY_SCHEDULE, Intent, JobState, Outcome, Reconciled
+from web.jobs.job import BY_SCHEDULE, Intent, JobState, Outcome, Reconciled
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import patiently
 from web.jobs.progress import Progress

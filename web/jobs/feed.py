@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.jobs.events import Event
-from web.jobs.kind import FINISHED
+from web.jobs.job import FINISHED
 from web.jobs.patience import passes, patiently
 from web.jobs.queue import connection_parameters
 from web.jobs.reading import read_events

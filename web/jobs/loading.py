@@ -14,7 +14,8 @@ from web.config import Configuration
 from web.errors import Invalid, NotFound, TargetChanged
 from web.jobs.attempt import application_name
 from web.jobs.ending import Remains
-from web.jobs.kind import AnyKind, Job, Kinds
+from web.jobs.job import Job
+from web.jobs.kind import AnyKind, Kinds
 from web.jobs.reading import JobRecord, read_job
 from web.jobs.resources import Resources
 from web.jobs.witness import Look, Witness

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.jobs.attempt import Attempt
 from web.jobs.events import Event, append_events, storable
-from web.jobs.kind import Json
+from web.jobs.job import Json
 from web.store.tables import JobRow, JobStepRow
 
 #: A line waits no longer than this for others to be written with it.

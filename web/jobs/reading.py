@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.errors import NotFound
 from web.jobs.events import Event
-from web.jobs.kind import FINISHED, Intent, JobState, Json
+from web.jobs.job import FINISHED, Intent, JobState, Json
 from web.store.tables import (
     EnvironmentRow,
     IntentRow,

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.config import Environment
 from web.errors import Conflict, Invalid, JobAlreadyRunning, OperationNotAllowed
 from web.jobs.events import announce_change, append_events, state_event, storable
-from web.jobs.kind import BY_SCHEDULE, FINISHED, AnyKind, JobKind, P
+from web.jobs.job import BY_SCHEDULE, FINISHED, P
+from web.jobs.kind import AnyKind, JobKind
 from web.jobs.queue import CHANGES, LOOKS, AlreadyEnqueued, defer, queue_of
 from web.postgres.identity import TargetIdentity
 from web.store.tables import EnvironmentRow, JobRow, JobStepRow, JobTargetRow

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from web.errors import CleanStartError
 from web.jobs.attempt import Attempt
 from web.jobs.events import storable
-from web.jobs.kind import Job
+from web.jobs.job import Job
 from web.jobs.resources import Resources
 from web.postgres.identity import TargetIdentity
 from web.store.tables import JobSchemaRow

@@ -15,7 +15,7 @@ from web.config import Configuration
 from web.errors import Conflict
 from web.jobs.attempt import Attempt
 from web.jobs.failpoints import failpoint
-from web.jobs.kind import Intent, Job, Json, P
+from web.jobs.job import Intent, Job, Json, P
 from web.jobs.progress import Progress
 from web.jobs.resources import Resources
 from web.postgres.advisory import target_lock

@@ -1,4 +1,8 @@
-"""What a person can start, one file per job kind. `KINDS` is the explicit tuple of them: a new one is an entry here."""
+"""One file per job kind, which says everything about itself, and `KINDS`, which lists them.
+
+To add one: a file here, a test file, an entry in `KINDS`.
+What kinds share is in `web.acts`; what is due by itself in `web.upkeep`.
+"""
 
 from __future__ import annotations
 

@@ -10,21 +10,21 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
-from web.errors import Conflict, NotSupported, OperationFailed, SeveralHeads, SourceInvalid
-from web.inspection.adoption import Adoption, Live, adopt, store_adoption
-from web.inspection.drift import load_schema
-from web.inspection.environment import View
-from web.inspection.history import refresh_history
-from web.inspection.ignoring import active_rules
-from web.inspection.look import read_roles
-from web.inspection.observation import Observation
+from web.acts.history import history_that_runs
+from web.acts.looking import look_at_drift
+from web.answers.environment import View
+from web.comparison.ignore_rules import active_rules
+from web.comparison.roles import read_roles
+from web.comparison.snapshots import load_schema
+from web.errors import Conflict, NotSupported, OperationFailed, SeveralHeads
 from web.jobs.events import announce_change
-from web.jobs.kind import Outcome, Reconciled, StepTitle
+from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
-from web.operations.looking import look_at_drift
+from web.observation.records import Observation
 from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
+from web.remedies.adoption import Adoption, Live, adopt, store_adoption
 from web.starting.operation import Before, Offer, Onward, Operation, Told
 from web.tools.history import History
 from web.tools.registry import tool_of
@@ -116,12 +116,7 @@ async def before(store: AsyncConnection, seen: View) -> Before:
 
 async def _history(work: Work[AdoptParameters], seen: Observation) -> History:
     """The history, at whose one head the database has to be. Raises Conflict, SeveralHeads, SourceInvalid."""
-    source = await refresh_history(work.store, work.job.project)
-    history = source.history
-    if history is None:
-        raise SourceInvalid(source.reason or "")
-    if history.problems:
-        raise SourceInvalid(f"The migrations would not run: {history.problems[0]}")
+    history = await history_that_runs(work)
     if len(history.branch_heads) > 1:
         raise SeveralHeads(history.branch_heads)
     if not history.is_at_head(seen.revisions):

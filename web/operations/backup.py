@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
+from web.acts.verifying import verify_backup
 from web.backups.catalog import keys_of, list_backups, read_manifest, remove_backup, sweep
 from web.backups.manifest import FORMAT, Manifest, to_json, to_store
 from web.backups.places import Place, open_place
@@ -20,11 +21,10 @@ from web.backups.retention import Kept, expired
 from web.backups.take import Source, take
 from web.errors import CleanStartError, OperationFailed
 from web.jobs.events import announce_change
-from web.jobs.kind import Intent, Job, Json, Outcome, Reconciled, StepTitle
+from web.jobs.job import Intent, Job, Json, Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
-from web.operations.verify import verify_backup
 from web.starting.operation import Offer, Onward, Operation, Told
 from web.store.tables import UNFINISHED, BackupRow, JobRow
 from web.tools.registry import tool_of

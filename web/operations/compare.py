@@ -6,13 +6,13 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
+from web.comparison.side_by_side import compare_sources
+from web.comparison.sources import Reader, Source
+from web.comparison.stored_comparisons import require_kept, sources_of, store_comparison, store_failure
 from web.config import Environment, Project
 from web.errors import CleanStartError
-from web.inspection.comparison import compare_sources
-from web.inspection.comparisons import require_kept, sources_of, store_comparison, store_failure
-from web.inspection.sources import Reader, Source
 from web.jobs.events import announce_change
-from web.jobs.kind import Outcome, Reconciled, StepTitle
+from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters

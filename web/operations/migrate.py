@@ -6,34 +6,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import words
-from web.errors import (
-    Conflict,
-    OperationNotAllowed,
-    SeveralHeads,
-    SourceInvalid,
-    TargetChanged,
-)
-from web.inspection.environment import View
-from web.inspection.evidence import read_evidence
-from web.inspection.expected import excluded_tables
-from web.inspection.gate import Condition, backup_needed, enforced, excusable, migration_gate
-from web.inspection.history import refresh_history
-from web.inspection.observation import record_of
-from web.inspection.rehearsed import Rehearsed, read_rehearsal
-from web.inspection.verdict import Observed, verdict
-from web.jobs.kind import Outcome, Reconciled, StepTitle, Unproven
-from web.jobs.work import Evidence, Work
-from web.operations.looking import look_afterwards
-from web.operations.opening import open_verified
-from web.operations.parameters import Parameters
-from web.operations.upgrading import (
+from web.acts.history import history_that_runs, require_one_head
+from web.acts.looking import look_afterwards
+from web.acts.opening import open_verified
+from web.acts.seen import require_seen
+from web.acts.upgrading import (
     WHAT_MIGRATIONS_LEAVE,
     LockPatience,
     invalid_indexes,
@@ -43,9 +27,22 @@ from web.operations.upgrading import (
     seen_in_schema,
     upgrade,
 )
+from web.answers.environment import View
+from web.answers.gate import Condition, backup_needed, enforced, excusable, migration_gate
+from web.answers.rehearsed import Rehearsed, read_rehearsal
+from web.answers.verdict import verdict
+from web.errors import (
+    Conflict,
+    OperationNotAllowed,
+    TargetChanged,
+)
+from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.work import Evidence, Work
+from web.observation.first_seen import read_evidence
+from web.observation.records import Observed, record_of
+from web.operations.parameters import Parameters
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
-from web.schema.fingerprint import fingerprint
 from web.schema.snapshot import read_schema
 from web.starting.operation import Before, Offer, Operation, asked_on_production
 from web.store.tables import PlanRow
@@ -137,40 +134,16 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
     )
 
 
-async def require_seen(work: Work[Any], connection: Connection, applied: Collection[str]) -> None:
-    """Refuse a target that is not in the state that the person saw. Raises TargetChanged."""
-    job = work.job
-    if job.seen_revisions is not None and set(job.seen_revisions) != set(applied):
-        raise TargetChanged(
-            f"You saw {', '.join(job.seen_revisions) or 'no revision'}; the database is at "
-            f"{', '.join(applied) or 'no revision'}."
-        )
-    if job.seen_fingerprint is not None:
-        schema = await read_schema(connection, exclude_tables=excluded_tables(job.project))
-        if fingerprint(schema) != job.seen_fingerprint:
-            raise TargetChanged("The schema is not the one that you saw.")
-
-
 async def _check(
     work: Work[MigrateParameters], connection: Connection, *, once_more: bool = False
 ) -> tuple[History, tuple[str, ...]]:
     """Refuse what may not be applied; what speaks against it and is no reason to refuse is told, once."""
     job = work.job
-    source = await refresh_history(work.store, job.project)
-    history = source.history
-    if history is None:
-        raise SourceInvalid(source.reason or "")
-    if not history.complete:
-        raise SourceInvalid(
-            "Part of the history can only be told by the project's code, which did not answer."
-        )
-    if history.problems:
-        raise SourceInvalid(f"The migrations would not run: {' '.join(history.problems)}")
+    history = await history_that_runs(work)
     await require_writable(connection)
     applied = await tool_of(job.project).applied(job.project, connection)
     await require_seen(work, connection, applied.revisions)
-    if len(history.heads) > 1:
-        raise SeveralHeads(history.heads)
+    require_one_head(history)
     async with work.store.connect() as store:
         record = await record_of(store, job.environment)
         evidence = await read_evidence(store, job.environment_id)

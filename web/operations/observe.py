@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from web.inspection.environment import view
-from web.inspection.observe import SOURCE_EVERY, observe
-from web.inspection.timeline import read_timeline
-from web.jobs.kind import BY_SCHEDULE, Outcome, Reconciled, StepTitle
+from web.answers.environment import view
+from web.jobs.job import BY_SCHEDULE, Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
+from web.observation.observe import SOURCE_EVERY, observe
+from web.observation.timeline import read_timeline
 from web.operations.parameters import Parameters
 from web.starting.operation import Operation, Told
 

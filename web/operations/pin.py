@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 from sqlalchemy import select
 
+from web.answers.environment import view
 from web.errors import Conflict, Invalid, TargetChanged
-from web.inspection.environment import view
-from web.inspection.observe import observe, pin_identity
-from web.jobs.kind import FINISHED, Outcome, Reconciled, StepTitle
+from web.jobs.job import FINISHED, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
+from web.observation.observe import observe, pin_identity
 from web.operations.parameters import Parameters
 from web.postgres.connections import connect
 from web.postgres.identity import read_identity

@@ -5,23 +5,25 @@ from __future__ import annotations
 from pydantic import Field
 
 from web import addresses
+from web.acts.counting import count_rows
+from web.acts.looking import look_at_drift
+from web.comparison.alike import as_on
+from web.comparison.expected import excluded_tables
+from web.comparison.ignore_rules import active_rules, expression, sort_out
+from web.comparison.roles import read_roles
+from web.comparison.scratch_copy import Original, prove_on_copy
+from web.comparison.side_by_side import NotProven, why_not_proven
+from web.comparison.snapshots import load_schema
 from web.errors import Conflict, Invalid, OperationFailed
-from web.inspection.comparison import NotProven, why_not_proven
-from web.inspection.counting import not_counted, refused
-from web.inspection.drift import as_on, load_schema, read_drift
-from web.inspection.expected import excluded_tables
-from web.inspection.ignoring import active_rules, expression, sort_out
-from web.inspection.look import read_roles
-from web.inspection.observation import Observation
-from web.inspection.repair import Place, prove_on_copy, store_repair
 from web.jobs.events import announce_change
-from web.jobs.kind import Outcome, Reconciled, StepTitle
+from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
-from web.operations.counting import count_rows
-from web.operations.looking import look_at_drift
+from web.observation.records import Observation, read_drift
 from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
+from web.remedies.counting import not_counted, refused
+from web.remedies.repair import store_repair
 from web.schema.difference import Difference
 from web.schema.keeping import CannotKeep, keeping
 from web.schema.model import Schema
@@ -155,7 +157,7 @@ async def _prove(work: Work[PlanRevertParameters], expected: Schema, actual: Sch
         work.resources.programs,
         expected,
         actual,
-        Place(target.database, target.user, roles, work.url),
+        Original(target.database, target.user, roles, work.url),
         destructive=work.job.parameters.with_loss,
         exclude_tables=excluded_tables(work.job.project),
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from web.answers.environment import View
 from web.errors import OperationFailed, SourceInvalid
-from web.inspection.environment import View
-from web.inspection.history import refresh_history
 from web.jobs.events import announce_change
-from web.jobs.kind import BY_SCHEDULE, Outcome, Reconciled, StepTitle
+from web.jobs.job import BY_SCHEDULE, Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
+from web.observation.stored_history import refresh_history
 from web.operations.parameters import Parameters
 from web.plans.plan import Plan
 from web.plans.rehearsal import Stage, all_but_passing, nothing, rehearse

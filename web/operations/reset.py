@@ -13,19 +13,10 @@ from typing import Literal
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.config import Environment, ResetPolicy
-from web.errors import OperationNotAllowed, SeveralHeads, SourceInvalid
-from web.inspection.drift import load_schema
-from web.inspection.environment import View
-from web.inspection.gate import reset_gate
-from web.inspection.history import refresh_history
-from web.inspection.observation import record_of
-from web.jobs.failpoints import failpoint
-from web.jobs.kind import Json, Outcome, Reconciled, StepTitle, Unproven
-from web.jobs.work import Evidence, Work
-from web.operations.blockers import blockers_told
-from web.operations.emptying import Contents, drop, read_contents, still_there
-from web.operations.leaving import (
+from web.acts.blockers import blockers_told
+from web.acts.emptying import Contents, drop, read_contents, still_there
+from web.acts.history import history_that_runs, require_one_head
+from web.acts.leaving import (
     KEPT,
     Left,
     left_behind,
@@ -34,12 +25,11 @@ from web.operations.leaving import (
     survey,
     told,
 )
-from web.operations.looking import look_afterwards
-from web.operations.migrate import require_seen
-from web.operations.opening import open_verified
-from web.operations.parameters import Parameters
-from web.operations.script import Remark, run_script
-from web.operations.upgrading import (
+from web.acts.looking import look_afterwards
+from web.acts.opening import open_verified
+from web.acts.script import Remark, run_script
+from web.acts.seen import require_seen
+from web.acts.upgrading import (
     WHAT_MIGRATIONS_LEAVE,
     LockPatience,
     read_trace,
@@ -48,6 +38,16 @@ from web.operations.upgrading import (
     seen_in_schema,
     upgrade,
 )
+from web.answers.environment import View
+from web.answers.gate import reset_gate
+from web.comparison.snapshots import load_schema
+from web.config import Environment, ResetPolicy
+from web.errors import OperationNotAllowed
+from web.jobs.failpoints import failpoint
+from web.jobs.job import Json, Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.work import Evidence, Work
+from web.observation.records import record_of
+from web.operations.parameters import Parameters
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.postgres.scripts import read_script
@@ -93,7 +93,8 @@ async def run(work: Work[ResetParameters]) -> Outcome:
     patience = f"{job.parameters.lock_timeout}s"
     async with work.target(lock_timeout=patience) as connection:
         async with progress.step("check"):
-            history = await _history(work)
+            history = await history_that_runs(work)
+            require_one_head(history)
             files = await _read_files(policy, with_seed=job.parameters.seed)
             await _require_allowed(work, connection)
             contents = None if files.script is not None else await read_contents(connection)
@@ -125,23 +126,6 @@ async def run(work: Work[ResetParameters]) -> Outcome:
             "seeded": files.seed is not None,
         },
     )
-
-
-async def _history(work: Work[ResetParameters]) -> History:
-    """Where the migrations will lead; known before anything is dropped."""
-    source = await refresh_history(work.store, work.job.project)
-    history = source.history
-    if history is None:
-        raise SourceInvalid(source.reason or "")
-    if not history.complete:
-        raise SourceInvalid(
-            "Part of the history can only be told by the project's code, which did not answer."
-        )
-    if history.problems:
-        raise SourceInvalid(f"The migrations would not run: {history.problems[0]}")
-    if len(history.heads) > 1:
-        raise SeveralHeads(history.heads)
-    return history
 
 
 async def _read_files(policy: ResetPolicy, *, with_seed: bool) -> _Files:

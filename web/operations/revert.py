@@ -13,25 +13,26 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
+from web.acts.blockers import blockers_told
+from web.acts.counting import count_rows
+from web.acts.looking import look_afterwards
+from web.acts.opening import open_verified
+from web.answers.environment import View
+from web.answers.gate import backup_needed, repair_gate
+from web.comparison.alike import as_on
+from web.comparison.expected import excluded_tables
+from web.comparison.snapshots import load_schema
 from web.errors import Conflict, OperationFailed, OperationNotAllowed, TargetChanged
-from web.inspection.counting import not_counted, refused
-from web.inspection.drift import as_on, load_schema
-from web.inspection.environment import View
-from web.inspection.expected import excluded_tables
-from web.inspection.gate import backup_needed, repair_gate
-from web.inspection.observation import record_of
-from web.inspection.repair import Repair, read_repair, repair_of
 from web.jobs.failpoints import failpoint
-from web.jobs.kind import Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
-from web.operations.blockers import blockers_told
-from web.operations.counting import count_rows
-from web.operations.looking import look_afterwards
-from web.operations.opening import open_verified
+from web.observation.records import record_of
 from web.operations.parameters import Parameters
 from web.postgres.connections import Connection, describe_error
 from web.postgres.identity import require_writable
+from web.remedies.counting import not_counted, refused
+from web.remedies.repair import Repair, read_repair, repair_of
 from web.schema.ddl.statement import Statement, transactions
 from web.schema.difference import Difference, difference
 from web.schema.fingerprint import fingerprint

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from web.errors import Conflict, Invalid, OperationFailed, SeveralHeads, SourceInvalid
-from web.inspection.drift import drift
-from web.inspection.expected import excluded_tables, expected_schema
-from web.inspection.history import refresh_history
-from web.inspection.ignoring import active_rules, sort_out
-from web.inspection.look import read_roles
-from web.jobs.kind import Outcome, Reconciled, StepTitle, Unproven
+from web.acts.history import history_that_runs, require_one_head
+from web.acts.looking import look_afterwards
+from web.acts.seen import require_seen
+from web.comparison.alike import drift
+from web.comparison.expected import excluded_tables, expected_schema
+from web.comparison.ignore_rules import active_rules, sort_out
+from web.comparison.roles import read_roles
+from web.errors import Conflict, Invalid, OperationFailed
+from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
-from web.operations.looking import look_afterwards
-from web.operations.migrate import require_seen
 from web.operations.parameters import Parameters
 from web.postgres.connections import Connection
 from web.postgres.identity import read_identity, require_writable
@@ -47,7 +47,7 @@ async def run(work: Work[StampParameters]) -> Outcome:
     job = work.job
     async with work.target() as connection:
         async with work.progress.step("check"):
-            history = await _history(work)
+            history = await history_that_runs(work)
             wanted = _revision(history, job.parameters.revision)
             await require_writable(connection)
             before = (await tool_of(job.project).applied(job.project, connection)).revisions
@@ -84,23 +84,9 @@ async def run(work: Work[StampParameters]) -> Outcome:
     )
 
 
-async def _history(work: Work[StampParameters]) -> History:
-    source = await refresh_history(work.store, work.job.project)
-    if source.history is None:
-        raise SourceInvalid(source.reason or "")
-    if source.history.problems:
-        raise SourceInvalid(f"The migrations would not run: {source.history.problems[0]}")
-    if not source.history.complete:
-        raise SourceInvalid(
-            "Part of the history can only be told by the project's code, which did not answer."
-        )
-    return source.history
-
-
 def _revision(history: History, wanted: str) -> str:
     if wanted in ("head", "heads"):
-        if len(history.heads) > 1:
-            raise SeveralHeads(history.heads)
+        require_one_head(history)
         if not history.heads:
             raise Conflict("The project has no migrations.")
         return history.heads[0]

@@ -15,18 +15,14 @@ from pydantic import Field
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.backups.catalog import require_same_manifest
-from web.backups.places import Place, open_place
-from web.backups.reporting import Watch
-from web.backups.verify import Verification, verify
+from web.acts.verifying import verify_backup
+from web.answers.environment import View
+from web.backups.places import open_place
 from web.config import Environment, Project
-from web.errors import BackupInvalid, BackupOfAnotherVersion, NotFound, OperationFailed
-from web.inspection.environment import View
-from web.jobs.kind import Outcome, Reconciled, StepTitle
+from web.errors import NotFound, OperationFailed
+from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
-from web.operations.opening import write_verification
 from web.operations.parameters import Parameters
-from web.postgres.server_files import usable
 from web.starting.operation import Offer, Operation
 from web.store.tables import BackupRow, EnvironmentRow
 
@@ -55,35 +51,6 @@ async def run(work: Work[VerifyParameters]) -> Outcome:
         f"Restored into a scratch database: {found.tables:,} tables and {found.rows:,} rows are equal.{notes}",
         data={"backup": str(backup_id), "tables": found.tables, "rows": found.rows},
     )
-
-
-async def verify_backup(
-    work: Work[Any], place: Place, backup_id: UUID, stored: Mapping[str, Any]
-) -> Verification:
-    """Hold the manifest against the store's copy, restore, compare, write down what was found.
-
-    Raises BackupInvalid for what cannot even be restored, which is written down, too, and what keeps from looking.
-    """
-    folder = work.configuration.data_directory / "verification"
-    with usable(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    watch = Watch(
-        report=work.progress, on_process_group=work.process_group, application_name=work.application_name
-    )
-    try:
-        manifest = await require_same_manifest(place, stored)
-        found = await verify(manifest, place, work.resources.scratch, work.resources.programs, folder, watch)
-    except BackupOfAnotherVersion:
-        raise
-    except BackupInvalid as error:
-        await write_verification(work, backup_id, [str(error)])
-        raise
-    await write_verification(work, backup_id, found.problems, found.to_json())
-    for problem in found.problems:
-        await work.progress.log(problem, level="error")
-    for note in found.notes:
-        await work.progress.log(note, level="warning")
-    return found
 
 
 async def reconcile(evidence: Evidence[VerifyParameters]) -> Reconciled:

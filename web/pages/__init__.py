@@ -1,4 +1,8 @@
-"""The pages: parse, ask, render. One module per noun of the route table; what templates need is in `views`."""
+"""HTML: one module per page or part of a page, its values in `views`, its templates in `templates/`.
+
+Parse, ask, render; words and marks are made here, decisions are not.
+JSON is in `web.api`; words for times, sizes and counts in `web.words`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from web.pages import (
     builds,
     comparisons,
     doubts,
-    environments,
     health,
     ignore_rules,
     jobs,
@@ -21,6 +24,7 @@ from web.pages import (
     sign_in,
     starting,
 )
+from web.pages.environment import routes as environment
 
 router = APIRouter()
 for module in (
@@ -29,7 +33,7 @@ for module in (
     projects,
     # Before the environment's own pages: `…/jobs/new/{kind}` is a dialog.
     starting,
-    environments,
+    environment,
     doubts,
     comparisons,
     ignore_rules,

@@ -10,17 +10,17 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
+from web.answers.environment import view
 from web.dashboard import Board, Id, OneJob, Store, on_job
 from web.errors import NotFound
-from web.inspection.adoption import Adoption, adoption_of
-from web.inspection.environment import view
 from web.jobs.reading import JobRecord
 from web.pages.differences import Sides, groups, portion
-from web.pages.environment_head import actions_at
+from web.pages.environment.head import actions_at
 from web.pages.jobs import project_link
 from web.pages.shell import Framed
 from web.pages.views.adoption import AdoptionPage
 from web.pages.views.marks import EnvironmentRef, Link, Mark
+from web.remedies.adoption import Adoption, adoption_of
 
 router = APIRouter()
 

@@ -12,7 +12,7 @@ from web import addresses, words
 from web.access.audit import ChainReport, verify_chain
 from web.access.requests import permission
 from web.dashboard import Board, Dashboard, Id, Store, Text
-from web.pages.jobs import environments
+from web.pages.presenting import environments
 from web.pages.shell import Framed
 from web.pages.views.audit import AuditList, AuditRow
 from web.pages.views.marks import EnvironmentRef, Link, Mark, Option, Pages
@@ -55,7 +55,7 @@ async def index(
     rows = (await store.execute(query)).all()
     # The walk over the trail takes a connection of its own: never two of the pool at once.
     await store.close()
-    shown, known = rows[:PAGE], environments(board)
+    shown, known = rows[:PAGE], environments(board.configuration)
     filters = {"q": q, "project": project, "only": only}
     view = AuditList(
         rows=tuple(_row(each, known) for each in shown),

@@ -13,9 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web import addresses, words
 from web.access.permissions import Principal, visible_projects
 from web.access.requests import signed_in
-from web.config import Project
-from web.dashboard import Board, Dashboard, InEnvironment, InProject, Number, Store, Who, in_project
-from web.inspection.builds import (
+from web.answers.builds import (
     Answer,
     Build,
     answer,
@@ -26,15 +24,17 @@ from web.inspection.builds import (
     read_neighbours,
     require_build,
 )
-from web.inspection.environment import View, view
-from web.inspection.history import load_history
-from web.inspection.observation import Record, read_records
-from web.inspection.rehearsed import Rehearsed
-from web.inspection.summary import summarize
-from web.inspection.verdict import Verdict
+from web.answers.environment import View, view
+from web.answers.rehearsed import Rehearsed
+from web.answers.summary import summarize
+from web.answers.verdict import Verdict
+from web.config import Project
+from web.dashboard import Board, Dashboard, InEnvironment, InProject, Number, Store, Who, in_project
 from web.jobs.patience import patiently
+from web.observation.records import Record, read_records
+from web.observation.stored_history import load_history
 from web.pages import badge
-from web.pages.environment_head import actions_at, look_action
+from web.pages.environment.head import actions_at, look_action
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref, second_mark, summary_mark, track
 from web.pages.question import answer_account, answer_mark

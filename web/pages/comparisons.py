@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web import addresses, words
 from web.access.permissions import may
 from web.access.requests import csrf_token
+from web.answers.environment import view
+from web.comparison.stored_comparisons import Compared, read_comparison, require_kept, sources_of
 from web.config import Environment, Project
 from web.dashboard import Board, Id, InProject, Store, Text, Who, in_project
 from web.errors import Invalid
-from web.inspection.comparisons import Compared, read_comparison, require_kept, sources_of
-from web.inspection.environment import view
 from web.pages.differences import Sides, groups, portion
-from web.pages.environments import mark_of
+from web.pages.environment.routes import mark_of
 from web.pages.presenting import running_job, stored_error
 from web.pages.shell import Framed, go_to
 from web.pages.views.comparison import ComparisonPage

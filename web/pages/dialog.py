@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
-from web.inspection.environment import read_backups
-from web.inspection.observation import Record
-from web.pages.drift import shown_repair
-from web.pages.environment_head import doubt_notes
+from web.answers.environment import read_backups
+from web.observation.records import Record
+from web.pages.environment.drift import shown_repair
+from web.pages.environment.head import doubt_notes
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref
 from web.pages.views.dialogs import (

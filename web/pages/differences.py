@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from web.inspection.ignoring import IgnoreRule
+from web.comparison.ignore_rules import IgnoreRule
 from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
 from web.pages.views.marks import Link, Pages
 from web.schema.finding import Difference

@@ -10,17 +10,17 @@ from fastapi.responses import HTMLResponse, Response
 
 from web import addresses
 from web.access.requests import csrf_token
+from web.answers.gate import way_out
 from web.config import Environment
 from web.dashboard import LARGEST, Board, Dashboard, InEnvironment, Store, Who, in_project
 from web.errors import Invalid, NotFound
-from web.inspection.gate import way_out
-from web.inspection.observation import Doubt
-from web.operations.doubts import LENGTH, read_doubt, settle_doubt
+from web.observation.records import Doubt
 from web.pages.presenting import error_view, ref
 from web.pages.render import partial
 from web.pages.shell import Frame, Framed, go_to, is_swap, make_frame
 from web.pages.views.doubts import Settlement
 from web.pages.views.marks import Link
+from web.remedies.doubts import LENGTH, read_doubt, settle_doubt
 
 router = APIRouter(
     prefix="/projects/{project}/environments/{environment}/doubts/{job}", dependencies=[in_project("settle")]

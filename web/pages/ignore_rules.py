@@ -12,15 +12,15 @@ from fastapi.responses import HTMLResponse, Response
 from web import addresses
 from web.access.permissions import may
 from web.access.requests import csrf_token
+from web.comparison.ignore_rules import IgnoreRule, all_rules
 from web.config import Project
 from web.dashboard import Board, InProject, RuleNumber, Store, Text, Who, in_project
 from web.errors import CleanStartError, Invalid
-from web.inspection.ignoring import IgnoreRule, all_rules
-from web.operations.ignore_rules import LONGEST, NewRule, add_rule, end_of, remove_rule
 from web.pages.presenting import error_view, ref
 from web.pages.shell import Frame, Framed, go_to, is_swap, make_frame
 from web.pages.views.ignore_rules import RuleForm, RuleList, RuleRow
 from web.pages.views.marks import Action, Link, Mark, Option
+from web.remedies.ignoring import LONGEST, NewRule, add_rule, end_of, remove_rule
 
 router = APIRouter(prefix="/projects/{project}/ignore-rules")
 

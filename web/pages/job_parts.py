@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
 from web.dashboard import Dashboard
-from web.inspection.changes import JobChange, read_job_change
 from web.jobs.events import Event
 from web.jobs.reading import JobRecord, StepRecord, live_workers, read_events, read_job, read_steps
-from web.pages.changes import LISTED, job_schema
+from web.observation.changes import JobChange, read_job_change
+from web.pages.environment.timeline import LISTED, job_schema
 from web.pages.render import swapped
 from web.pages.views.jobs import (
     JobHead,

@@ -15,13 +15,13 @@ from web.access.permissions import Principal, may, visible_projects
 from web.access.requests import csrf_token, signed_in
 from web.dashboard import LARGEST, Board, Dashboard, Id, OneJob, Store, Text, Who, on_job
 from web.jobs.cancel import cancel
-from web.jobs.kind import FINISHED
+from web.jobs.job import FINISHED
 from web.jobs.patience import patiently
 from web.jobs.reading import JobRecord, list_jobs, read_events
 from web.pages.job_live import job_messages
 from web.pages.job_parts import read_job_parts
 from web.pages.parts import rail_parts, render
-from web.pages.presenting import job_parameters, job_row, job_title, ref, where_of
+from web.pages.presenting import environments, job_parameters, job_row, job_title, where_of
 from web.pages.render import partial
 from web.pages.shell import Framed, go_to, is_swap, seen_by
 from web.pages.streams import Message, resume_after, stream_response
@@ -61,7 +61,7 @@ async def index(
         before=before,
         limit=PAGE + 1,
     )
-    tiers = environments(board)
+    tiers = environments(board.configuration)
     rows = found[:PAGE]
     filters = {"q": q, "project": project, "kind": kind, "state": state}
     view = JobList(
@@ -121,7 +121,7 @@ async def _changes(board: Dashboard, who: Principal) -> AsyncGenerator[Message]:
 @router.get("/jobs/{job}", dependencies=[on_job("view")])
 async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLResponse:
     """One job."""
-    where = where_of(job, environments(board))
+    where = where_of(job, environments(board.configuration))
     parts = await read_job_parts(store, board, job)
     can_cancel = not job.finished and may(frame.who, "cancel", job.project)
     return frame.show(
@@ -195,7 +195,7 @@ async def ask_cancellation(
     token: Annotated[str, Depends(csrf_token)],
 ) -> HTMLResponse:
     """The question before a job is cancelled, or that there is nothing to cancel any more."""
-    where = where_of(job, environments(board))
+    where = where_of(job, environments(board.configuration))
     view = Cancellation(
         number=job.id,
         where=where,
@@ -230,15 +230,6 @@ async def request_cancellation(request: Request, board: Board, who: Who, job: On
         )
     board.overviews.forget()
     return go_to(request, addresses.job(job.id))
-
-
-def environments(board: Dashboard) -> dict[str, EnvironmentRef]:
-    """The configured environments by label."""
-    return {
-        each.label: ref(each)
-        for project in board.configuration.projects.values()
-        for each in project.environments.values()
-    }
 
 
 def project_link(board: Dashboard, job: JobRecord) -> Link:

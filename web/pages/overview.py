@@ -16,14 +16,14 @@ from fastapi.responses import HTMLResponse, Response
 from web import addresses, words
 from web.access.permissions import Principal, may
 from web.access.requests import signed_in
+from web.answers import overview as answers
+from web.answers.gate import backup_needed
+from web.answers.recent import Surroundings
 from web.config import Tier
 from web.dashboard import Board, Dashboard, Id, Store, Text, Who
 from web.errors import NotFound
-from web.inspection import overview as inspection
-from web.inspection.gate import backup_needed
-from web.inspection.recent import Surroundings
 from web.jobs.patience import patiently
-from web.pages.environment_head import told_job
+from web.pages.environment.head import told_job
 from web.pages.parts import Part, rail_parts, render
 from web.pages.presenting import backup_mark, ref, running_job, second_mark, summary_mark, track
 from web.pages.question import choose, read_answer, records_of
@@ -207,7 +207,7 @@ def _name_of(answer: Answer) -> str:
     return hashlib.blake2s(repr(answer).encode(), digest_size=8).hexdigest()
 
 
-def _oldest(found: inspection.Overview) -> datetime | None:
+def _oldest(found: answers.Overview) -> datetime | None:
     """When the look was that is the oldest of the newest ones."""
     seen = (
         cell.record.observation.observed_at
@@ -218,7 +218,7 @@ def _oldest(found: inspection.Overview) -> datetime | None:
     return min(seen, default=None)
 
 
-def _parts(board: Dashboard, found: inspection.Overview, project: str) -> dict[str, Part]:
+def _parts(board: Dashboard, found: answers.Overview, project: str) -> dict[str, Part]:
     """The swappable parts of the page by element id: of the overview, or of one project's page."""
     moment = now()
     dense = not project and sum(len(row.cells) for row in found.rows) > DENSE
@@ -244,7 +244,7 @@ def _parts(board: Dashboard, found: inspection.Overview, project: str) -> dict[s
 
 
 def _row(
-    row: inspection.Row, board: Dashboard, moment: datetime, *, text: str, only: set[str] | None
+    row: answers.Row, board: Dashboard, moment: datetime, *, text: str, only: set[str] | None
 ) -> ProjectRow | None:
     cells = [
         cell
@@ -275,7 +275,7 @@ def _row(
     )
 
 
-def cell_view(cell: inspection.Cell, row: inspection.Row, board: Dashboard, moment: datetime) -> Cell:
+def cell_view(cell: answers.Cell, row: answers.Row, board: Dashboard, moment: datetime) -> Cell:
     """One environment at a glance."""
     record, verdict = cell.record, cell.verdict
     observation = record.observation if record else None
@@ -297,7 +297,7 @@ def cell_view(cell: inspection.Cell, row: inspection.Row, board: Dashboard, mome
     )
 
 
-def attention_item(each: inspection.Attention) -> AttentionItem:
+def attention_item(each: answers.Attention) -> AttentionItem:
     """One line of what needs a person, with where to go."""
     if each.environment is None:
         link = Link("Open project", addresses.project(each.project.name))
@@ -314,7 +314,7 @@ def attention_item(each: inspection.Attention) -> AttentionItem:
     )
 
 
-def _where_to(each: inspection.Attention, environment: EnvironmentRef) -> Link:
+def _where_to(each: answers.Attention, environment: EnvironmentRef) -> Link:
     if each.job_id is not None:
         return Link(f"Open job {each.job_id}", addresses.job(each.job_id))
     words, tab = {
@@ -327,7 +327,7 @@ def _where_to(each: inspection.Attention, environment: EnvironmentRef) -> Link:
     return Link(words, addresses.environment(environment.project, environment.name, tab))
 
 
-def _check_all(who: Principal, found: inspection.Overview) -> Action | None:
+def _check_all(who: Principal, found: answers.Overview) -> Action | None:
     if not any(may(who, "observe", row.project.name) for row in found.rows):
         return None
     return Action("Check all now", addresses.observations(), "refresh-cw", method="post")

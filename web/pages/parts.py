@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from web import addresses
-from web.inspection.overview import Overview
+from web.answers.overview import Overview
 from web.pages.render import swapped
 from web.pages.shell import project_mark, rail_mark, running_jobs
 from web.pages.views.marks import Mark

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from web.pages.views.environment import Hazard, RehearsedStatement
+from web.pages.views.environment.migrations import Hazard, RehearsedStatement
 from web.pages.views.marks import Mark
 from web.plans import hazards
 from web.tools.history import Migration

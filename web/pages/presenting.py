@@ -1,4 +1,4 @@
-"""From what inspection and jobs answer to the small values that all pages share. No page of its own, no queries."""
+"""From answers and jobs to the small values that all pages share. No page of its own, no queries."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import cast
 
 from web import addresses, words
-from web.config import Environment
+from web.answers.gate import Condition
+from web.answers.summary import Summary
+from web.answers.verdict import Verdict
+from web.config import Configuration, Environment
 from web.errors import CleanStartError
-from web.inspection.gate import Condition
-from web.inspection.observation import JobGlance, Record
-from web.inspection.summary import Summary
-from web.inspection.verdict import Verdict
 from web.jobs.reading import JobRecord
+from web.observation.records import JobGlance, Record
 from web.pages.views.errors import ErrorView
 from web.pages.views.jobs import JobRow
 from web.pages.views.marks import (
@@ -29,6 +29,15 @@ from web.pages.views.marks import (
 )
 from web.pages.views.overview import RunningJob
 from web.starting.operation import Operations
+
+
+def environments(configuration: Configuration) -> dict[str, EnvironmentRef]:
+    """The configured environments by label."""
+    return {
+        each.label: ref(each)
+        for project in configuration.projects.values()
+        for each in project.environments.values()
+    }
 
 
 def ref(environment: Environment) -> EnvironmentRef:

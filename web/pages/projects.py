@@ -13,9 +13,8 @@ from web.dashboard import Board, InProject, Store, in_project
 from web.errors import SeveralHeads
 from web.jobs.reading import list_jobs
 from web.pages.builds import build_rows, register_command
-from web.pages.jobs import environments
 from web.pages.overview import cell_view
-from web.pages.presenting import error_view, job_row, stored_error
+from web.pages.presenting import environments, error_view, job_row, stored_error
 from web.pages.shell import FreshlyFramed, now
 from web.pages.views.marks import Action, Fact, Link, Mark
 from web.pages.views.project import ProjectPage
@@ -60,7 +59,7 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
         facts=tuple(facts),
         cells=tuple(cell_view(cell, row, board, moment) for cell in row.cells.values()),
         builds=await build_rows(store, board, project, limit=6, records=records),
-        jobs=tuple(job_row(each, board.kinds, environments(board)) for each in jobs),
+        jobs=tuple(job_row(each, board.kinds, environments(board.configuration)) for each in jobs),
         command=register_command(project.name),
         actions=tuple(
             Action(

@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web import addresses
 from web.access.permissions import Principal
 from web.access.requests import signed_in
+from web.answers.builds import Answer as Reply
+from web.answers.builds import answer, read_numbers
+from web.answers.overview import Overview
 from web.config import Project
 from web.dashboard import Board, Dashboard, Store
 from web.errors import NotFound
-from web.inspection.builds import Answer as Reply
-from web.inspection.builds import answer, read_numbers
-from web.inspection.observation import Record
-from web.inspection.overview import Overview
+from web.observation.records import Record
 from web.pages.presenting import error_view, summary_mark
 from web.pages.render import partial
 from web.pages.shell import Framed, is_swap

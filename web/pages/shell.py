@@ -13,15 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web import addresses
 from web.access.permissions import EVERY_PROJECT, Principal, may, visible_projects
 from web.access.requests import csrf_token
+from web.answers.environment import View
+from web.answers.overview import Cell, Overview, Row
+from web.answers.recent import Surroundings
+from web.answers.summary import summarize
+from web.answers.verdict import Verdict
 from web.config import Tier
 from web.dashboard import Board, Dashboard, Store, Who
-from web.inspection.environment import View
-from web.inspection.observation import Record
-from web.inspection.overview import Cell, Overview, Row
-from web.inspection.recent import Surroundings
-from web.inspection.summary import summarize
-from web.inspection.verdict import Verdict
-from web.jobs.kind import FINISHED
+from web.jobs.job import FINISHED
+from web.observation.records import Record
 from web.pages.presenting import ref, summary_mark
 from web.pages.render import page
 from web.pages.views.errors import ErrorView

@@ -135,7 +135,7 @@ class Plan:
         return sum(len(migration.statements) for migration in self.migrations)
 
     def to_json(self) -> dict[str, Any]:
-        """What is stored; `inspection.gate` reads all but the statements of it."""
+        """What is stored; `answers.gate` reads all but the statements of it."""
         return {
             "succeeded": self.succeeded,
             "outcome": self.outcome,

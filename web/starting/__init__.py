@@ -1,4 +1,5 @@
-"""How a person starts a job: what a kind tells and asks (`operation`), what is shown before, and the start itself.
+"""What a job kind tells and asks (`operation`), what a person is shown before it (`preparation`), the start.
 
-The kinds themselves are in `web.operations`; queueing and running are `web.jobs`.
+Dialog, buttons, API and command all go through here.
+The kinds are in `web.operations`, the engine in `web.jobs`.
 """

@@ -13,12 +13,13 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.answers.environment import View
+from web.answers.gate import Condition, Gate
 from web.config import Environment, Project
-from web.inspection.environment import View
-from web.inspection.gate import Condition, Gate
-from web.inspection.repair import Repair
-from web.jobs.kind import JobKind, Kinds, P
+from web.jobs.job import P
+from web.jobs.kind import JobKind, Kinds
 from web.jobs.reading import JobRecord
+from web.remedies.repair import Repair
 from web.starting.fate import Fate
 
 #: What a job belongs to.

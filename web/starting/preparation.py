@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access import confirmations
 from web.access.permissions import PHRASES, Principal, may
+from web.answers.environment import View, view
+from web.answers.rehearsed import Rehearsed
 from web.config import Configuration, Environment, Project
-from web.inspection.environment import View, view
-from web.inspection.histories import Histories
-from web.inspection.observation import standing_json
-from web.inspection.rehearsed import Rehearsed
-from web.inspection.state import Facts
 from web.jobs.reading import live_workers
+from web.observation.facts import Facts
+from web.observation.history_cache import Histories
+from web.observation.records import standing_json
 from web.starting.operation import AnyOperation, Before
 from web.tools.registry import tool_of
 

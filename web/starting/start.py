@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.access import audit, confirmations
 from web.access.permissions import Principal, require
+from web.answers.environment import View, view
 from web.config import Configuration, Environment, Project
 from web.errors import (
     CleanStartError,
@@ -25,7 +26,6 @@ from web.errors import (
     OperationNotAllowed,
     TargetChanged,
 )
-from web.inspection.environment import View, view
 from web.jobs.start import start
 from web.starting.operation import AnyOperation, Before, Operations, Where, label_of, project_of
 

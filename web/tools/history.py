@@ -196,6 +196,45 @@ class History:
         )
 
 
+class Lineage:
+    """Everything a project is known to contain: its source and its builds, joined into one graph.
+
+    Walks are remembered, so that one build is judged against hundreds of environments in one go.
+    Where histories disagree about a revision's parents, the first one counts.
+    """
+
+    def __init__(self, histories: Iterable[History]) -> None:
+        self._parents: dict[str, tuple[str, ...]] = {}
+        self._walked: dict[frozenset[str], frozenset[str]] = {}
+        for history in histories:
+            for migration in history.migrations:
+                self._parents.setdefault(migration.revision, migration.parents)
+
+    def __contains__(self, revision: object) -> bool:
+        return revision in self._parents
+
+    def implied(self, rows: Sequence[str], listing: Listing) -> frozenset[str]:
+        """What a database with these version rows has of the project; what nothing knows is left out."""
+        known = [row for row in rows if row in self]
+        return self.ancestors(rows) if known and listing == "heads" else frozenset(known)
+
+    def ancestors(self, revisions: Iterable[str]) -> frozenset[str]:
+        """These revisions and everything they imply; what nothing knows is left out."""
+        start = frozenset(revisions)
+        walked = self._walked.get(start)
+        if walked is None:
+            seen: set[str] = set()
+            todo = list(start)
+            while todo:
+                revision = todo.pop()
+                if revision in seen or revision not in self._parents:
+                    continue
+                seen.add(revision)
+                todo.extend(self._parents[revision])
+            walked = self._walked[start] = frozenset(seen)
+        return walked
+
+
 def _migration_from_json(row: object) -> Migration:
     if not isinstance(row, dict) or not isinstance(row.get("revision"), str) or not row["revision"]:
         raise ValueError("every migration of a manifest needs a revision")

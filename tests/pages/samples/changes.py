@@ -6,7 +6,7 @@ from tests.pages.samples.drift import drift
 from tests.pages.samples.ground import REVISIONS, before
 from web import addresses
 from web.pages.views.differences import Snapshots
-from web.pages.views.environment import Timeline, TimelineEntry
+from web.pages.views.environment.timeline import Timeline, TimelineEntry
 from web.pages.views.jobs import SchemaChange
 from web.pages.views.marks import Link, Mark, Pages
 

@@ -10,7 +10,7 @@ from tests.pages.samples.ground import DEV, PRODUCTION, before
 from web import addresses
 from web.pages.views.dialogs import Dialog
 from web.pages.views.doubts import Settlement
-from web.pages.views.environment import DoubtNote, EnvironmentHead, Unseen
+from web.pages.views.environment.head import DoubtNote, EnvironmentHead, Unseen
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Link, Mark
 

@@ -8,18 +8,11 @@ from tests.pages.samples.ground import DEV, HEAD, PRODUCTION, REVISIONS, STAGING
 from tests.pages.samples.history import migrations
 from tests.pages.samples.jobs import job_rows
 from web import addresses
-from web.pages.views.environment import (
-    BackupRow,
-    Backups,
-    EnvironmentHead,
-    EnvironmentJobs,
-    EnvironmentPage,
-    Extension,
-    State,
-    Tab,
-    TableRow,
-    TabName,
-)
+from web.pages.views.environment.backups import BackupRow, Backups
+from web.pages.views.environment.head import EnvironmentHead, Tab, TabName
+from web.pages.views.environment.jobs import EnvironmentJobs
+from web.pages.views.environment.page import EnvironmentPage
+from web.pages.views.environment.state import Extension, State, TableRow
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Column, EnvironmentRef, Fact, Mark, Pages
 from web.pages.views.overview import RunningJob

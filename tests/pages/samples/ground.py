@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from web import addresses
 from web.config import Tier
-from web.pages.views.environment import TabName
+from web.pages.views.environment.head import TabName
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import EnvironmentRef, Link, Mark
 from web.pages.views.shell import Notice, Person, RailEnvironment, RailProject, Section, Shell, Theme

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.pages.samples.ground import HEAD, REVISIONS, before
 from web import addresses
 from web.pages import graph
-from web.pages.views.environment import Hazard, MigrationRow, Migrations, RehearsedStatement
+from web.pages.views.environment.migrations import Hazard, MigrationRow, Migrations, RehearsedStatement
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Mark
 

@@ -26,7 +26,11 @@ from tests.pages.samples.rest import audit_list, errors, settings, sign_in
 from web import addresses
 from web.pages import graph
 from web.pages.views.builds import BuildList
-from web.pages.views.environment import Backups, EnvironmentHead, Migrations, State, Timeline
+from web.pages.views.environment.backups import Backups
+from web.pages.views.environment.head import EnvironmentHead
+from web.pages.views.environment.migrations import Migrations
+from web.pages.views.environment.state import State
+from web.pages.views.environment.timeline import Timeline
 from web.pages.views.jobs import JobFilter, JobList
 from web.pages.views.marks import Action, Link, Mark, Pages
 from web.pages.views.shell import Shell

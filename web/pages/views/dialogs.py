@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Literal
 
 from web.pages.views.drift import ShownRepair
-from web.pages.views.environment import DoubtNote, Hazard, RehearsedStatement
+from web.pages.views.environment.head import DoubtNote
+from web.pages.views.environment.migrations import Hazard, RehearsedStatement
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Check, EnvironmentRef, Fact, Mark, Option, ProjectRef
 

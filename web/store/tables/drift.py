@@ -50,7 +50,7 @@ class RepairRow(Base):
     revisions: Mapped[list[str]]
     expected_fingerprint: Mapped[str] = mapped_column(ForeignKey("schema_snapshot.fingerprint"))
     actual_fingerprint: Mapped[str] = mapped_column(ForeignKey("schema_snapshot.fingerprint"))
-    #: Statements, what they leave and what the proof found: `inspection.repair` owns the shape.
+    #: Statements, what they leave and what the proof found: `remedies.repair` owns the shape.
     content: Mapped[dict[str, Any]]
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -65,7 +65,7 @@ class AdoptionRow(Base):
         ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     environment_id: Mapped[int] = mapped_column(ForeignKey("environment.id", ondelete="CASCADE"))
-    #: The file and its proof: `inspection.adoption` owns the shape.
+    #: The file and its proof: `remedies.adoption` owns the shape.
     content: Mapped[dict[str, Any]]
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -81,7 +81,7 @@ class EnvironmentStateRow(Base):
     #: The newest job that could have changed the target and had ended when this look began, by its number: those
     #: of one target run one after the other. Numbers, because clocks of workers and store may differ.
     seen_job: Mapped[int | None]
-    #: Uptime, size, sessions, tables with rows and sizes, extensions: `inspection.state` owns the shape.
+    #: Uptime, size, sessions, tables with rows and sizes, extensions: `observation.facts` owns the shape.
     facts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
 
 

@@ -224,7 +224,7 @@ class DoubtRow(Base):
     sort: Mapped[str]
     #: In words, as a whole sentence.
     what: Mapped[str]
-    #: Whether a look may settle it (`web.jobs.kind.Unproven`).
+    #: Whether a look may settle it (`web.jobs.job.Unproven`).
     by_look: Mapped[bool] = mapped_column(Boolean)
     opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None]

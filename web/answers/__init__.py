@@ -1,0 +1,5 @@
+"""What pages, API and CLI say, worked out from what is stored: verdict, gate, overview, builds, one environment.
+
+Nothing here connects to a target, and nothing is written but what CI tells of builds.
+How it is found out is in `web.observation`; how it is shown in `web.pages` and `web.api`.
+"""

@@ -1,0 +1,1 @@
+"""What an environment's pages show, a module for each tab."""
