@@ -25,9 +25,9 @@ from tests.schema.case import ROLES, Case
 from tests.schema.cases import CASES
 from tests.schema.conftest import EMPTY
 from tests.tools.foreign import foreign
-from web.cli.writing import counted
 from web.schema.difference import difference
 from web.schema.snapshot import read_schema
+from web.words import plural
 
 PAGE = Path(__file__).parent.parent / "docs" / "drift-matrix.md"
 PEER = Path(__file__).with_name("drift_peer.py")
@@ -197,7 +197,7 @@ def _counts(rows: Sequence[Row]) -> list[str]:
     counts = []
     for name in TITLES:
         answers = Counter(row.answers[name] for row in rows)
-        errors = f" (and {counted(answers['error'], 'error')})" if answers["error"] else ""
+        errors = f" (and {plural(answers['error'], 'error')})" if answers["error"] else ""
         counts.append(f"{answers['yes']}{errors}")
     return counts
 

@@ -196,7 +196,7 @@ async def lab(
     workers.end()
 
 
-async def bury(store: AsyncEngine) -> None:
+async def say_dead(store: AsyncEngine) -> None:
     """Let the store believe that the last sign of life of every worker so far is a minute old."""
     async with store.begin() as connection:
         for statement in (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.jobs.conftest import Lab, Workers, bury, pin, until
+from tests.jobs.conftest import Lab, Workers, pin, say_dead, until
 from tests.jobs.program import CHANGE, CHILD, TALK
 from tests.jobs.test_run import the_group
 from web.errors import FencedOff, JobAlreadyRunning
@@ -69,7 +69,7 @@ async def test_a_killed_workers_program_is_gone_before_the_gate_opens(lab: Lab) 
     job_id = await lab.start(CHILD)
     group = await the_group(lab, job_id)
     first.kill()
-    await bury(lab.store)
+    await say_dead(lab.store)
     lab.workers.start()
     await lab.until_state(job_id, "not done", within=30)
     assert (members(group), lab.executions(job_id)) == ([], 1)
@@ -98,7 +98,7 @@ async def test_a_worker_that_dies_at_a_point(
         job_id = await lab.start(CHANGE)
         await asyncio.to_thread(dying.wait, 20)
         assert dying.returncode == -signal.SIGKILL
-        await bury(lab.store)
+        await say_dead(lab.store)
         reaping = lab.workers.start()
         job = await lab.until_state(job_id, "succeeded", "not done", "unknown", within=30)
         assert (job.state, lab.executions(job_id), lab.marks(job_id)) == (state, begun, committed)
@@ -116,7 +116,7 @@ async def test_workers_killed_at_random_instants(lab: Lab) -> None:
         await asyncio.sleep(chance.uniform(0, 0.5))
         victim.kill()
         victim.wait()
-        await bury(lab.store)
+        await say_dead(lab.store)
         reaping = lab.workers.start()
         job = await lab.until_state(job_id, "succeeded", "not done", within=30)
         assert lab.executions(job_id) <= 1
@@ -138,7 +138,7 @@ async def test_a_frozen_worker_is_fenced_off(lab: Lab) -> None:
     change = await lab.start(CHANGE, seconds=600)
     await lab.until_acting(change)
     frozen.send_signal(signal.SIGSTOP)
-    await bury(lab.store)
+    await say_dead(lab.store)
     lab.workers.start()
     await lab.until_state(change, "not done", within=30)
     await lab.until_state(talk, "not done", within=30)
@@ -162,7 +162,7 @@ async def test_a_job_whose_queue_entry_is_lost_is_ended(lab: Lab) -> None:
     job_id = await lab.start(CHANGE)
     async with lab.store.begin() as connection:
         await connection.execute(text("DELETE FROM procrastinate_jobs"))
-    await bury(lab.store)
+    await say_dead(lab.store)
     lab.workers.start()
     job = await lab.until_state(job_id, "not done", within=30)
     assert job.outcome is not None
@@ -198,7 +198,7 @@ async def test_a_target_that_is_away_keeps_the_gate_closed_until_given_up(lab: L
     job_id = await lab.start(CHANGE, seconds=600)
     await lab.until_acting(job_id)
     first.kill()
-    await bury(lab.store)
+    await say_dead(lab.store)
     lab.workers.start(TEST_TARGET_URL="postgresql://nobody@127.0.0.1:1/nothing")
 
     async def waits() -> bool:

@@ -20,9 +20,9 @@ import pytest
 from psycopg import sql
 from sqlalchemy import select
 
-from tests.jobs.conftest import bury, until
+from tests.jobs.conftest import say_dead, until
 from tests.operations.conftest import Site, outcome
-from tests.operations.test_killed import Yard, yard
+from tests.operations.test_killed import KilledWorkers, killed_workers
 from tests.operations.test_revert import drifted, planned
 from tests.tools.written import env, execute, migration
 from web.access.csrf import HEADER, token_for
@@ -54,7 +54,7 @@ from web.postgres.urls import parameters
 from web.store.tables import DoubtRow, JobRow
 from web.upkeep.schedule import start_owed_looks
 
-__all__ = ["yard"]
+__all__ = ["killed_workers"]
 
 ORIGIN = "http://localhost"
 #: What only an account of something that was not done may say, and only one of something that was.
@@ -352,17 +352,19 @@ async def test_cancelled_while_it_runs(site: Site, kind: AnyKind) -> None:
     await agree(site, job_id)
 
 
-async def reaped(yard: Yard, kind: AnyKind, failpoint: str, given: dict[str, Any]) -> JobRecord:
+async def reaped(
+    killed_workers: KilledWorkers, kind: AnyKind, failpoint: str, given: dict[str, Any]
+) -> JobRecord:
     """Run a job in a process that dies at the point; then find out here."""
-    site = yard.site
-    job_id = await yard.start(kind, **given)
-    process = yard.work(failpoint)
+    site = killed_workers.site
+    job_id = await killed_workers.start(kind, **given)
+    process = killed_workers.work(failpoint)
 
     async def dead() -> bool:
         return process.poll() is not None
 
-    await until(dead, within=90, what=yard.log.read_text()[-3000:])
-    await bury(site.store)
+    await until(dead, within=90, what=killed_workers.log.read_text()[-3000:])
+    await say_dead(site.store)
     equipment = Equipment(
         site.store, site.configuration, Kinds(KINDS), site.resources, "reaper", witness, look_again
     )
@@ -377,29 +379,29 @@ async def reaped(yard: Yard, kind: AnyKind, failpoint: str, given: dict[str, Any
 
 
 @ALL
-async def test_killed_before_its_end_was_written(yard: Yard, kind: AnyKind) -> None:
-    given = await CASES[kind.name].prepare(yard.site)
-    job = await reaped(yard, kind, "before-status", given)
+async def test_killed_before_its_end_was_written(killed_workers: KilledWorkers, kind: AnyKind) -> None:
+    given = await CASES[kind.name].prepare(killed_workers.site)
+    job = await reaped(killed_workers, kind, "before-status", given)
     acts = {"backup", "migrate", "stamp", "revert", "reset"}
     assert job.state == ("succeeded" if kind.name in acts else "not done"), outcome(job)
-    await agree(yard.site, job.id)
+    await agree(killed_workers.site, job.id)
 
 
 @pytest.mark.parametrize(
     "kind", [each for each in KINDS if each.mutating and each.name != "backup"], ids=lambda kind: kind.name
 )
-async def test_killed_before_its_act(yard: Yard, kind: AnyKind) -> None:
-    given = await CASES[kind.name].prepare(yard.site)
-    job = await reaped(yard, kind, "after-intent", given)
+async def test_killed_before_its_act(killed_workers: KilledWorkers, kind: AnyKind) -> None:
+    given = await CASES[kind.name].prepare(killed_workers.site)
+    job = await reaped(killed_workers, kind, "after-intent", given)
     assert job.state == "not done", outcome(job)
-    await agree(yard.site, job.id)
+    await agree(killed_workers.site, job.id)
 
 
-async def test_an_unknown_ending_is_in_doubt_until_a_reset_succeeds(yard: Yard) -> None:
-    site = yard.site
+async def test_an_unknown_ending_is_in_doubt_until_a_reset_succeeds(killed_workers: KilledWorkers) -> None:
+    site = killed_workers.site
     given = await CASES["reset"].prepare(site)
     (site.folder / "seed.sql").write_text("INSERT INTO tenants VALUES (1)")
-    job = await reaped(yard, RESET, "after-drop", given)
+    job = await reaped(killed_workers, RESET, "after-drop", given)
     assert job.state == "unknown", outcome(job)
     await agree(site, job.id)
     again = await site.run(RESET)

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from tests import forked
 from tests.acts.test_opening import edit
-from tests.jobs.conftest import ROOT, bury, until
+from tests.jobs.conftest import ROOT, say_dead, until
 from tests.operations.conftest import MIGRATIONS, Site, outcome
 from tests.operations.test_revert import THERE, disturbed, drifted, planned
 from tests.tools.written import execute, migration
@@ -33,7 +33,7 @@ from web.store.tables import BackupRow
 
 
 @dataclass
-class Yard:
+class KilledWorkers:
     """Worker processes for one site; the first dies where it is told to."""
 
     site: Site
@@ -87,7 +87,7 @@ class Yard:
 
     async def found_out(self, job_id: int) -> JobRecord:
         """Let another worker find out how a job ended. It goes again: jobs of this process would be abandoned to it."""
-        await bury(self.site.store)
+        await say_dead(self.site.store)
         reaping = self.work()
         job = await self.finished(job_id)
         reaping.kill()
@@ -96,7 +96,9 @@ class Yard:
 
 
 @pytest.fixture
-def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> Iterator[Yard]:
+def killed_workers(
+    site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path
+) -> Iterator[KilledWorkers]:
     # As in the site's own configuration, for a process that reads it from a file.
     tool = site.configuration.project("clinic").tool
     config = tmp_path / "cleanstart.toml"
@@ -121,10 +123,10 @@ def yard(site: Site, store_url: str, server: EmbeddedServer, tmp_path: Path) -> 
         """
     )
     arguments = [str(config), store_url, server.url(), str(tmp_path / "scratch")]
-    yard = Yard(site, arguments, tmp_path / "workers.log")
-    yard.log.touch()
-    yield yard
-    for process in yard.processes:
+    killed_workers = KilledWorkers(site, arguments, tmp_path / "workers.log")
+    killed_workers.log.touch()
+    yield killed_workers
+    for process in killed_workers.processes:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
@@ -144,41 +146,43 @@ async def prepare(site: Site) -> None:
         ("before-status", "succeeded", ["c"]),
     ],
 )
-async def test_migrate(yard: Yard, failpoint: str, state: str, revisions: list[str]) -> None:
-    await yard.site.observe()
-    job = await yard.killed(MIGRATE, failpoint)
+async def test_migrate(
+    killed_workers: KilledWorkers, failpoint: str, state: str, revisions: list[str]
+) -> None:
+    await killed_workers.site.observe()
+    job = await killed_workers.killed(MIGRATE, failpoint)
     assert job.state == state, outcome(job)
     # Whoever found out how it ended has looked, too.
-    async with yard.site.store.connect() as connection:
+    async with killed_workers.site.store.connect() as connection:
         change = await read_job_change(connection, job)
     assert change is not None
     assert change.change is not None, change.words
     assert bool(change.change.count) == bool(revisions)
-    exists = yard.site.query("SELECT to_regclass('alembic_version')") != [(None,)]
-    assert (yard.site.revisions if exists else []) == revisions
-    again = await yard.site.run(MIGRATE)
+    exists = killed_workers.site.query("SELECT to_regclass('alembic_version')") != [(None,)]
+    assert (killed_workers.site.revisions if exists else []) == revisions
+    again = await killed_workers.site.run(MIGRATE)
     assert again.state == "succeeded", outcome(again)
-    assert yard.site.revisions == ["c"]
+    assert killed_workers.site.revisions == ["c"]
 
 
-async def test_migrate_while_a_statement_runs(yard: Yard) -> None:
-    await yard.site.observe()
-    yard.site.write(c=migration("c", "b", execute("SELECT pg_sleep(600)")))
-    job_id = await yard.start(MIGRATE)
-    process = yard.work()
+async def test_migrate_while_a_statement_runs(killed_workers: KilledWorkers) -> None:
+    await killed_workers.site.observe()
+    killed_workers.site.write(c=migration("c", "b", execute("SELECT pg_sleep(600)")))
+    job_id = await killed_workers.start(MIGRATE)
+    process = killed_workers.work()
     sleeping = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()"
 
     async def runs() -> bool:
-        return bool(yard.site.query(sleeping))
+        return bool(killed_workers.site.query(sleeping))
 
-    await until(runs, within=60, what=yard.log.read_text()[-3000:])
+    await until(runs, within=60, what=killed_workers.log.read_text()[-3000:])
     process.send_signal(signal.SIGKILL)
     process.wait()
-    job = await yard.found_out(job_id)
+    job = await killed_workers.found_out(job_id)
     assert job.state == "not done", outcome(job)
     assert not await runs()
-    yard.site.write(c=MIGRATIONS["c"])
-    assert (await yard.site.run(MIGRATE)).state == "succeeded"
+    killed_workers.site.write(c=MIGRATIONS["c"])
+    assert (await killed_workers.site.run(MIGRATE)).state == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -193,17 +197,17 @@ async def test_migrate_while_a_statement_runs(yard: Yard) -> None:
         ("before-status", "succeeded", True),
     ],
 )
-async def test_reset(yard: Yard, failpoint: str, state: str, gone: bool) -> None:
-    await prepare(yard.site)
-    yard.site.query("INSERT INTO tenants VALUES (4711)")
-    job = await yard.killed(RESET, failpoint)
+async def test_reset(killed_workers: KilledWorkers, failpoint: str, state: str, gone: bool) -> None:
+    await prepare(killed_workers.site)
+    killed_workers.site.query("INSERT INTO tenants VALUES (4711)")
+    job = await killed_workers.killed(RESET, failpoint)
     assert job.state == state, outcome(job)
-    kept = yard.site.query("SELECT to_regclass('tenants')") != [(None,)] and yard.site.query(
-        "SELECT count(*) FROM tenants"
-    ) == [(1,)]
+    kept = killed_workers.site.query("SELECT to_regclass('tenants')") != [
+        (None,)
+    ] and killed_workers.site.query("SELECT count(*) FROM tenants") == [(1,)]
     assert kept != gone
     # A person decides: the environment is usable again.
-    again = await yard.site.run(RESET)
+    again = await killed_workers.site.run(RESET)
     assert again.state == "succeeded", outcome(again)
 
 
@@ -218,15 +222,15 @@ async def test_reset(yard: Yard, failpoint: str, state: str, gone: bool) -> None
         ("before-status", "succeeded", 0),
     ],
 )
-async def test_revert(yard: Yard, failpoint: str, state: str, left: int) -> None:
-    site = yard.site
+async def test_revert(killed_workers: KilledWorkers, failpoint: str, state: str, left: int) -> None:
+    site = killed_workers.site
     await drifted(
         site,
         "CREATE INDEX by_email ON users (email)",
         "CREATE INDEX by_tenant ON users (tenant)",
         "ALTER TABLE users ALTER COLUMN email DROP NOT NULL",
     )
-    job = await yard.killed(REVERT, failpoint, plan_hash=(await planned(site)).hash)
+    job = await killed_workers.killed(REVERT, failpoint, plan_hash=(await planned(site)).hash)
     assert job.state == state, outcome(job)
     seen = await site.observe()
     assert (seen.drift.count or 0) == left
@@ -238,11 +242,13 @@ async def test_revert(yard: Yard, failpoint: str, state: str, left: int) -> None
 
 
 @pytest.mark.parametrize("transaction", [1, 2, 3, 4])
-async def test_revert_between_two_transactions(yard: Yard, transaction: int) -> None:
-    site = yard.site
+async def test_revert_between_two_transactions(killed_workers: KilledWorkers, transaction: int) -> None:
+    site = killed_workers.site
     await disturbed(site)
     site.query("DELETE FROM d WHERE id = 2")
-    job = await yard.killed(REVERT, f"after-transaction:{transaction}", plan_hash=(await planned(site)).hash)
+    job = await killed_workers.killed(
+        REVERT, f"after-transaction:{transaction}", plan_hash=(await planned(site)).hash
+    )
     # What was there, and shall be, is there; the last one is the drop of what is replaced.
     assert site.query(THERE)[0][:2] == (1, 1)
     assert site.query(THERE)[0][3] == 2
@@ -262,41 +268,41 @@ async def test_revert_between_two_transactions(yard: Yard, transaction: int) -> 
         ("before-receipt:stamp", "succeeded"),
     ],
 )
-async def test_stamp(yard: Yard, failpoint: str, state: str) -> None:
-    await yard.site.at_head()
+async def test_stamp(killed_workers: KilledWorkers, failpoint: str, state: str) -> None:
+    await killed_workers.site.at_head()
     # The schema is what head gives, and the version table says something else.
-    yard.site.query("UPDATE alembic_version SET version_num = 'b'")
-    job = await yard.killed(STAMP, failpoint)
+    killed_workers.site.query("UPDATE alembic_version SET version_num = 'b'")
+    job = await killed_workers.killed(STAMP, failpoint)
     assert job.state == state, outcome(job)
-    assert yard.site.revisions == (["c"] if state == "succeeded" else ["b"])
-    assert (await yard.site.run(STAMP)).state == "succeeded"
-    assert yard.site.revisions == ["c"]
+    assert killed_workers.site.revisions == (["c"] if state == "succeeded" else ["b"])
+    assert (await killed_workers.site.run(STAMP)).state == "succeeded"
+    assert killed_workers.site.revisions == ["c"]
 
 
 @pytest.mark.parametrize(
     ("failpoint", "state"),
     [("after-intent:dump", "not done"), ("before-receipt:dump", "succeeded"), ("before-status", "succeeded")],
 )
-async def test_backup(yard: Yard, failpoint: str, state: str) -> None:
-    await yard.site.observe()
-    job = await yard.killed(BACKUP, failpoint)
+async def test_backup(killed_workers: KilledWorkers, failpoint: str, state: str) -> None:
+    await killed_workers.site.observe()
+    job = await killed_workers.killed(BACKUP, failpoint)
     assert job.state == state, outcome(job)
-    async with yard.site.store.connect() as connection:
+    async with killed_workers.site.store.connect() as connection:
         rows = (await connection.execute(select(BackupRow.state))).scalars().all()
     assert list(rows) == (["unverified"] if state == "succeeded" else [])
-    again = await yard.site.run(BACKUP)
+    again = await killed_workers.site.run(BACKUP)
     assert again.state == "succeeded", outcome(again)
 
 
-async def test_a_manifest_that_was_altered_before_the_store_had_a_copy(yard: Yard) -> None:
-    await yard.site.observe()
-    job_id = await yard.start(BACKUP)
-    process = yard.work("before-receipt:dump")
+async def test_a_manifest_that_was_altered_before_the_store_had_a_copy(killed_workers: KilledWorkers) -> None:
+    await killed_workers.site.observe()
+    job_id = await killed_workers.start(BACKUP)
+    process = killed_workers.work("before-receipt:dump")
     await asyncio.to_thread(process.wait, 60)
-    (manifest,) = Path(yard.site.configuration.backups.location).rglob("*.manifest.json")
+    (manifest,) = Path(killed_workers.site.configuration.backups.location).rglob("*.manifest.json")
     edit(manifest, roles=["somebody"])
-    job = await yard.found_out(job_id)
+    job = await killed_workers.found_out(job_id)
     assert job.state == "unknown", outcome(job)
     assert "not the one that this job was about to write" in outcome(job)["account"]
-    async with yard.site.store.connect() as connection:
+    async with killed_workers.site.store.connect() as connection:
         assert (await connection.execute(select(BackupRow.state))).all() == []

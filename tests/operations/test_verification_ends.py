@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
-from tests.operations.test_killed import Yard, yard  # noqa: F401  (a fixture)
+from tests.operations.test_killed import KilledWorkers, killed_workers  # noqa: F401  (a fixture)
 from web.jobs.job import FINISHED
 from web.operations.backup import BACKUP
 from web.operations.verify import VERIFY
@@ -163,22 +163,22 @@ async def test_what_was_known_stays(site: Site, own_scratch: EmbeddedServer, tmp
 
 
 async def test_a_worker_that_dies_has_found_nothing(
-    yard: Yard,  # noqa: F811
+    killed_workers: KilledWorkers,  # noqa: F811
     server: EmbeddedServer,
 ) -> None:
-    site = yard.site
+    site = killed_workers.site
     scratch, backup_id = await prepare(site, server.url())
     try:
         for known in ("unverified", "verified"):
             before = await stored(site, backup_id)
             assert before[0] == known
             scratch.set(scratch.nap)
-            job_id = await yard.start(VERIFY, backup=backup_id)
-            process = yard.work()
-            await until(scratch.napping, within=60, what=yard.log.read_text()[-3000:])
+            job_id = await killed_workers.start(VERIFY, backup=backup_id)
+            process = killed_workers.work()
+            await until(scratch.napping, within=60, what=killed_workers.log.read_text()[-3000:])
             process.kill()
             process.wait()
-            job = await yard.found_out(job_id)
+            job = await killed_workers.found_out(job_id)
             assert job.state == "not done", outcome(job)
             assert await stored(site, backup_id) == before
             scratch.clear()

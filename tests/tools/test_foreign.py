@@ -77,7 +77,7 @@ async def test_mlflow_with_its_prelude(mlflow: Foreign, database: str) -> None:
     assert (history.problems, history.complete, len(history.heads)) == ((), True, 1)
     assert len(history) > 50
     layout = lanes(history)
-    assert len(layout.places) == len(history)
+    assert len(layout.nodes) == len(history)
     result = await replay(project_of(mlflow.packages, tool), url=database)
     assert result.applied == history.heads
     assert len(result.ran) == len(history)

@@ -69,11 +69,11 @@ def test_every_migration_comes_after_what_it_needs(migrations: list[Migration]) 
 def test_lanes_never_run_two_things_through_one_cell(migrations: list[Migration]) -> None:
     history = make_history(migrations)
     layout = lanes(history)
-    row = {place.migration.revision: place.row for place in layout.places}
-    lane = {place.migration.revision: place.lane for place in layout.places}
+    row = {place.migration.revision: place.row for place in layout.nodes}
+    lane = {place.migration.revision: place.lane for place in layout.nodes}
     assert sorted(row.values()) == list(range(len(migrations)))
     assert len(layout.edges) == sum(len(migration.parents) for migration in migrations)
-    cells = {(place.row, place.lane) for place in layout.places}
+    cells = {(place.row, place.lane) for place in layout.nodes}
     running: dict[tuple[int, int], str] = {}
     for edge in layout.edges:
         assert row[edge.child] < row[edge.parent]

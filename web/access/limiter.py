@@ -17,6 +17,7 @@ from sqlalchemy import case, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from web import words
 from web.errors import TooManyAttempts
 from web.store.tables import SignInFailureRow
 
@@ -186,6 +187,6 @@ def _lock(key: str) -> int:
 
 def _in_words(seconds: int) -> str:
     if seconds < 60:
-        return "1 second" if seconds == 1 else f"{seconds} seconds"
+        return words.plural(seconds, "second")
     minutes = -(-seconds // 60)
-    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return words.plural(minutes, "minute")

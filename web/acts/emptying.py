@@ -50,7 +50,7 @@ SELECT c.oid::bigint, pg_catalog.format('%%I.%%I', n.nspname, c.relname)
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
+class Droppable:
     """One object that goes."""
 
     what: str
@@ -63,9 +63,9 @@ class Doomed:
 class Contents:
     """Everything that goes, in the order in which it is dropped."""
 
-    objects: tuple[Doomed, ...]
+    objects: tuple[Droppable, ...]
     #: Tables inside schemas that go whole.
-    within: tuple[Doomed, ...]
+    within: tuple[Droppable, ...]
     #: Locks that dropping everything in one transaction takes, and room for them.
     locks: int
     room: int
@@ -84,7 +84,7 @@ class Contents:
         """The oids of all that goes: their absence is the proof of the drop."""
         return tuple(each.oid for each in (*self.objects, *self.within))
 
-    def batches(self) -> Iterator[Sequence[Doomed]]:
+    def batches(self) -> Iterator[Sequence[Droppable]]:
         """All statements at once, or tables first in batches that fit the lock table."""
         if self.in_one_transaction:
             yield self.objects
@@ -106,19 +106,19 @@ async def read_contents(connection: Connection) -> Contents:
             f"The role {connection.info.user} may not drop {', '.join(forbidden[:5])}{more}.",
             hint="Give the environment the role that owns the objects, or make this role a member of it.",
         )
-    objects = tuple(Doomed(what, oid, name, statement) for what, oid, name, statement, _, _ in rows)
+    objects = tuple(Droppable(what, oid, name, statement) for what, oid, name, statement, _, _ in rows)
     schemas = [each.oid for each in objects if each.what == "schema"]
     within = await (await connection.execute(_TABLES_WITHIN, [schemas])).fetchall()
     counts = await (await connection.execute(_LOCKS)).fetchone()
     assert counts is not None
     return Contents(
         objects,
-        tuple(Doomed("table", oid, name, f"DROP TABLE IF EXISTS {name} CASCADE") for oid, name in within),
+        tuple(Droppable("table", oid, name, f"DROP TABLE IF EXISTS {name} CASCADE") for oid, name in within),
         *counts,
     )
 
 
-async def drop(connection: Connection, batch: Sequence[Doomed]) -> None:
+async def drop(connection: Connection, batch: Sequence[Droppable]) -> None:
     """Drop in one transaction, one statement per message."""
     async with connection.transaction():
         # Names in another schema's search path must not decide what a statement means.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from web import words
 from web.acts.blockers import blockers_told
 from web.config import Project
 from web.errors import OperationFailed
@@ -186,7 +187,8 @@ class _Run:
                 await self.work.backend(pid, backend_start)
             case Planned(revisions):
                 self.total = self.done + len(revisions)
-                await progress.log(f"{len(revisions)} migrations to run: {', '.join(revisions) or 'none'}")
+                names = ", ".join(revisions) or "none"
+                await progress.log(f"{words.plural(len(revisions), 'migration')} to run: {names}")
                 await progress.at(self.done, self.total, "migrations")
             case RevisionStarted(revision, message):
                 await progress.log(f"{revision} {message}".strip(), data={"revision": revision})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from web import words
 from web.answers.verdict import PRECEDENCE, Verdict
 from web.observation.records import Observation, Record
 
@@ -78,13 +79,12 @@ def _of_drift(observation: Observation) -> tuple[str, str] | None:
         case "none":
             return None
         case "drifted":
-            number = "1 difference" if drift.count == 1 else f"{drift.count} differences"
-            return number, f"The schema differs from what they give in {_places(drift.count)}."
+            number = words.plural(drift.count or 0, "difference")
+            return (
+                number,
+                f"The schema differs from what they give in {words.plural(drift.count or 0, 'place')}.",
+            )
         case "unknown":
             return "drift not known", "Whether the schema is what they give is not known."
         case "not compared":
             return "not compared", "The schema was not compared with what they give."
-
-
-def _places(count: int | None) -> str:
-    return "1 place" if count == 1 else f"{count} places"

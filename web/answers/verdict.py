@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from web import words
 from web.observation.records import Observed
 from web.tools.history import History, Lineage, Migration
 
@@ -132,19 +133,21 @@ class Verdict:
                 return f"The history ends in {len(self.heads)} heads: {_list(self.heads)}. They need a merge."
             case "diverged":
                 return (
-                    f"The database has {_count(len(self.beyond), 'migration')} that this history has not, "
-                    f"and lacks {_count(len(self.pending), 'migration')} of it."
+                    f"The database has {words.plural(len(self.beyond), 'migration')} that this history has not, "
+                    f"and lacks {words.plural(len(self.pending), 'migration')} of it."
                 )
             case "edited after apply":
                 verb = "has" if len(self.edited) == 1 else "have"
                 return f"{_list(self.edited)} {verb} changed since it was applied."
             case "ahead":
-                return f"The database has {_count(len(self.beyond), 'migration')} more than this history."
+                return (
+                    f"The database has {words.plural(len(self.beyond), 'migration')} more than this history."
+                )
             case "pending":
                 verb = "is" if len(self.pending) == 1 else "are"
                 never = "; none has ever been applied" if "never migrated" in self.also else ""
                 older = f", {len(self.gaps)} of them older than what is applied" if self.gaps else ""
-                return f"{_count(len(self.pending), 'migration')} {verb} pending{older}{never}."
+                return f"{words.plural(len(self.pending), 'migration')} {verb} pending{older}{never}."
             case "never migrated":
                 return "No migration has been applied, and the history has none."
             case "in sync":
@@ -277,10 +280,6 @@ def _heads(history: History | None) -> tuple[str, ...]:
 
 def _sentence(reason: str) -> str:
     return reason if reason.endswith((".", "!", "?", "…")) else f"{reason}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _list(revisions: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from psycopg import sql
 
+from web import words
 from web.backups.catalog import folder_of, keys_of, remove_backup, write_manifest
 from web.backups.contents import Contents, count_rows, read_contents, require_readable
 from web.backups.copying import Copying
@@ -79,7 +80,7 @@ async def take(
             applied = await source.applied(connection) if source.applied else None
             contents = await read_contents(connection)
             await watch.report.log(
-                f"pg_dump {client.version} of {len(contents.tables)} tables, {compression}"
+                f"pg_dump {client.version} of {words.plural(len(contents.tables), 'table')}, {compression}"
             )
             command = dump_command(
                 programs,

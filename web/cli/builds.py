@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from web import words
 from web.cli.invocation import AnEnvironment, AProject, Invocation, add, project_of, where_of
 from web.cli.transport import Api, Json
-from web.cli.writing import Writer, ago, counted
+from web.cli.writing import Writer, ago
 from web.errors import SourceInvalid
 from web.tools.history import History
 
@@ -87,7 +88,7 @@ def register(
     if call.as_json:
         return call.writer.document(made)
     return call.writer.say(
-        f"Build #{made['number']} of {name} is registered with {counted(made['migrations'], 'migration')}; "
+        f"Build #{made['number']} of {name} is registered with {words.plural(made['migrations'], 'migration')}; "
         f"head {', '.join(made['heads']) or 'none'}."
     )
 

@@ -16,9 +16,10 @@ import typer
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from web import words
 from web.cli import exits
 from web.cli.invocation import Invocation, add
-from web.cli.writing import Writer, counted, plain
+from web.cli.writing import Writer, plain
 from web.comparison.side_by_side import Comparison, NotProven, compare_sources, prove_repair
 from web.comparison.sources import Reader, Source, parse_source
 from web.comparison.unmodelled import can_be_modelled
@@ -172,10 +173,10 @@ def _write(writer: Writer, found: Comparison, differences: Sequence[Difference])
     beyond = sum(not can_be_modelled(each) for each in differences)
     if beyond and "models" in (found.a.source.kind, found.b.source.kind):
         writer.note(
-            f"{counted(beyond, 'difference')} of these no model can say; `--without {UNMODELLED}` leaves them out."
+            f"{words.plural(beyond, 'difference')} of these no model can say; `--without {UNMODELLED}` leaves them out."
         )
     left_out = len(found.differences) - len(differences)
-    said = counted(len(differences), "difference") if differences else "No difference"
+    said = words.plural(len(differences), "difference") if differences else "No difference"
     if left_out:
         said += f", {left_out} left out"
     writer.say(

@@ -15,10 +15,11 @@ from typing import Literal
 
 import typer
 
+from web import words
 from web.cli import exits
 from web.cli.invocation import Invocation, add
 from web.cli.transport import Json
-from web.cli.writing import bytes_in_words, coloured, counted
+from web.cli.writing import coloured
 from web.config import Configuration, Project, Secret
 from web.errors import CleanStartError, SecretUnavailable
 
@@ -67,7 +68,9 @@ async def _examined(call: Invocation) -> list[Finding]:
         return [_failed("configuration", error)]
     found = [
         Finding(
-            "configuration", "ok", f"{configuration.file} ({counted(len(configuration.projects), 'project')})"
+            "configuration",
+            "ok",
+            f"{configuration.file} ({words.plural(len(configuration.projects), 'project')})",
         ),
         *_secrets(configuration),
         *_proxies(configuration),
@@ -95,7 +98,7 @@ async def _dashboard(call: Invocation, what: str, majors: set[int] | None = None
     if majors is not None:
         majors |= running
     if live_workers:
-        yield Finding("workers", "ok", f"{counted(live_workers, 'worker')} alive")
+        yield Finding("workers", "ok", f"{words.plural(live_workers, 'worker')} alive")
     else:
         yield Finding("workers", "warn", "None is alive, so no job runs.", "Start one: `cleanstart worker`.")
 
@@ -156,7 +159,7 @@ def _secrets(configuration: Configuration) -> Iterator[Finding]:
         except CleanStartError as error:
             yield _failed("secret of owner of the store", error)
     if read:
-        yield Finding("secrets", "ok", f"{counted(read, 'secret')} can be read")
+        yield Finding("secrets", "ok", f"{words.plural(read, 'secret')} can be read")
 
 
 def _programs(configuration: Configuration, majors: list[int]) -> Iterator[Finding]:
@@ -258,7 +261,7 @@ def _folder(what: str, folder: Path, way: str) -> Finding:
             free = shutil.disk_usage(existing).free
     except OSError as error:
         return Finding(what, "fail", f"{folder} cannot be written to: {why_unusable(folder, error)}.", way)
-    return Finding(what, "ok", f"{folder} ({bytes_in_words(free)} free)")
+    return Finding(what, "ok", f"{folder} ({words.size(free)} free)")
 
 
 def _project(project: Project) -> Iterator[Finding]:
@@ -286,7 +289,7 @@ def _migrations(project: Project, source: Path) -> Finding:
     return Finding(
         what,
         "warn" if problems else "ok",
-        problems or f"{counted(len(history), 'migration')}, head {', '.join(history.branch_heads)}",
+        problems or f"{words.plural(len(history), 'migration')}, head {', '.join(history.branch_heads)}",
     )
 
 

@@ -12,6 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 from rich.prompt import Prompt
 
+from web import words
 from web.cli import exits
 from web.cli.following import conclude, display_for, watch
 from web.cli.invocation import (
@@ -26,7 +27,7 @@ from web.cli.invocation import (
     where_of,
 )
 from web.cli.transport import Api, Json
-from web.cli.writing import Writer, bytes_in_words, counted, plain, write_doubts, write_gate
+from web.cli.writing import Writer, plain, write_doubts, write_gate
 from web.errors import ConfirmationMismatch, Invalid, OperationNotAllowed
 from web.starting.operation import AnyOperation
 
@@ -206,15 +207,13 @@ def _show(writer: Writer, kind: AnyOperation, prepared: Json) -> None:
         tables = prepared["goes"]["tables"]
         rows, size = (sum(each[key] or 0 for each in tables) for key in ("rows", "bytes"))
         there = prepared["goes"]["objects"].get("table", len(tables))
-        writer.note(f"  Goes: {counted(there, 'table')}, about {rows:,} rows, {bytes_in_words(size)}")
+        writer.note(f"  Goes: {words.plural(there, 'table')}, about {rows:,} rows, {words.size(size)}")
         for each in tables:
-            writer.note(
-                f"    {each['name']}: {each['rows'] or 0:,} rows, {bytes_in_words(each['bytes'] or 0)}"
-            )
+            writer.note(f"    {each['name']}: {each['rows'] or 0:,} rows, {words.size(each['bytes'] or 0)}")
         others = {name: number for name, number in prepared["goes"]["objects"].items() if name != "table"}
         for name, number in others.items():
             schemas = f": {', '.join(prepared['goes']['schemas'])}" if name == "schema" else ""
-            writer.note(f"    {counted(number, name)}{schemas}")
+            writer.note(f"    {words.plural(number, name)}{schemas}")
         writer.note("  Stays:")
         for each in prepared["stays"]:
             writer.note(f"    {each}")

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from web import words
 from web.cli import exits
 from web.cli.checking import MaxAge, duration, look
 from web.cli.invocation import AnEnvironment, AProject, Invocation, Where, add, project_of, where_of
 from web.cli.transport import Api, Json
-from web.cli.writing import Writer, ago, bytes_in_words, coloured, counted, write_doubts, write_gate
+from web.cli.writing import Writer, ago, coloured, write_doubts, write_gate
 
 PANEL = "Questions"
 
@@ -184,9 +185,11 @@ def _drift(writer: Writer, found: Json) -> None:
         else f"Could not compare: {found['reason'] or found['state']}",
     )
     if found["differences"]:
-        writer.say(counted(len(found["differences"]), "difference"))
+        writer.say(words.plural(len(found["differences"]), "difference"))
     if found["ignored"]:
-        writer.note(f"{counted(len(found['ignored']), 'difference')} more: ignored by rules of the project.")
+        writer.note(
+            f"{words.plural(len(found['ignored']), 'difference')} more: ignored by rules of the project."
+        )
     writer.note(f"Looked at {ago(found['observed_at'])}.")
 
 
@@ -266,7 +269,7 @@ def backups(call: Invocation, environment: AnEnvironment) -> None:
             (
                 each["id"],
                 ago(each["created_at"]),
-                bytes_in_words(each["bytes"]),
+                words.size(each["bytes"]),
                 coloured(each["state"], "ok" if each["state"] == "verified" else "warn"),
                 ago(each["verified_at"]) if each["verified_at"] else "",
                 each["job"],
@@ -282,7 +285,7 @@ def _drift_words(seen: dict[str, Any] | None) -> Text:
         return Text("")
     state, count = seen["drift"]["state"], seen["drift"]["count"]
     if state == "drifted":
-        return coloured(counted(count or 0, "difference"), "drift")
+        return coloured(words.plural(count or 0, "difference"), "drift")
     return coloured({"none": "none"}.get(state, state), "ok" if state == "none" else "")
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from web import words
 from web.errors import CleanStartError
 
 #: Characters that reorder a line, and so can make it read as another one.
@@ -59,29 +60,11 @@ def coloured(words: object, status: object) -> Text:
 
 def ago(moment: object, *, now: datetime | None = None) -> str:
     """An ISO time as its age in one unit; “never” where there is none."""
-    if not isinstance(moment, str):
-        return "never"
-    seconds = max(0, int(((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds()))
-    for size, least, unit in ((86400, 172800, "d"), (3600, 7200, "h"), (60, 120, "min")):
-        if seconds >= least:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def bytes_in_words(size: object) -> str:
-    """A size in the unit that people read."""
-    if not isinstance(size, int | float):
-        return ""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+    return (
+        words.ago(datetime.fromisoformat(moment), now or datetime.now(UTC))
+        if isinstance(moment, str)
+        else "never"
+    )
 
 
 class Writer:

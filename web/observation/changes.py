@@ -14,6 +14,7 @@ from sqlalchemy import cast, func, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONPATH, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from web import words
 from web.comparison.snapshots import load_schema
 from web.comparison.stored_differences import as_differences
 from web.jobs.reading import JobRecord
@@ -70,7 +71,7 @@ class JobChange:
             return f"not known, because {why[0].lower()}{why[1:].rstrip('.')}"
         if self.change.count == 0:
             return "nothing changed"
-        return "1 difference" if self.change.count == 1 else f"{self.change.count:,} differences"
+        return words.plural(self.change.count, "difference")
 
     def to_json(self) -> dict[str, object]:
         """JSON of API and CLI."""

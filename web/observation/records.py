@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import words
 from web.comparison.ignore_rules import IgnoreRule, rules_by_environment, sort_out
 from web.comparison.stored_differences import read_all_differences, read_differences
 from web.config import Environment
@@ -46,7 +47,7 @@ class Drift:
             case "none":
                 return f"No difference{ignored}"
             case "drifted":
-                return ("1 difference" if self.count == 1 else f"{self.count} differences") + ignored
+                return words.plural(self.count or 0, "difference") + ignored
             case "unknown":
                 return "Drift not known"
             case "not compared":

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web import addresses
+from web import addresses, words
 from web.acts.history import history_that_runs
 from web.acts.looking import look_at_drift
 from web.answers.environment import View
@@ -91,7 +91,7 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
         )
         raise AdoptionNotProven(said)
     count, out = len(adoption.adopted), len(adoption.left) + len(adoption.ignored)
-    what = "1 difference" if count == 1 else f"{count} differences"
+    what = words.plural(count, "difference")
     but = "" if not out else f", but for {out} that {'is' if out == 1 else 'are'} left out of it"
     return Outcome(
         f"Migration {adoption.revision} written",

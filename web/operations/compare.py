@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web import addresses
+from web import addresses, words
 from web.comparison.side_by_side import compare_sources
 from web.comparison.sources import Reader, Source
 from web.comparison.stored_comparisons import require_kept, sources_of, store_comparison, store_failure
@@ -60,7 +60,7 @@ async def run(work: Work[CompareParameters]) -> Outcome:
         else ""
     )
     return Outcome(
-        f"{count} differences" if count > 1 else "1 difference" if count else "No difference",
+        words.plural(count, "difference") if count else "No difference",
         f"Between {a.text} and {b.text}.{blind}",
         data={"a": a.text, "b": b.text, "differences": count},
     )

@@ -119,7 +119,7 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
     async with work.progress.step("observe"):
         seen = await look_afterwards(work)
     count = len(result.ran)
-    title = f"{count} migrations applied" if count != 1 else "1 migration applied"
+    title = f"{words.plural(count, 'migration')} applied"
     said = (f"{job.environment.label} is at {history.place(result.applied)}.", result.remark or "", seen)
     return Outcome(
         title if count else "The prelude left nothing to apply",

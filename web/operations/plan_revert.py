@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from web import addresses
+from web import addresses, words
 from web.acts.counting import count_rows
 from web.acts.looking import look_at_drift
 from web.comparison.alike import as_on
@@ -99,7 +99,7 @@ async def run(work: Work[PlanRevertParameters]) -> Outcome:
     elif unknown is not None:
         ignored += f" {unknown}"
     return Outcome(
-        f"{number} statements proven" if number > 1 else "1 statement proven" if number else "Nothing to run",
+        f"{words.plural(number, 'statement')} proven" if number else "Nothing to run",
         f"They ran on a scratch copy of {job.environment.label} and left no other difference. "
         f"The database itself was not touched.{remains}{ignored}"
         if number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from web import words
 from web.answers.environment import View
 from web.errors import OperationFailed, SourceInvalid
 from web.jobs.events import announce_change
@@ -69,7 +70,7 @@ async def run(work: Work[Parameters]) -> Outcome:
         title = "Nothing is pending" if not plan.migrations else "The prelude left nothing to rehearse"
     return Outcome(
         title,
-        f"{plan.statements} statement{'s' if plan.statements != 1 else ''} ran in a scratch database. "
+        f"{words.plural(plan.statements, 'statement')} ran in a scratch database. "
         "The database itself was not touched.",
         data={
             "outcome": plan.outcome,

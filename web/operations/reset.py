@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import words
 from web.acts.blockers import blockers_told
 from web.acts.emptying import Contents, drop, read_contents, still_there
 from web.acts.history import history_that_runs, require_one_head
@@ -113,10 +114,11 @@ async def run(work: Work[ResetParameters]) -> Outcome:
             await progress.skip("seed", "There is no seed." if policy.seed is None else "Not asked for.")
     async with progress.step("observe"):
         seen = await look_afterwards(work)
-    objects = "1 object" if len(left) == 1 else f"{len(left)} objects"
+    objects = words.plural(len(left), "object")
     return Outcome(
         f"Reset, but for {objects} that the script left" if left else "Reset",
-        f"{job.environment.label} is at {', '.join(history.heads)}; {len(applied)} migrations ran. {seen} "
+        f"{job.environment.label} is at {', '.join(history.heads)}; {words.plural(len(applied), 'migration')} ran. "
+        f"{seen} "
         f"{told(left)}".strip(),
         "Have the script cover what it leaves, unless it is to stay." if left else "",
         data={
@@ -154,7 +156,7 @@ async def _empty(work: Work[ResetParameters], connection: Connection, contents: 
     progress = work.progress
     async with progress.step("drop"):
         batches = list(contents.batches())
-        what = f"{len(contents.objects)} objects with {len(contents.tables)} tables"
+        what = f"{words.plural(len(contents.objects), 'object')} with {words.plural(len(contents.tables), 'table')}"
         if contents.in_one_transaction:
             await progress.log(f"Dropping {what} in one transaction: all of it or nothing")
         else:
@@ -245,7 +247,7 @@ async def _run_seed(work: Work[ResetParameters], file: Path, statements: tuple[s
 async def _run_file(
     work: Work[ResetParameters], file: Path, statements: tuple[str, ...]
 ) -> tuple[Remark, ...]:
-    await work.progress.log(f"Running {file.name}: {len(statements)} statements")
+    await work.progress.log(f"Running {file.name}: {words.plural(len(statements), 'statement')}")
     # A file may set whatever it likes, so the session that holds the lock is not its session.
     async with work.target(lock=False, lock_timeout=f"{work.job.parameters.lock_timeout}s") as session:
         return await run_script(session, work.url, file, statements, work.progress)
@@ -291,9 +293,8 @@ async def reconcile(evidence: Evidence[ResetParameters]) -> Reconciled:
             "" if evidence.reason == "failed" else "Reset again.",
         )
     if remaining:
-        text = (
-            f"{len(oids) - len(remaining)} of {len(oids)} objects are gone, {len(remaining)} are still there."
-        )
+        gone = f"{len(oids) - len(remaining)} of {words.plural(len(oids), 'object')}"
+        text = f"{gone} are gone, {len(remaining)} are still there."
         return Reconciled("unknown", text, found, f"Reset again, or {_RESTORE}", Unproven(text))
     return _after_the_drop(evidence, rows, found, begun.what["to"] if begun else ())
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web import addresses
+from web import addresses, words
 from web.answers.environment import view
 from web.dashboard import Board, Id, OneJob, Store, on_job
 from web.errors import NotFound
@@ -108,4 +108,5 @@ def _account(adoption: Adoption, label: str) -> str:
     if adoption.refusal is not None:
         return f"It could not be run: {adoption.refusal}"
     first = adoption.remaining[0]
-    return f"Run in a scratch database, it leaves {len(adoption.remaining)} differences: {first.kind} {first.object}."
+    count = words.plural(len(adoption.remaining), "difference")
+    return f"Run in a scratch database, it leaves {count}: {first.kind} {first.object}."

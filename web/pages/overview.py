@@ -75,7 +75,9 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, q: str = "", on
         matrix=Matrix(TIERS, rows, dense=len(cells) > DENSE),
         question=question,
         check_all=_check_all(frame.who, found),
-        filter=Filter(q, bool(only), f"{shown} of {len(cells)} environments" if q or only else "")
+        filter=Filter(
+            q, bool(only), f"{shown} of {words.plural(len(cells), 'environment')}" if q or only else ""
+        )
         if len(cells) >= FILTERED or q or only
         else None,
         observed_at=_oldest(found),
@@ -262,7 +264,7 @@ def _row(
             if cell.record and cell.record.observation and cell.record.observation.major
         }
     )
-    count = f"{len(history)} revisions" if history else "history not read"
+    count = words.plural(len(history), "revision") if history else "history not read"
     return ProjectRow(
         row.project.name,
         row.project.title,

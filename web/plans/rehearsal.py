@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from web import words
 from web.backups.contents import read_contents
 from web.config import Project
 from web.errors import CleanStartError, Conflict, FencedOff, SeveralHeads, TargetChanged
@@ -175,7 +176,7 @@ async def _hold(
             await say("Copying the schema into a scratch database")
             await _copy_schema(stage, url, copy.url, major)
             await _copy_versions(project, copy.url, applied)
-            await say(f"Running {len(pending)} migrations there")
+            await say(f"Running {words.plural(len(pending), 'migration')} there")
             recorder.restart()
             failure = await _run(stage, project, copy, recorder, from_nothing=schema.is_empty)
         role = _missing_role(failure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from web.schema.describe import describe
-from web.schema.finding import Change, Difference, Finding, Place
+from web.schema.finding import Change, Difference, Finding, Holder
 from web.schema.model import (
     CatalogObject,
     Column,
@@ -63,10 +63,10 @@ class Comparison:
         """Compare all that neither side could not read."""
         for where, _ in shape_of(Schema).children:
             if where not in unknown:
-                self._compare_all(where, getattr(a, where), getattr(b, where), Place(), unknown)
+                self._compare_all(where, getattr(a, where), getattr(b, where), Holder(), unknown)
 
     def compare(
-        self, a: CatalogObject, b: CatalogObject, place: Place, unknown: Collection[str] = ()
+        self, a: CatalogObject, b: CatalogObject, place: Holder, unknown: Collection[str] = ()
     ) -> None:
         """Compare two objects that stand for one another."""
         if a == b:
@@ -83,7 +83,7 @@ class Comparison:
             old_value, new_value = getattr(a, attribute), getattr(b, attribute)
             if old_value != new_value and not self._same(a, attribute, old_value, new_value):
                 self._add_changed(attribute, severity, a, b, place)
-        inner = Place(a, b, identity, place.group or identity, place)
+        inner = Holder(a, b, identity, place.group or identity, place)
         for where, _ in shape.children:
             if where not in unknown:
                 self._compare_all(where, getattr(a, where), getattr(b, where), inner, unknown)
@@ -95,7 +95,7 @@ class Comparison:
         where: str,
         a: Sequence[CatalogObject],
         b: Sequence[CatalogObject],
-        place: Place,
+        place: Holder,
         unknown: Collection[str],
     ) -> None:
         if a == b:
@@ -124,7 +124,7 @@ class Comparison:
         where: str,
         old: dict[tuple[str, ...], CatalogObject],
         new: dict[tuple[str, ...], CatalogObject],
-        place: Place,
+        place: Holder,
     ) -> dict[tuple[str, ...], tuple[str, ...]]:
         """Give the pairs that were recognized beforehand."""
         if where == "columns":
@@ -135,7 +135,7 @@ class Comparison:
         return dict(self.renames.objects.get(where, {}))
 
     def _alike(
-        self, gone: Iterable[CatalogObject], came: Iterable[CatalogObject], place: Place
+        self, gone: Iterable[CatalogObject], came: Iterable[CatalogObject], place: Holder
     ) -> list[tuple[CatalogObject, CatalogObject]]:
         """Pair what belongs to one object and differs in nothing but its name."""
         left = [item for item in came if not isinstance(item, Column | Grant)]
@@ -173,7 +173,7 @@ class Comparison:
             case _:
                 return False
 
-    def _compare_order(self, a: Table | CompositeType, b: Table | CompositeType, place: Place) -> None:
+    def _compare_order(self, a: Table | CompositeType, b: Table | CompositeType, place: Holder) -> None:
         names = self.renames.columns.get(key_of(b), {})
         common = {names.get(item.name, item.name) for item in a.columns} & {item.name for item in b.columns}
         old = [name for item in a.columns if (name := names.get(item.name, item.name)) in common]
@@ -184,7 +184,7 @@ class Comparison:
             self._add("changed", "column order", a, b, place, *texts, severity)
 
     def _add_changed(
-        self, attribute: str, severity: Severity, a: CatalogObject, b: CatalogObject, place: Place
+        self, attribute: str, severity: Severity, a: CatalogObject, b: CatalogObject, place: Holder
     ) -> None:
         old, new = getattr(a, attribute), getattr(b, attribute)
         if isinstance(a, Enum) and attribute == "labels" and len(old) == len(new):
@@ -197,7 +197,7 @@ class Comparison:
             return
         self._add("changed", attribute.replace("_", " "), a, b, place, text_of(old), text_of(new), severity)
 
-    def _add_whole(self, change: Change, item: CatalogObject, place: Place) -> None:
+    def _add_whole(self, change: Change, item: CatalogObject, place: Holder) -> None:
         if self.trial:
             raise Different
         a, b = (item, None) if change == "removed" else (None, item)
@@ -217,7 +217,7 @@ class Comparison:
         attribute: str | None,
         a: CatalogObject | None,
         b: CatalogObject | None,
-        place: Place,
+        place: Holder,
         old: str | None,
         new: str | None,
         severity: Severity,
@@ -234,7 +234,7 @@ class Comparison:
         self.findings.append(Finding(found, a, b, place, order))
 
 
-def alike(a: CatalogObject, b: CatalogObject, place: Place, renames: Renames) -> bool:
+def alike(a: CatalogObject, b: CatalogObject, place: Holder, renames: Renames) -> bool:
     """Tell whether two objects differ in their names only (and in what is cosmetic)."""
     try:
         Comparison(renames, trial=True).compare(a, b, place)
@@ -243,7 +243,7 @@ def alike(a: CatalogObject, b: CatalogObject, place: Place, renames: Renames) ->
     return True
 
 
-def identity_of(item: CatalogObject, place: Place) -> str:
+def identity_of(item: CatalogObject, place: Holder) -> str:
     """Name an object in full."""
     if not place.identity or isinstance(item, Statistics):
         return item.identity
@@ -265,7 +265,7 @@ def text_of(value: object) -> str | None:
     return str(value)
 
 
-def _kind(a: CatalogObject | None, b: CatalogObject | None, place: Place) -> str:
+def _kind(a: CatalogObject | None, b: CatalogObject | None, place: Holder) -> str:
     item = b if b is not None else a
     if isinstance(item, Grant) and isinstance(place.b, DefaultPrivileges):
         return DefaultPrivileges.kind
@@ -276,7 +276,7 @@ def _kind(a: CatalogObject | None, b: CatalogObject | None, place: Place) -> str
     return type(item).kind if item is not None else ""
 
 
-def _rename_severity(a: CatalogObject, b: CatalogObject, place: Place) -> Severity:
+def _rename_severity(a: CatalogObject, b: CatalogObject, place: Holder) -> Severity:
     """Rate a rename: nobody chose a name that the server generates."""
     if isinstance(a, Constraint | Index | SequenceObject):
         for side, table in ((a, place.a), (b, place.b)):

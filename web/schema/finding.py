@@ -46,7 +46,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Holder:
     """What an object belongs to: a table, a column, or nothing."""
 
     a: CatalogObject | None = None
@@ -54,7 +54,7 @@ class Place:
     identity: str = ""
     group: str = ""
     #: What that belongs to itself: a column's table.
-    outer: Place | None = None
+    outer: Holder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +64,5 @@ class Finding:
     difference: Difference
     a: CatalogObject | None
     b: CatalogObject | None
-    place: Place
+    place: Holder
     order: tuple[int, str, int]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from web.schema.difference import difference, find
-from web.schema.finding import Difference, Finding, Place
+from web.schema.finding import Difference, Finding, Holder
 from web.schema.model import CatalogObject, Column, CompositeType, Enum, Grant, Schema, Table, shape_of
 from web.schema.renames import key_of, renamed_schemas
 
@@ -92,11 +92,11 @@ def _taken_over(expected: Schema, found: Finding) -> Any:
     return _edited(expected, path, lambda holder: replace(holder, **changed))
 
 
-def _path(place: Place) -> _Path:
+def _path(place: Holder) -> _Path:
     """Lead from the schema to what the object belongs to."""
     if place.a is None:
         return ()
-    outer = place.outer or Place()
+    outer = place.outer or Holder()
     return (*_path(outer), (_field(outer.a, place.a), key_of(place.a)))
 
 
@@ -115,7 +115,7 @@ def _edited(holder: Any, path: _Path, edit: Callable[[Any], Any]) -> Any:
     return replace(holder, **{field: items})
 
 
-def _with(holder: Any, item: CatalogObject, place: Place) -> Any:
+def _with(holder: Any, item: CatalogObject, place: Holder) -> Any:
     field = _field(place.a, item)
     items = [*getattr(holder, field)]
     if isinstance(item, Column):

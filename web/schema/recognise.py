@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping
 
 from web.schema.compare import alike
-from web.schema.finding import Place
+from web.schema.finding import Holder
 from web.schema.model import (
     CatalogObject,
     Column,
@@ -79,7 +79,7 @@ def _with_objects(
             for other in [other for other in left if _may_be(item, other)][:MOST_CANDIDATES]:
                 trials += 1
                 trial = renames.with_object(where, item, other)
-                if alike(item, other, Place(), trial):
+                if alike(item, other, Holder(), trial):
                     renames, progress = trial, True
                     gone.remove(item)
                     left.remove(other)
@@ -149,7 +149,7 @@ def _renamed_columns(
         if other is None:
             continue
         trial = renames.with_names(quote(item.name), quote(other.name))
-        if alike(item, other, Place(a, b, b.identity, b.identity), trial):
+        if alike(item, other, Holder(a, b, b.identity, b.identity), trial):
             pairs.append((item, other))
     return pairs
 

@@ -27,7 +27,7 @@ Where = Environment | Project
 #: A text, or what makes one of what is known about the environment.
 Words = str | Callable[[View], str]
 #: Where a button may stand. What is beside a thing fills in the parameter that names it.
-Place = Literal[
+ButtonPlace = Literal[
     #: The head of a project's page, for the kinds that belong to one.
     "project",
     #: The head of an environment's pages.
@@ -54,7 +54,7 @@ Place = Literal[
 class Offer:
     """A button of a kind."""
 
-    place: Place
+    place: ButtonPlace
     #: What it says; empty: what the kind's buttons say.
     words: str = ""
     #: What it says where there is already what the kind makes.
@@ -204,7 +204,7 @@ class Operation(JobKind[P]):
         """The dialog's question."""
         return _said(self.heading, seen) or f"{self.verb} {seen.environment.label}?"
 
-    def offered(self, place: Place) -> Offer | None:
+    def offered(self, place: ButtonPlace) -> Offer | None:
         """Its button in a place."""
         return next((offer for offer in self.offers if offer.place == place), None)
 
@@ -239,7 +239,7 @@ class Operations(Kinds[AnyOperation]):
         """The kind that looks at an environment."""
         return next(kind for kind in self.all if kind.looks)
 
-    def at(self, place: Place) -> Iterator[tuple[AnyOperation, Offer]]:
+    def at(self, place: ButtonPlace) -> Iterator[tuple[AnyOperation, Offer]]:
         """What is offered in a place, in the order of the kinds."""
         for kind in self.all:
             if (offer := kind.offered(place)) is not None:

@@ -162,7 +162,7 @@ class Conversation:
             if self._room <= 0:
                 self._lines.put_nowait("… more output than can be shown; the rest is dropped")
 
-    def hush(self) -> None:
+    def end_log(self) -> None:
         self._lines.put_nowait(None)
 
     async def write_log(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from web import words
 from web.errors import MigrationFailed
 from web.tools.account import HalfApplied
 from web.tools.events import RevisionFinished
@@ -76,7 +77,7 @@ def _what_is_left(account: HalfApplied, rows: Sequence[str] | None, sqlstate: st
     parts = []
     if account.committed:
         count = len(account.committed)
-        several = "1 statement" if count == 1 else f"{count} statements"
+        several = words.plural(count, "statement")
         parts.append(f"{several} of {account.revision} {'is' if count == 1 else 'are'} committed")
     if account.interrupted is not None:
         parts.append("a statement outside of a transaction failed and may have left something behind")

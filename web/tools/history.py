@@ -363,7 +363,7 @@ def _in_order(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Node:
     """Where a migration is drawn: row 0 is the newest, lane 0 the leftmost."""
 
     migration: Migration
@@ -387,7 +387,7 @@ class Edge:
 class Lanes:
     """A history laid out for drawing."""
 
-    places: tuple[Place, ...]
+    nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     #: How many lanes there are side by side.
     width: int
@@ -395,7 +395,7 @@ class Lanes:
 
 def lanes(history: History) -> Lanes:
     """Lay a history out, newest first; a line keeps to its lane until it meets its parent."""
-    places: list[Place] = []
+    nodes: list[Node] = []
     edges: list[Edge] = []
     #: Lanes in which a line already runs towards a revision.
     expected: dict[str, list[int]] = {}
@@ -415,7 +415,7 @@ def lanes(history: History) -> Lanes:
         lane = min(waiting) if waiting else open_lane()
         for other in set(waiting) - {lane}:
             heapq.heappush(free, other)
-        places.append(Place(migration, row, lane))
+        nodes.append(Node(migration, row, lane))
         placed.add(migration.revision)
         kept = False
         for parent in migration.parents:
@@ -434,4 +434,4 @@ def lanes(history: History) -> Lanes:
             edges.append(Edge(migration.revision, parent, run, dependency))
         if not kept:
             heapq.heappush(free, lane)
-    return Lanes(tuple(places), tuple(edges), width)
+    return Lanes(tuple(nodes), tuple(edges), width)

@@ -112,7 +112,7 @@ async def _listen(program: RunningProgram, reports: asyncio.StreamReader, talk: 
             writing = group.create_task(talk.write_log())
             group.create_task(_see_it_end(program, talk, following))
             await asyncio.wait(following)
-            talk.hush()
+            talk.end_log()
             await writing
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None

@@ -25,7 +25,7 @@ from web.pages.presenting import (
 from web.pages.views.environment.head import DoubtNote, EnvironmentHead, Tab, Unseen
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Fact, Link, Mark, Status
-from web.starting.operation import AnyOperation, Before, Operations, Place
+from web.starting.operation import AnyOperation, Before, ButtonPlace, Operations
 
 
 def environment_head(
@@ -203,7 +203,7 @@ def _actions(board: Dashboard, who: Principal, seen: View) -> tuple[Action, ...]
 
 def actions_at(
     kinds: Operations,
-    place: Place,
+    place: ButtonPlace,
     who: Principal,
     seen: View,
     *,

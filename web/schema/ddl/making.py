@@ -20,7 +20,7 @@ from web.schema.ddl.references import (
     needs_of,
 )
 from web.schema.ddl.statement import Ground, Statement, Unwritten
-from web.schema.finding import Difference, Place
+from web.schema.finding import Difference, Holder
 from web.schema.model import (
     CatalogObject,
     Column,
@@ -72,7 +72,7 @@ def rank_of_change(item: CatalogObject) -> Rank:
 
 
 def make(
-    item: CatalogObject, place: Place, ground: Ground, difference: Difference | None, *, live: bool
+    item: CatalogObject, place: Holder, ground: Ground, difference: Difference | None, *, live: bool
 ) -> Iterator[Action]:
     """Make an object and its parts; `place.a` is what it belongs to, `live` says that that was there before."""
     owner = place.a
@@ -109,10 +109,10 @@ def make(
 
 
 def make_parts(
-    item: CatalogObject, there: CatalogObject, place: Place, ground: Ground, difference: Difference | None
+    item: CatalogObject, there: CatalogObject, place: Holder, ground: Ground, difference: Difference | None
 ) -> Iterator[Action]:
     """Make what belongs to an object and is not `there` yet."""
-    inner = Place(item, item, item.identity, place.group or item.identity, place)
+    inner = Holder(item, item, item.identity, place.group or item.identity, place)
     for where, kind in shape_of(type(item)).children:
         known = by_key(getattr(there, where, ()))
         for part in getattr(item, where):

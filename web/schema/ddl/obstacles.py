@@ -14,7 +14,7 @@ from web.schema.ddl.references import definition_of, held_names, mentioned, name
 from web.schema.ddl.remaking import is_retyped
 from web.schema.ddl.retype import uses
 from web.schema.ddl.statement import Ground, Statement
-from web.schema.finding import Difference, Finding, Place
+from web.schema.finding import Difference, Finding, Holder
 from web.schema.model import Column, Constraint, Function, Table, View
 from web.schema.names import quote
 
@@ -88,7 +88,7 @@ def around(
         return
     as_there = replace(each.item, **{key: getattr(new, key) for key in type(new).key})
     away = drop(as_there, owner, ground, live=False)
-    place = Place(owner, owner, owner.identity, owner.identity) if owner is not None else Place()
+    place = Holder(owner, owner, owner.identity, owner.identity) if owner is not None else Holder()
     back_again = list(make(new, place, ground, difference, live=False))
     removes = names(name_of(new, owner))
     if isinstance(each.item, Column) and each.owner is not None:

@@ -24,7 +24,7 @@ from web.schema.ddl.references import (
 from web.schema.ddl.retype import is_partitioned_by, retype, uses
 from web.schema.ddl.statement import Ground, Statement, Unwritten
 from web.schema.ddl.taking import gone_with, take
-from web.schema.finding import Difference, Finding, Place
+from web.schema.finding import Difference, Finding, Holder
 from web.schema.model import CatalogObject, Constraint, Domain, Enum, Index, MaterializedView, Table
 from web.schema.names import qualified, quote
 
@@ -54,7 +54,7 @@ def remake(found: Finding, ground: Ground, pairs: Pairs) -> Iterator[Action]:
 
 
 def make_in_window(
-    a: CatalogObject, place: Place, ground: Ground, difference: Difference | None, window: int
+    a: CatalogObject, place: Holder, ground: Ground, difference: Difference | None, window: int
 ) -> Iterator[Action]:
     """Make what was taken away in the same window; a key's index is built before that opens."""
     made = list(make(a, place, ground, difference, live=True))
