@@ -242,9 +242,9 @@ JOBS = (
     ),
     Fault(
         "jobs: whoever waits for a dead worker waits for ever",
-        "web/jobs/reading.py",
-        "DEAD_AFTER = 15",
-        "DEAD_AFTER = 100000",
+        "web/jobs/heartbeat.py",
+        "DEAD_AFTER: Final = 15",
+        "DEAD_AFTER: Final = 100000",
         ("tests/jobs/test_crash.py", "-k", "dies_at_a_point"),
     ),
     Fault(

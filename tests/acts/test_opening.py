@@ -183,12 +183,12 @@ async def test_a_revert_with_loss_opens_it(site: Site) -> None:
     backup_id = await site.back_up()
     repair = await planned(site, with_loss=True)
     flip(files_of(site.configuration, backup_id).dump)
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert outcome(job)["error"]["type"] == "BackupInvalid", outcome(job)
     assert site.query("SELECT count(note) FROM users") == [(100,)]
     assert (await stored(site, backup_id)).state == "failed verification"
     await site.back_up()
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert job.state == "succeeded", outcome(job)
 
 
@@ -231,7 +231,7 @@ async def test_a_revert_looks_again_once_the_backup_is_read(
         return manifest
 
     monkeypatch.setattr(revert, "open_verified", slowly)
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert outcome(job)["error"]["type"] == "TargetChanged", outcome(job)
     assert site.query("SELECT count(note) FROM users") == [(100,)]
     async with site.store.connect() as store:

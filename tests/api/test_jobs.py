@@ -137,7 +137,7 @@ async def test_backups_are_listed_but_not_removed_ones(site: Site) -> None:
         {"parameters": {"x" * 20_000: 1}},
         {"seen_fingerprint": "x" * 20_000},
         {"seen_revisions": ["x" * 20_000]},
-        {"plan_hash": "x" * 20_000},
+        {"shown_hash": "x" * 20_000},
     ],
     ids=lambda values: next(iter(values)),
 )

@@ -99,7 +99,7 @@ class Site:
 
     async def start(self, kind: AnyKind, **values: Any) -> int:
         """Start a job; `seen_revisions` and the like are the form's, the rest are parameters."""
-        seen = {key: values.pop(key) for key in list(values) if key.startswith(("seen_", "plan_"))}
+        seen = {key: values.pop(key) for key in list(values) if key.startswith(("seen_", "shown_"))}
         async with self.store.begin() as connection:
             job_id = await start(
                 connection,

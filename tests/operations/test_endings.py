@@ -101,7 +101,7 @@ async def to_adopt(site: Site) -> dict[str, Any]:
 
 async def to_revert(site: Site) -> dict[str, Any]:
     await with_drift(site)
-    return {"plan_hash": (await planned(site)).hash}
+    return {"shown_hash": (await planned(site)).hash}
 
 
 async def to_stamp(site: Site) -> dict[str, Any]:

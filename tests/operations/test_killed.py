@@ -52,7 +52,7 @@ class KilledWorkers:
         self.processes.append(process)
         return process
 
-    async def start(self, kind: AnyKind, *, plan_hash: str | None = None, **values: Any) -> int:
+    async def start(self, kind: AnyKind, *, shown_hash: str | None = None, **values: Any) -> int:
         async with self.site.store.begin() as connection:
             return await start(
                 connection,
@@ -60,7 +60,7 @@ class KilledWorkers:
                 environment=self.site.dev,
                 parameters=kind.parameters.model_validate(values),
                 requested_by="ada",
-                plan_hash=plan_hash,
+                shown_hash=shown_hash,
             )
 
     async def finished(self, job_id: int) -> JobRecord:
@@ -73,9 +73,9 @@ class KilledWorkers:
             pytest.fail(f"{await self.site.job(job_id)}\n{self.log.read_text()[-4000:]}")
         return await self.site.job(job_id)
 
-    async def killed(self, kind: AnyKind, failpoint: str, *, plan_hash: str | None = None) -> JobRecord:
+    async def killed(self, kind: AnyKind, failpoint: str, *, shown_hash: str | None = None) -> JobRecord:
         """Run a job whose worker dies at the point, then let another worker find out."""
-        job_id = await self.start(kind, plan_hash=plan_hash)
+        job_id = await self.start(kind, shown_hash=shown_hash)
         process = self.work(failpoint)
 
         async def dead() -> bool:
@@ -230,13 +230,13 @@ async def test_revert(killed_workers: KilledWorkers, failpoint: str, state: str,
         "CREATE INDEX by_tenant ON users (tenant)",
         "ALTER TABLE users ALTER COLUMN email DROP NOT NULL",
     )
-    job = await killed_workers.killed(REVERT, failpoint, plan_hash=(await planned(site)).hash)
+    job = await killed_workers.killed(REVERT, failpoint, shown_hash=(await planned(site)).hash)
     assert job.state == state, outcome(job)
     seen = await site.observe()
     assert (seen.drift.count or 0) == left
     if left:
         # What is there now is planned anew: nothing is run again by a machine.
-        again = await site.run(REVERT, plan_hash=(await planned(site)).hash)
+        again = await site.run(REVERT, shown_hash=(await planned(site)).hash)
         assert again.state == "succeeded", outcome(again)
     assert (await site.observe()).drift.state == "none"
 
@@ -247,14 +247,14 @@ async def test_revert_between_two_transactions(killed_workers: KilledWorkers, tr
     await disturbed(site)
     site.query("DELETE FROM d WHERE id = 2")
     job = await killed_workers.killed(
-        REVERT, f"after-transaction:{transaction}", plan_hash=(await planned(site)).hash
+        REVERT, f"after-transaction:{transaction}", shown_hash=(await planned(site)).hash
     )
     # What was there, and shall be, is there; the last one is the drop of what is replaced.
     assert site.query(THERE)[0][:2] == (1, 1)
     assert site.query(THERE)[0][3] == 2
     assert job.state == ("succeeded" if transaction == 4 else "unknown"), outcome(job)
     if transaction < 4:
-        again = await site.run(REVERT, plan_hash=(await planned(site)).hash)
+        again = await site.run(REVERT, shown_hash=(await planned(site)).hash)
         assert again.state == "succeeded", outcome(again)
     assert (await site.observe()).drift.state == "none"
     assert site.query(THERE) == [(1, 1, 2, 2)]

@@ -63,13 +63,13 @@ async def test_a_target_that_changed_is_refused(site: Site) -> None:
 
 async def test_a_plan_binds_what_runs(site: Site) -> None:
     await site.observe()
-    plan_hash = outcome(await site.run(REHEARSE))["data"]["plan_hash"]
+    shown_hash = outcome(await site.run(REHEARSE))["data"]["plan_hash"]
     site.write(b=migration("b", "a", execute("DROP TABLE users")))
-    job = await site.run(MIGRATE, plan_hash=plan_hash)
+    job = await site.run(MIGRATE, shown_hash=shown_hash)
     assert outcome(job)["error"]["type"] == "TargetChanged"
     assert site.query("SELECT to_regclass('users')") == [(None,)]
-    plan_hash = outcome(await site.run(REHEARSE))["data"]["plan_hash"]
-    job = await site.run(MIGRATE, plan_hash=plan_hash)
+    shown_hash = outcome(await site.run(REHEARSE))["data"]["plan_hash"]
+    job = await site.run(MIGRATE, shown_hash=shown_hash)
     assert job.state == "succeeded"
 
 

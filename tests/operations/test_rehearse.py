@@ -93,18 +93,18 @@ async def test_a_migrate_whose_rehearsal_failed_stops_there(site: Site) -> None:
         await press(site)
     reason = {"despite_failed_rehearsal": "it needs rows, and dev has them"}
     with pytest.raises(OperationNotAllowed):
-        await press(site, parameters={"despite_failed_rehearsal": "  "}, plan_hash=question.before.plan_hash)
+        await press(site, parameters={"despite_failed_rehearsal": "  "}, shown_hash=question.before.shown_hash)
     # It is for exactly the failure that was shown.
     with pytest.raises(TargetChanged):
-        await press(site, parameters=reason, plan_hash="another")
-    job = await press(site, parameters=reason, plan_hash=question.before.plan_hash)
+        await press(site, parameters=reason, shown_hash="another")
+    job = await press(site, parameters=reason, shown_hash=question.before.shown_hash)
     assert "division by zero" in outcome(job)["account"]
     assert site.query("SELECT to_regclass('users')") == [(None,)]
     async with site.store.connect() as store:
         query = select(AuditEntryRow.detail).where(AuditEntryRow.action == "migrate")
         (entry,) = (await store.execute(query)).scalars()
     assert entry["parameters"]["despite_failed_rehearsal"] == reason["despite_failed_rehearsal"]
-    assert entry["plan"] == question.before.plan_hash
+    assert entry["plan"] == question.before.shown_hash
     # A job that was started before somebody saw the failure stops as well.
     job = await site.run(MIGRATE)
     assert (job.state, outcome(job)["error"]["type"]) == ("failed", "Conflict")
@@ -127,10 +127,10 @@ async def test_on_production_no_reason_leads_on(site: Site) -> None:
         await press(
             site,
             parameters={"despite_failed_rehearsal": "never mind"},
-            plan_hash=question.before.plan_hash,
+            shown_hash=question.before.shown_hash,
             typed="clinic/dev",
         )
-    job = await site.run(MIGRATE, despite_failed_rehearsal="never mind", plan_hash=question.before.plan_hash)
+    job = await site.run(MIGRATE, despite_failed_rehearsal="never mind", shown_hash=question.before.shown_hash)
     assert job.state == "failed"
     assert site.query("SELECT to_regclass('users')") == [(None,)]
 

@@ -54,7 +54,7 @@ async def test_what_keeps_data_is_reverted_and_the_rest_is_left(site: Site) -> N
     assert repair.refusal is None
     assert [each.difference.object for each in repair.left] == ["public.users.note"]
 
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert job.state == "succeeded", outcome(job)
     assert outcome(job)["account"].endswith("Drift afterwards: 1 difference.")
     assert site.query("SELECT count(note), count(*) FROM users") == [(100, 100)]
@@ -71,7 +71,7 @@ async def test_with_loss_everything_is_reverted_and_needs_a_backup(site: Site) -
     gate = repair_gate(site.dev, record, repair)
     assert [each.name for each in gate.closed_by] == ["verified backup"]
 
-    refused = await site.run(REVERT, plan_hash=repair.hash)
+    refused = await site.run(REVERT, shown_hash=repair.hash)
     assert refused.state == "failed"
     assert "Nothing was run" in outcome(refused)["account"]
     assert site.query("SELECT count(note) FROM users") == [(100,)]
@@ -82,7 +82,7 @@ async def test_only_what_was_seen_runs(site: Site) -> None:
     assert "Nobody has seen" in outcome(await site.run(REVERT))["account"]
     repair = await planned(site)
     site.query("CREATE TABLE another (id int)")
-    changed = await site.run(REVERT, plan_hash=repair.hash)
+    changed = await site.run(REVERT, shown_hash=repair.hash)
     assert changed.state == "failed"
     assert "not the one that the repair was made for" in outcome(changed)["account"]
     assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(1,)]
@@ -91,12 +91,12 @@ async def test_only_what_was_seen_runs(site: Site) -> None:
 async def test_two_clicks_revert_once(site: Site) -> None:
     await drifted(site, "CREATE INDEX by_email ON users (email)")
     repair = await planned(site)
-    first = await site.start(REVERT, plan_hash=repair.hash)
+    first = await site.start(REVERT, shown_hash=repair.hash)
     with pytest.raises(JobAlreadyRunning):
-        await site.start(REVERT, plan_hash=repair.hash)
+        await site.start(REVERT, shown_hash=repair.hash)
     await site.execution(first).run()
     assert (await site.job(first)).state == "succeeded"
-    again = await site.run(REVERT, plan_hash=repair.hash)
+    again = await site.run(REVERT, shown_hash=repair.hash)
     assert again.state == "failed"
     assert "not the one that the repair was made for" in outcome(again)["account"]
 
@@ -118,7 +118,7 @@ async def test_what_is_ignored_is_left_alone(site: Site) -> None:
     assert (seen.drift.state, seen.drift.count, seen.drift.ignored) == ("drifted", 3, 1)
     repair = await planned(site)
     assert [each.object for each in repair.kept] == ["public.by_email"]
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert job.state == "succeeded", outcome(job)
     assert outcome(job)["account"].endswith("Drift afterwards: 1 difference, 1 ignored.")
     assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_email'") == [(1,)]
@@ -128,7 +128,7 @@ async def test_only_what_is_asked_for_is_reverted(site: Site) -> None:
     await drifted(site)
     repair = await planned(site, only="public.*email")
     assert {each.object for each in repair.kept} == {"public.users.note", "public.tenants.positive"}
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert job.state == "succeeded", outcome(job)
     assert (await site.observe()).drift.count == 2
     nothing = await site.run(PLAN_REVERT, only="public.nobody")
@@ -140,10 +140,10 @@ async def test_a_lock_that_is_not_had_rolls_back_and_tells(site: Site) -> None:
     repair = await planned(site)
     with psycopg.connect(site.url) as other:
         other.execute("SELECT * FROM users LIMIT 1")
-        job = await site.run(REVERT, plan_hash=repair.hash, lock_timeout=1, lock_attempts=1)
+        job = await site.run(REVERT, shown_hash=repair.hash, lock_timeout=1, lock_attempts=1)
     assert job.state == "failed", outcome(job)
     assert "Nothing took effect" in outcome(job)["account"]
-    assert (await site.run(REVERT, plan_hash=repair.hash)).state == "succeeded"
+    assert (await site.run(REVERT, shown_hash=repair.hash)).state == "succeeded"
     assert (await site.observe()).drift.state == "none"
 
 
@@ -159,7 +159,7 @@ async def test_what_the_role_has_set_changes_nothing(site: Site) -> None:
     site.query(f'ALTER ROLE "{role}" IN DATABASE "{database}" SET "DateStyle" = \'German\'')
     # A setting of a role in the database is part of its schema.
     repair = await planned(site, only="public.*")
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert job.state == "succeeded", outcome(job)
     seen = await site.observe()
     assert seen.drift.state == "none", seen.drift
@@ -214,14 +214,14 @@ async def test_rows_that_refuse_it_are_counted_before_anything_is_touched(site: 
         gate = repair_gate(site.dev, await record_of(store, site.dev), repair)
     assert [each.name for each in gate.closed_by] == ["rows"]
 
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert (job.state, outcome(job)["title"]) == ("failed", "Rows refuse it")
     assert "Nothing was run." in outcome(job)["account"]
     assert "They are: SELECT n, count(*) FROM" in outcome(job)["account"]
     assert site.query(THERE) == [(1, 1, 2, 3)]
     # The rows are put right: it is counted anew, and the same plan runs.
     site.query("DELETE FROM d WHERE id = 2")
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert job.state == "succeeded", outcome(job)
     assert (await site.observe()).drift.state == "none"
     assert site.query(THERE) == [(1, 1, 2, 2)]
@@ -234,7 +234,7 @@ async def test_rows_that_come_after_counting_take_nothing_away(site: Site) -> No
     with psycopg.connect(site.url) as other:
         # Nobody sees this row yet, and the first transaction waits for it.
         other.execute("INSERT INTO d VALUES (2, 5)")
-        reverting = asyncio.create_task(site.run(REVERT, plan_hash=repair.hash, lock_timeout=60))
+        reverting = asyncio.create_task(site.run(REVERT, shown_hash=repair.hash, lock_timeout=60))
 
         async def waits() -> bool:
             return bool(site.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
@@ -251,9 +251,9 @@ async def test_rows_that_come_after_counting_take_nothing_away(site: Site) -> No
     # What broke off left an invalid index, which is listed and in nobody's way.
     repair = await planned(site)
     assert any("_instead" in each.sql for each in repair.statements)
-    assert (await site.run(REVERT, plan_hash=repair.hash)).state == "failed"
+    assert (await site.run(REVERT, shown_hash=repair.hash)).state == "failed"
     site.query("DELETE FROM d WHERE id = 2")
-    job = await site.run(REVERT, plan_hash=(await planned(site)).hash)
+    job = await site.run(REVERT, shown_hash=(await planned(site)).hash)
     assert job.state == "succeeded", outcome(job)
     assert (await site.observe()).drift.state == "none"
     assert site.query(THERE) == [(1, 1, 2, 2)]
@@ -273,10 +273,10 @@ async def test_an_invalid_index_is_listed_and_repaired_and_blocks_nothing(site: 
     repair = await planned(site)
     assert repair.refusal is None
     assert not repair.left
-    job = await site.run(REVERT, plan_hash=repair.hash)
+    job = await site.run(REVERT, shown_hash=repair.hash)
     assert (job.state, outcome(job)["title"]) == ("failed", "Rows refuse it")
     site.query("DELETE FROM d WHERE id = 2")
-    job = await site.run(REVERT, plan_hash=(await planned(site)).hash)
+    job = await site.run(REVERT, shown_hash=(await planned(site)).hash)
     assert job.state == "succeeded", outcome(job)
     assert (await site.observe()).drift.state == "none"
     assert site.query(THERE) == [(1, 1, 2, 2)]
@@ -287,7 +287,7 @@ async def test_rows_that_could_not_be_counted_are_asked_about(site: Site) -> Non
     repair = await planned(site)
     with psycopg.connect(site.url) as other:
         other.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
-        job = await site.run(REVERT, plan_hash=repair.hash, lock_attempts=1, lock_timeout=1, count_timeout=1)
+        job = await site.run(REVERT, shown_hash=repair.hash, lock_attempts=1, lock_timeout=1, count_timeout=1)
         assert (job.state, outcome(job)["title"]) == ("failed", "Not counted")
         assert "Nothing was run." in outcome(job)["account"]
-    assert (await site.run(REVERT, plan_hash=repair.hash)).state == "succeeded"
+    assert (await site.run(REVERT, shown_hash=repair.hash)).state == "succeeded"

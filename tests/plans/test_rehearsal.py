@@ -176,7 +176,7 @@ async def test_a_concurrent_index_is_outside_of_a_transaction(theatre: Theatre) 
     plan = await theatre.rehearse()
     assert plan.succeeded, plan.failure
     (statement,) = plan.migrations[1].statements
-    assert not statement.in_transaction
+    assert statement.alone
 
 
 async def test_a_role_that_only_the_migration_names(theatre: Theatre) -> None:

@@ -115,7 +115,7 @@ async def test_its_gate_and_its_reason_are_asked(site: Site, client_of_nothing: 
         "for what was seen"
     )
     started = await client.post(
-        f"/api/v1{PLACE}/jobs/greet", json={**body, "plan_hash": prepared["plan_hash"]}
+        f"/api/v1{PLACE}/jobs/greet", json={**body, "shown_hash": prepared["shown_hash"]}
     )
     assert started.status_code == 201, started.text
     assert (await done(site, started.json()["id"]))["data"] == {"said": "Hello, Ada"}

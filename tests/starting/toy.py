@@ -55,7 +55,7 @@ async def before(store: AsyncConnection, seen: View) -> Before:
         Gate((looked, tables)),
         () if seen.observation else (looked,),
         excuse=None if seen.table_count else tables,
-        plan_hash="a plan",
+        shown_hash="a plan",
     )
 
 

@@ -23,8 +23,8 @@ from web.comparison.snapshots import store_schema
 from web.config import AlembicSettings, BackupPolicy, Configuration, Environment, ResetPolicy
 from web.jobs.start import environment_row
 from web.observation.facts import Extension, Facts, Sessions, Table
-from web.plans.hazards import Hazard
-from web.plans.plan import Plan, PlannedMigration, PlannedStatement
+from web.plans.plan import Plan, PlannedMigration, executed
+from web.schema.ddl.hazard import Hazard
 from web.schema.model import Schema
 from web.store.tables import (
     AppliedRevisionRow,
@@ -320,11 +320,11 @@ async def _plan(connection: AsyncConnection, key: int, at: int) -> None:
                 f"r{number}",
                 HOSTILE,
                 (
-                    PlannedStatement(
+                    executed(
                         f'ALTER TABLE users ADD COLUMN "{HOSTILE}" int',
-                        True,
                         0.01,
                         (Hazard("lock", f"public.{HOSTILE}", "AccessExclusiveLock"),),
+                        in_transaction=True,
                     ),
                 ),
             )

@@ -120,7 +120,7 @@ async def store_job(
             finished_at=now - timedelta(minutes=1) if finished else None,
             seen_fingerprint="f" * 64,
             seen_revisions=["r3", HOSTILE],
-            plan_hash="p" * 64,
+            shown_hash="p" * 64,
             step=None if state == "queued" else "migrate",
             done=3,
             total=7,

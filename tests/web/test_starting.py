@@ -281,10 +281,10 @@ async def test_what_holds_a_migrate_back(site: Site) -> None:
     fields = await dialog(site, f"{STAGING}/new/migrate", "operator")
     assert fields["seen_revisions"] == "r3"
     started = await job(site, number_of(await site.post(f"{STAGING}/migrate", "operator", fields)))
-    assert (started.kind, started.seen_revisions, started.plan_hash) == (
+    assert (started.kind, started.seen_revisions, started.shown_hash) == (
         "migrate",
         ["r3"],
-        fields["plan_hash"],
+        fields["shown_hash"],
     )
     # Production needs its name, and then everything.
     missing = await site.post(f"{PRODUCTION}/migrate", "operator")

@@ -60,7 +60,7 @@ async def read_rehearsal(
         return None
     approvals = (
         select(func.count())
-        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.plan_hash == PlanRow.hash)
+        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.shown_hash == PlanRow.hash)
         .scalar_subquery()
     )
     query = (

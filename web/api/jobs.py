@@ -63,7 +63,7 @@ class NewJob(Body):
     confirmation: str | None = None
     seen_fingerprint: str | None = None
     seen_revisions: list[str] | None = None
-    plan_hash: str | None = None
+    shown_hash: str | None = None
 
     def wish(self, kind: str) -> Wish:
         """What it asks for."""
@@ -75,7 +75,7 @@ class NewJob(Body):
             confirmation=self.confirmation,
             seen_fingerprint=self.seen_fingerprint,
             seen_revisions=None if seen is None else tuple(seen),
-            plan_hash=self.plan_hash,
+            shown_hash=self.shown_hash,
         )
 
 

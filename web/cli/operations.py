@@ -139,7 +139,7 @@ async def _start(
         elif prepared["wants_reason"] is not None and parameters.get(kind.reason):
             # The reason is for the failure that is shown here, and for no other.
             writer.note(f"  The rehearsal failed: {prepared['wants_reason']}")
-            body["plan_hash"] = prepared["plan_hash"]
+            body["shown_hash"] = prepared["shown_hash"]
     job = await api.post(*where.path, "jobs", kind.name, body=body)
     if wait:
         if not writer.as_json:
@@ -184,7 +184,7 @@ def _confirmed(writer: Writer, kind: AnyOperation, prepared: Json, confirm: str 
         "confirmation": prepared["confirmation"],
         "seen_fingerprint": prepared["seen_fingerprint"],
         "seen_revisions": prepared["seen_revisions"],
-        "plan_hash": prepared["plan_hash"],
+        "shown_hash": prepared["shown_hash"],
     }
 
 

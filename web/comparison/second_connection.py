@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Final
 
 from web.errors import CleanStartError
-from web.postgres.connections import Connection, connect
+from web.postgres.connections import Connection, connect_to_look
 
 #: With fewer relations connecting takes longer than what it saves.
 RELATIONS: Final = 500
@@ -28,13 +28,7 @@ async def second_connection(
             try:
                 async with asyncio.timeout(WITHIN):
                     second = await stack.enter_async_context(
-                        connect(
-                            url,
-                            application_name=application_name,
-                            read_only=True,
-                            lock_timeout="10s",
-                            statement_timeout="120s",
-                        )
+                        connect_to_look(url, application_name=application_name)
                     )
             except (CleanStartError, TimeoutError):
                 second = None

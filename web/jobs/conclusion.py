@@ -17,7 +17,7 @@ from web.jobs.events import state_event
 from web.jobs.failpoints import failpoint
 from web.jobs.job import JobState, Unproven
 from web.jobs.loading import Equipment, LoadedJob
-from web.jobs.witness import LOOK_WITHIN, Aftermath, Scene, leave_unseen, look_after
+from web.jobs.witness import WITNESS_WITHIN, Aftermath, Scene, leave_unseen, look_after
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ async def conclude(
     verdict: Verdict,
     *,
     gone: bool = True,
-    within: float = LOOK_WITHIN,
+    within: float = WITNESS_WITHIN,
 ) -> None:
     """Look at what the job left while its gate is still closed, then write the final state. Raises FencedOff.
 

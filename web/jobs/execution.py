@@ -20,7 +20,7 @@ from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import patiently
 from web.jobs.progress import Progress
 from web.jobs.reading import read_intents
-from web.jobs.witness import LOOK_WITHIN, LOOK_WITHIN_CANCELLED, Scene, look_before
+from web.jobs.witness import WITNESS_WITHIN, WITNESS_WITHIN_CANCELLED, Scene, look_before
 from web.jobs.work import Evidence, Work
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Execution:
             await progress.close()
         if verdict is None:
             return await self._hand_over(attempt, self._stopped(run), ended)
-        within = LOOK_WITHIN if self._reason is None else LOOK_WITHIN_CANCELLED
+        within = WITNESS_WITHIN if self._reason is None else WITNESS_WITHIN_CANCELLED
         return await conclude(self._equipment, loaded, attempt, verdict, within=within)
 
     async def _witnessed(self, work: Work[Any], loaded: LoadedJob) -> Outcome:

@@ -107,7 +107,7 @@ class Job(Generic[P]):
     #: What the person saw when they pressed the button; None where the form carried none.
     seen_fingerprint: str | None = None
     seen_revisions: tuple[str, ...] | None = None
-    plan_hash: str | None = None
+    shown_hash: str | None = None
 
     @property
     def environment(self) -> Environment:

@@ -85,7 +85,7 @@ async def load_job(connection: AsyncConnection, equipment: Equipment, job_id: in
             requested_at=record.requested_at,
             seen_fingerprint=record.seen_fingerprint,
             seen_revisions=record.seen_revisions,
-            plan_hash=record.plan_hash,
+            shown_hash=record.shown_hash,
         ),
         record=record,
         identity=pinned,

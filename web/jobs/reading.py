@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.errors import NotFound
 from web.jobs.events import Event
+from web.jobs.heartbeat import DEAD_AFTER
 from web.jobs.job import FINISHED, Intent, JobState, Json
 from web.store.tables import (
     EnvironmentRow,
@@ -23,9 +24,6 @@ from web.store.tables import (
     ReceiptRow,
     WorkerRow,
 )
-
-#: A worker that has not given a sign of life for this long counts as dead, in seconds.
-DEAD_AFTER = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class JobRecord:
     finished_at: datetime | None
     seen_fingerprint: str | None
     seen_revisions: tuple[str, ...] | None
-    plan_hash: str | None
+    shown_hash: str | None
     cancel_requested_by: str | None
     step: str | None
     done: int | None
@@ -129,7 +127,7 @@ _JOB_COLUMNS = (
     JobRow.finished_at,
     JobRow.seen_fingerprint,
     JobRow.seen_revisions,
-    JobRow.plan_hash,
+    JobRow.shown_hash,
     JobRow.cancel_requested_by,
     JobRow.step,
     JobRow.done,

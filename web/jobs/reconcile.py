@@ -27,10 +27,11 @@ from web.jobs.conclusion import Verdict, conclude, finish
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import announce_job_change, append_events, state_event
 from web.jobs.execution import Stopped, described, judge, reconcile
+from web.jobs.heartbeat import DEAD_AFTER
 from web.jobs.job import JobState, Unproven
 from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import passes, patiently
-from web.jobs.reading import DEAD_AFTER, read_intents, read_job
+from web.jobs.reading import read_intents, read_job
 from web.store.tables import JobAttemptRow, JobRow, WorkerRow
 
 logger = logging.getLogger(__name__)

@@ -35,7 +35,7 @@ async def start(
     identities: Iterable[TargetIdentity] = (),
     seen_fingerprint: str | None = None,
     seen_revisions: Sequence[str] | None = None,
-    plan_hash: str | None = None,
+    shown_hash: str | None = None,
     confirmation: str | None = None,
 ) -> int:
     """Start a job on an environment, or on a `project` as a whole, in the caller's transaction; return its id.
@@ -69,7 +69,7 @@ async def start(
         "requested_by": requested_by,
         "seen_fingerprint": seen_fingerprint,
         "seen_revisions": None if seen_revisions is None else list(seen_revisions),
-        "plan_hash": plan_hash,
+        "shown_hash": shown_hash,
         "confirmation": confirmation,
     }
     lock = _one_for(kind, where, values["parameters"])

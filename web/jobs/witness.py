@@ -28,8 +28,8 @@ from web.store.tables import JobSchemaRow
 Moment = Literal["before", "after"]
 
 #: So long a look may take; a job that was cancelled has to end soon.
-LOOK_WITHIN = 60.0
-LOOK_WITHIN_CANCELLED = 2.0
+WITNESS_WITHIN = 60.0
+WITNESS_WITHIN_CANCELLED = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ Look = Callable[[Scene], Awaitable[Aftermath]]
 
 async def look_before(witness: Witness, scene: Scene) -> None:
     """Keep what the target is before the job touches it. Raises FencedOff, nothing else."""
-    await _keep(scene, "before", await _look(witness, scene, LOOK_WITHIN))
+    await _keep(scene, "before", await _look(witness, scene, WITNESS_WITHIN))
 
 
-async def look_after(witness: Witness, scene: Scene, within: float = LOOK_WITHIN) -> None:
+async def look_after(witness: Witness, scene: Scene, within: float = WITNESS_WITHIN) -> None:
     """Keep what the target is after the job. Raises FencedOff, nothing else."""
 
     async def read(connection: AsyncConnection) -> Sighting | None:

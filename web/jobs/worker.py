@@ -23,11 +23,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.config import Configuration
 from web.jobs.execution import Execution
+from web.jobs.heartbeat import DEAD_AFTER, HEARTBEAT
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.loading import Equipment
 from web.jobs.patience import passes, patiently
 from web.jobs.queue import CHANGES, LOOKS, TASK, connection_parameters, defer, make_app, queue_of
-from web.jobs.reading import DEAD_AFTER
 from web.jobs.reconcile import Reaper
 from web.jobs.resources import Resources
 from web.jobs.witness import Look, Witness
@@ -36,8 +36,6 @@ from web.store.tables import JobAttemptRow, JobRow, WorkerRow
 
 logger = logging.getLogger(__name__)
 
-#: Between two signs of life, in seconds.
-HEARTBEAT = 5.0
 #: Requests for cancellation are notified; this often they are also looked up, in seconds.
 _LOOK_FOR_CANCELLATIONS = 2.0
 #: When it is asked to stop: the seconds that running jobs get to finish, and those to end once they are cancelled.

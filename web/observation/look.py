@@ -23,7 +23,7 @@ from web.observation.facts import Facts, read_facts
 from web.observation.kept_schema import load_kept
 from web.observation.records import Observation, read_records
 from web.observation.stored_history import StoredHistory
-from web.postgres.connections import connect
+from web.postgres.connections import connect_to_look
 from web.postgres.identity import ResolvedTarget, TargetIdentity, read_identity
 from web.schema.model import Schema
 from web.schema.refresh import Kept, read_kept, refresh
@@ -128,13 +128,7 @@ async def look(
 
     Raises CleanStartError for whatever keeps from it.
     """
-    async with connect(
-        environment.url.read(),
-        application_name=application_name,
-        read_only=True,
-        lock_timeout="10s",
-        statement_timeout="120s",
-    ) as connection:
+    async with connect_to_look(environment.url.read(), application_name=application_name) as connection:
         target = await read_identity(connection)
         if known.pinned is not None and target.identity != known.pinned:
             raise IdentityMismatch(

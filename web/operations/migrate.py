@@ -176,7 +176,7 @@ def _excused(work: Work[MigrateParameters], condition: Condition, rehearsed: Reh
     """Whether the reason that was given is for this very failure. Raises TargetChanged where it is for another."""
     if not excusable(condition, work.job.environment):
         return False
-    if rehearsed is None or work.job.plan_hash != rehearsed.plan_hash:
+    if rehearsed is None or work.job.shown_hash != rehearsed.plan_hash:
         raise TargetChanged(
             f"The rehearsal failed in another way than the one that a reason was given for: {condition.detail}",
             hint="Read it, then give the reason again.",
@@ -186,11 +186,11 @@ def _excused(work: Work[MigrateParameters], condition: Condition, rehearsed: Reh
 
 async def _require_plan(work: Work[MigrateParameters], history: History, applied: tuple[str, ...]) -> None:
     """What runs has to be what was rehearsed and shown, where something was."""
-    if work.job.plan_hash is None:
+    if work.job.shown_hash is None:
         return
     query = (
         select(PlanRow.from_revisions, PlanRow.content)
-        .where(PlanRow.environment_id == work.job.environment_id, PlanRow.hash == work.job.plan_hash)
+        .where(PlanRow.environment_id == work.job.environment_id, PlanRow.hash == work.job.shown_hash)
         .limit(1)
     )
     async with work.store.connect() as store:
@@ -314,7 +314,7 @@ async def before(store: AsyncConnection, seen: View) -> Before:
         _held_by(seen),
         excuse=next((each for each in seen.gate.closed_by if excusable(each, seen.environment)), None),
         migrations=True,
-        plan_hash=seen.rehearsed.plan_hash if seen.rehearsed is not None else None,
+        shown_hash=seen.rehearsed.plan_hash if seen.rehearsed is not None else None,
         pointless="" if seen.verdict.pending else NOTHING,
     )
 

@@ -128,11 +128,11 @@ async def run(work: Work[RevertParameters]) -> Outcome:
 async def _check(work: Work[RevertParameters], connection: Connection) -> Repair:
     """Everything that allows it, as it is now. Raises Conflict, OperationNotAllowed, TargetChanged."""
     job = work.job
-    if job.plan_hash is None:
+    if job.shown_hash is None:
         raise Conflict("Nobody has seen what would run.", hint="Plan the revert, read it, then start it.")
     await require_writable(connection)
     async with work.store.connect() as store:
-        repair = await repair_of(store, job.environment_id, job.plan_hash)
+        repair = await repair_of(store, job.environment_id, job.shown_hash)
         record = await record_of(store, job.environment)
     if repair is None:
         raise TargetChanged("There is no such repair.", hint="Plan the revert again.")
@@ -231,10 +231,10 @@ async def _run(
 async def reconcile(evidence: Evidence[RevertParameters]) -> Reconciled:
     """By the schema itself: what of the planned differences is gone, what is there, and what is new."""
     job = evidence.job
-    if not any(intent.step == "revert" for intent in evidence.intents) or job.plan_hash is None:
+    if not any(intent.step == "revert" for intent in evidence.intents) or job.shown_hash is None:
         return Reconciled("not done", "It ended before the first statement.", next_step="Revert again.")
     async with evidence.store.connect() as store:
-        repair = await repair_of(store, job.environment_id, job.plan_hash)
+        repair = await repair_of(store, job.environment_id, job.shown_hash)
         before = await load_schema(store, repair.actual_fingerprint) if repair else None
         expected = await load_schema(store, repair.expected_fingerprint) if repair else None
     if repair is None or before is None or expected is None:
@@ -283,7 +283,7 @@ async def before(store: AsyncConnection, seen: View) -> Before:
     record = seen.record
     repair = await read_repair(store, record.environment_id, seen.observation) if record is not None else None
     gate = repair_gate(seen.environment, record, repair)
-    return Before(gate, gate.closed_by, repair=repair, plan_hash=repair.hash if repair is not None else None)
+    return Before(gate, gate.closed_by, repair=repair, shown_hash=repair.hash if repair is not None else None)
 
 
 def told(job: JobRecord) -> Told:

@@ -49,7 +49,7 @@ async def read_dialog(
         hidden += [
             ("seen_fingerprint", seen.observation.fingerprint or ""),
             ("seen_revisions", " ".join(seen.observation.revisions)),
-            ("plan_hash", before.plan_hash or ""),
+            ("shown_hash", before.shown_hash or ""),
         ]
     return Dialog(
         where=ref(environment),

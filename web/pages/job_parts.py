@@ -205,8 +205,8 @@ class JobParts:
             found.append(Fact("Revision seen", ", ".join(job.seen_revisions) or "none", mono=True))
         if job.seen_fingerprint:
             found.append(Fact("Schema seen", job.seen_fingerprint[:12], mono=True))
-        if job.plan_hash:
-            found.append(Fact("Plan", job.plan_hash[:12], mono=True))
+        if job.shown_hash:
+            found.append(Fact("Plan", job.shown_hash[:12], mono=True))
         return tuple(found)
 
 

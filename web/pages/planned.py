@@ -7,7 +7,7 @@ from typing import Any
 
 from web.pages.views.environment.migrations import Hazard, RehearsedStatement
 from web.pages.views.marks import Mark
-from web.plans import hazards
+from web.schema.ddl.hazard import hazards_from_json
 from web.tools.history import Migration
 
 
@@ -47,5 +47,5 @@ def hazards_of(planned: Mapping[str, Any] | None) -> tuple[Hazard, ...]:
 def _hazards(stored: list[Mapping[str, Any]]) -> tuple[Hazard, ...]:
     return tuple(
         Hazard(Mark("failed" if hazard.kind.startswith("drops") else "warn", hazard.words))
-        for hazard in hazards.hazards_from_json(stored)
+        for hazard in hazards_from_json(stored)
     )

@@ -45,7 +45,7 @@ ON_ENVIRONMENT = "/environments/{environment}/jobs"
 
 #: Names of the form's own fields; all others are the job's parameters.
 OWN_FIELDS = frozenset(
-    {"csrf_token", "confirmation", "signed", "seen_fingerprint", "seen_revisions", "plan_hash"}
+    {"csrf_token", "confirmation", "signed", "seen_fingerprint", "seen_revisions", "shown_hash"}
 )
 
 
@@ -237,7 +237,7 @@ def _wish(kind: AnyOperation, form: FormData) -> Wish:
         confirmation=_text(form, "signed"),
         seen_fingerprint=_text(form, "seen_fingerprint"),
         seen_revisions=tuple(revisions.split()) if isinstance(revisions, str) else None,
-        plan_hash=_text(form, "plan_hash"),
+        shown_hash=_text(form, "shown_hash"),
     )
 
 

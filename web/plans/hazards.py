@@ -8,15 +8,12 @@ new file appeared; a loss is laid on the statements that locked the table and na
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import psycopg
 
 from web.postgres.connections import Connection
-
-HazardKind = Literal["lock", "rewrite", "drops table", "drops column"]
+from web.schema.ddl.hazard import Hazard
 
 #: PostgreSQL's table locks, the weakest first (manual 13.3.1); what only reads or writes rows is no hazard.
 _STRENGTH = {
@@ -67,33 +64,6 @@ SELECT f::bigint
                                          WHERE d.datname = pg_catalog.current_database())) AS f
  WHERE f ~ '^[0-9]+$'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Hazard:
-    """One thing that a statement does to a table that is there already."""
-
-    kind: HazardKind
-    #: `schema.table`, quoted as PostgreSQL quotes.
-    table: str
-    #: The lock's name, or the dropped column's.
-    detail: str = ""
-
-    @property
-    def words(self) -> str:
-        """For pages: "ACCESS EXCLUSIVE on public.users"."""
-        match self.kind:
-            case "lock":
-                return f"{self.detail} on {self.table}"
-            case "rewrite":
-                return f"Rewrites {self.table}"
-            case "drops table":
-                return f"Deletes {self.table}"
-            case "drops column":
-                return f"Deletes {self.table}.{self.detail}"
-
-    def to_json(self) -> dict[str, str]:
-        return {"kind": self.kind, "table": self.table, "detail": self.detail}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +178,3 @@ class HazardWatch:
 
 def _mentions(sql: str, word: str) -> bool:
     return word.lower() in sql.lower()
-
-
-def hazards_from_json(rows: Iterable[Mapping[str, Any]]) -> tuple[Hazard, ...]:
-    """Stored hazards as values."""
-    return tuple(Hazard(row["kind"], row["table"], row["detail"]) for row in rows)

@@ -9,27 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from web.plans.hazards import Hazard, hazards_from_json
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStatement:
-    """One statement, without the values that were bound to it."""
-
-    sql: str
-    #: False: it commits by itself and cannot be undone.
-    in_transaction: bool
-    #: How long it took in the scratch database, which holds no rows.
-    seconds: float
-    hazards: tuple[Hazard, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "sql": self.sql,
-            "in_transaction": self.in_transaction,
-            "seconds": self.seconds,
-            "hazards": [hazard.to_json() for hazard in self.hazards],
-        }
+from web.schema.ddl.hazard import LOSES, Hazard, hazards_from_json
+from web.schema.ddl.statement import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +19,7 @@ class PlannedMigration:
 
     revision: str
     message: str
-    statements: tuple[PlannedStatement, ...]
+    statements: tuple[Statement, ...]
 
     @property
     def hazards(self) -> tuple[Hazard, ...]:
@@ -49,8 +30,25 @@ class PlannedMigration:
         return {
             "revision": self.revision,
             "message": self.message,
-            "statements": [statement.to_json() for statement in self.statements],
+            "statements": [_to_json(statement) for statement in self.statements],
         }
+
+
+def executed(
+    sql: str, seconds: float, hazards: tuple[Hazard, ...] = (), *, in_transaction: bool
+) -> Statement:
+    """A statement as a rehearsal saw it; outside of a transaction it commits by itself and cannot be undone."""
+    loses = any(each.kind in LOSES for each in hazards)
+    return Statement(sql, loses, not in_transaction, seconds=seconds, hazards=hazards)
+
+
+def _to_json(statement: Statement) -> dict[str, Any]:
+    return {
+        "sql": statement.sql,
+        "in_transaction": not statement.alone,
+        "seconds": statement.seconds,
+        "hazards": [hazard.to_json() for hazard in statement.hazards],
+    }
 
 
 #: `failed`: a migration was seen to start, and it was refused. `not held`: nothing can be said about the migrations.
@@ -163,11 +161,11 @@ def plan_from_json(
                 each["revision"],
                 each["message"],
                 tuple(
-                    PlannedStatement(
+                    executed(
                         one["sql"],
-                        one["in_transaction"],
                         one["seconds"],
                         hazards_from_json(one["hazards"]),
+                        in_transaction=one["in_transaction"],
                     )
                     for one in each["statements"]
                 ),

@@ -22,12 +22,13 @@ from web.backups.contents import read_contents
 from web.config import Project
 from web.errors import CleanStartError, Conflict, FencedOff, SeveralHeads, TargetChanged
 from web.plans.hazards import HazardWatch
-from web.plans.plan import Plan, PlannedMigration, PlannedStatement, RehearsalFailure, plan_from_json
+from web.plans.plan import Plan, PlannedMigration, RehearsalFailure, executed, plan_from_json
 from web.postgres.connections import Connection, connect
 from web.postgres.dump import dump_database, restore_database
 from web.postgres.identity import read_identity
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchDatabase, ScratchServers
+from web.schema.ddl.statement import Statement
 from web.schema.fingerprint import fingerprint
 from web.schema.model import Schema
 from web.schema.snapshot import read_schema
@@ -232,7 +233,7 @@ class _Recorder:
     history: History
     tool: MigrationTool
     applied: tuple[str, ...] = ()
-    statements: list[tuple[str, int, PlannedStatement]] = field(default_factory=list)
+    statements: list[tuple[str, int, Statement]] = field(default_factory=list)
     watch: HazardWatch | None = None
     #: Version rows that a prelude left.
     made: tuple[str, ...] = ()
@@ -277,7 +278,7 @@ class _Recorder:
                     (
                         statement.revision,
                         statement.number,
-                        PlannedStatement(statement.sql, statement.in_transaction, seconds),
+                        executed(statement.sql, seconds, in_transaction=statement.in_transaction),
                     )
                 )
                 if self.watch is not None and isinstance(event, StatementFinished):
@@ -293,11 +294,11 @@ class _Recorder:
 
     def plan(self, applied: Sequence[str], files: dict[str, str], failure: RehearsalFailure | None) -> Plan:
         found = self.watch.found if self.watch is not None else {}
-        by_revision: dict[str, list[PlannedStatement]] = {}
+        by_revision: dict[str, list[Statement]] = {}
         for revision, number, each in self.statements:
-            with_hazards = PlannedStatement(
-                each.sql, each.in_transaction, each.seconds, tuple(found.get(number, ()))
-            )
+            assert each.seconds is not None
+            hazards = tuple(found.get(number, ()))
+            with_hazards = executed(each.sql, each.seconds, hazards, in_transaction=not each.alone)
             by_revision.setdefault(revision, []).append(with_hazards)
         steps = self.history.pending(applied)
         return Plan(

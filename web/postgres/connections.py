@@ -6,7 +6,8 @@ URLs are parsed and written in `urls`, error texts in `driver_errors`; both are 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -41,6 +42,22 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 #: A backend looks this often whether its client is still there, so that work of a dead client ends by itself.
 CLIENT_CHECK_INTERVAL = "2s"
+
+
+#: What a session that only looks waits for, the whole of its kind: a lock, and one statement.
+LOOK_LOCK_TIMEOUT: Final = "10s"
+LOOK_STATEMENT_TIMEOUT: Final = "120s"
+
+
+def connect_to_look(url: str, *, application_name: str) -> AbstractAsyncContextManager[Connection]:
+    """Connect read-only, with the limits of a look."""
+    return connect(
+        url,
+        application_name=application_name,
+        read_only=True,
+        lock_timeout=LOOK_LOCK_TIMEOUT,
+        statement_timeout=LOOK_STATEMENT_TIMEOUT,
+    )
 
 
 @asynccontextmanager

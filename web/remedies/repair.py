@@ -66,7 +66,7 @@ class Repair:
             "hash": self.hash,
             "proven": self.refusal is None,
             "refusal": self.refusal,
-            "statements": [asdict(each) for each in self.statements],
+            "statements": [each.to_json() for each in self.statements],
             "left": [{**each.difference.to_json(), "reason": each.reason} for each in self.left],
             "kept": [each.to_json() for each in self.kept],
             "rows": [each.to_json() for each in self.counted],
@@ -90,7 +90,7 @@ async def store_repair(
     assert drift.fingerprint is not None
     assert drift.expected_fingerprint is not None
     content = {
-        "statements": [asdict(each) for each in proof.statements],
+        "statements": [each.to_json() for each in proof.statements],
         "left": [{"difference": asdict(each.difference), "reason": each.reason} for each in proof.left],
         "kept": [asdict(each) for each in kept],
         "with_loss": with_loss,
@@ -179,7 +179,7 @@ async def _read(connection: AsyncConnection, environment_id: int, *conditions: A
 def _approvals(environment_id: int) -> Label[int]:
     return (
         select(func.count())
-        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.plan_hash == RepairRow.hash)
+        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.shown_hash == RepairRow.hash)
         .scalar_subquery()
         .label("approvals")
     )

@@ -80,7 +80,7 @@ class Before:
     #: Proven statements that it runs.
     repair: Repair | None = None
     #: Binds what is shown to what runs.
-    plan_hash: str | None = None
+    shown_hash: str | None = None
     #: Why there is no use in starting it.
     pointless: str = ""
 
@@ -169,7 +169,7 @@ class Operation(JobKind[P]):
     wants_name: Callable[[Environment], bool] = unasked
     #: Reads what is shown before it starts, and what holds it back.
     before: Callable[[AsyncConnection, View], Awaitable[Before]] = nothing_before
-    #: It runs what was shown and nothing else: `plan_hash` has to be the one that was seen.
+    #: It runs what was shown and nothing else: `shown_hash` has to be the one that was seen.
     runs_what_was_shown: bool = False
     #: The parameter in which a person answers for going on in spite of `Before.excuse`.
     reason: str = ""

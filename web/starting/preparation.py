@@ -68,7 +68,7 @@ class Preparation:
             "observed_at": observation.observed_at.isoformat() if observation else None,
             "seen_revisions": list(observation.revisions) if observation else None,
             "seen_fingerprint": observation.fingerprint if observation else None,
-            "plan_hash": before.plan_hash,
+            "shown_hash": before.shown_hash,
             "pending": [step.revision for step in self.view.verdict.pending],
             "goes": {
                 "tables": [

@@ -45,7 +45,7 @@ class Wish:
     #: What the person saw; None: whatever is there.
     seen_fingerprint: str | None = None
     seen_revisions: tuple[str, ...] | None = None
-    plan_hash: str | None = None
+    shown_hash: str | None = None
 
 
 def kind_for(kinds: Operations, where: Where, name: str) -> AnyOperation:
@@ -139,7 +139,7 @@ async def _start(
             requested_by=who.name,
             seen_fingerprint=seen_fingerprint,
             seen_revisions=seen_revisions,
-            plan_hash=wish.plan_hash,
+            shown_hash=wish.shown_hash,
             confirmation=number,
         )
         if not kind.looks:
@@ -151,7 +151,7 @@ async def _start(
                 detail={
                     "job": job_id,
                     "parameters": parameters.model_dump(mode="json"),
-                    "plan": wish.plan_hash,
+                    "plan": wish.shown_hash,
                 },
             )
     return job_id
@@ -159,14 +159,14 @@ async def _start(
 
 def _require_short(wish: Wish) -> None:
     """Whatever of it a job's row or a refusal in the audit trail would keep. Raises Invalid."""
-    kept = (wish.typed, wish.seen_fingerprint, wish.plan_hash, *(wish.seen_revisions or ()), *wish.parameters)
+    kept = (wish.typed, wish.seen_fingerprint, wish.shown_hash, *(wish.seen_revisions or ()), *wish.parameters)
     if sum(len(each) for each in kept if each) > LONGEST:
         raise Invalid(f"More than {LONGEST:,} characters are more than any operation takes.")
 
 
 def _require_what_was_shown(kind: AnyOperation, wish: Wish, before: Before) -> None:
     """What would run has to be what the person read. Raises TargetChanged."""
-    if kind.runs_what_was_shown and before.plan_hash is not None and wish.plan_hash != before.plan_hash:
+    if kind.runs_what_was_shown and before.shown_hash is not None and wish.shown_hash != before.shown_hash:
         raise TargetChanged("What would run is not what you saw.", hint="Read it again.")
 
 
@@ -201,7 +201,7 @@ def _require_reason(
             f"{kind.title} is not open on {environment.label}: {failed.title} ({failed.detail})",
             hint=failed.way,
         )
-    if before.plan_hash is None or wish.plan_hash != before.plan_hash:
+    if before.shown_hash is None or wish.shown_hash != before.shown_hash:
         raise TargetChanged(
             f"The reason is not for the failure that there is now: {failed.detail}",
             hint="Read it, then give the reason again.",

@@ -1,4 +1,4 @@
-"""One statement of a repair, what it is written on, and the spelling that all of them share."""
+"""One statement of a plan or a repair, what a repair's are written on, and the spelling that all of them share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
+from typing import Any
 
+from web.schema.ddl.hazard import Hazard
 from web.schema.model import (
     CatalogObject,
     CompositeType,
@@ -37,15 +39,22 @@ from web.schema.names import qualified, quote
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement, without a semicolon."""
+    """One statement, without a semicolon and without the values that were bound to it."""
 
     sql: str
-    #: May lose rows or values.
+    #: May lose rows or values: known of what is written here, seen of what a migration executed.
     destructive: bool = False
-    #: Has to be committed by itself: CONCURRENTLY, a new enum value, a validation after its NOT VALID.
+    #: Committed by itself: CONCURRENTLY, a new enum value, a validation after its NOT VALID.
     alone: bool = False
     #: What a person should know before it runs.
     note: str | None = None
+    #: How long it took in a scratch database, which holds no rows; None: it was not run by itself.
+    seconds: float | None = None
+    hazards: tuple[Hazard, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What binds it: how long it took and what was seen are no part of it."""
+        return {"sql": self.sql, "destructive": self.destructive, "alone": self.alone, "note": self.note}
 
 
 _CONCURRENTLY = re.compile(r"((?:CREATE (?:UNIQUE )?|DROP |REINDEX )INDEX) CONCURRENTLY ")

@@ -68,10 +68,10 @@ class ApprovalRow(Base):
     """A person's consent to one plan on one environment."""
 
     __tablename__ = "approval"
-    __table_args__ = (UniqueConstraint("environment_id", "plan_hash", "approved_by"),)
+    __table_args__ = (UniqueConstraint("environment_id", "shown_hash", "approved_by"),)
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     environment_id: Mapped[int] = mapped_column(ForeignKey("environment.id", ondelete="CASCADE"))
-    plan_hash: Mapped[str]
+    shown_hash: Mapped[str]
     approved_by: Mapped[str]
     approved_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -64,7 +64,7 @@ class JobRow(Base):
     #: Fingerprint and revisions that the person saw; the worker refuses when they are not those any more.
     seen_fingerprint: Mapped[str | None]
     seen_revisions: Mapped[list[str] | None]
-    plan_hash: Mapped[str | None]
+    shown_hash: Mapped[str | None]
     #: Number of the confirmation that allowed a destructive job: used once, ever.
     confirmation: Mapped[str | None] = mapped_column(unique=True)
     cancel_requested_at: Mapped[datetime | None]
