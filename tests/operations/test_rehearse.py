@@ -93,7 +93,9 @@ async def test_a_migrate_whose_rehearsal_failed_stops_there(site: Site) -> None:
         await press(site)
     reason = {"despite_failed_rehearsal": "it needs rows, and dev has them"}
     with pytest.raises(OperationNotAllowed):
-        await press(site, parameters={"despite_failed_rehearsal": "  "}, shown_hash=question.before.shown_hash)
+        await press(
+            site, parameters={"despite_failed_rehearsal": "  "}, shown_hash=question.before.shown_hash
+        )
     # It is for exactly the failure that was shown.
     with pytest.raises(TargetChanged):
         await press(site, parameters=reason, shown_hash="another")
@@ -130,7 +132,9 @@ async def test_on_production_no_reason_leads_on(site: Site) -> None:
             shown_hash=question.before.shown_hash,
             typed="clinic/dev",
         )
-    job = await site.run(MIGRATE, despite_failed_rehearsal="never mind", shown_hash=question.before.shown_hash)
+    job = await site.run(
+        MIGRATE, despite_failed_rehearsal="never mind", shown_hash=question.before.shown_hash
+    )
     assert job.state == "failed"
     assert site.query("SELECT to_regclass('users')") == [(None,)]
 

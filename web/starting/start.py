@@ -159,7 +159,13 @@ async def _start(
 
 def _require_short(wish: Wish) -> None:
     """Whatever of it a job's row or a refusal in the audit trail would keep. Raises Invalid."""
-    kept = (wish.typed, wish.seen_fingerprint, wish.shown_hash, *(wish.seen_revisions or ()), *wish.parameters)
+    kept = (
+        wish.typed,
+        wish.seen_fingerprint,
+        wish.shown_hash,
+        *(wish.seen_revisions or ()),
+        *wish.parameters,
+    )
     if sum(len(each) for each in kept if each) > LONGEST:
         raise Invalid(f"More than {LONGEST:,} characters are more than any operation takes.")
 
