@@ -19,14 +19,14 @@ def upgrade() -> None:
     op.alter_column("job", "project", nullable=False)
     op.alter_column("job", "environment_id", nullable=True)
     op.create_index(op.f("job_project_id_idx"), "job", ["project", "id"])
-    op.add_column("job", sa.Column("looks", sa.Boolean(), server_default=sa.text("false"), nullable=False))
-    op.execute("UPDATE job SET looks = true WHERE kind = 'observe'")
+    op.add_column("job", sa.Column("observes", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.execute("UPDATE job SET observes = true WHERE kind = 'observe'")
 
 
 def downgrade() -> None:
     # An older version knows no place for them.
     op.execute("DELETE FROM job WHERE environment_id IS NULL")
-    op.drop_column("job", "looks")
+    op.drop_column("job", "observes")
     op.drop_index(op.f("job_project_id_idx"), table_name="job")
     op.alter_column("job", "environment_id", nullable=False)
     op.drop_column("job", "project")

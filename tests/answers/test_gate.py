@@ -88,7 +88,7 @@ CASES = [
         "verified backup",
         "No verified backup within 24 h",
     ),
-    (gate(replace(RECORD, observation=None)), "looked at", "The database has not been looked at"),
+    (gate(replace(RECORD, observation=None)), "checked", "The database has not been checked"),
 ]
 
 

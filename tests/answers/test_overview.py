@@ -107,7 +107,7 @@ async def test_cells_and_what_needs_attention(store: AsyncEngine, tmp_path: Path
         )
         await connection.execute(
             insert(DoubtRow).values(
-                job_id=reset, sort="outcome not known", what="The seed was cut off.", by_look=False
+                job_id=reset, sort="outcome not known", what="The seed was cut off.", by_check=False
             )
         )
         await connection.execute(
@@ -151,7 +151,7 @@ async def test_cells_and_what_needs_attention(store: AsyncEngine, tmp_path: Path
     assert [
         (each.hurt, each.project.name, each.environment.name if each.environment else None)
         for each in overview.attention
-        if each.hurt != "not looked at"
+        if each.hurt != "not checked"
     ] == [
         ("outcome unknown", "clinic", "staging"),
         ("unreachable", "billing", "production"),
@@ -208,7 +208,7 @@ async def test_an_old_look_needs_attention(store: AsyncEngine, tmp_path: Path) -
         overview = await read_overview(connection, configuration(tmp_path, clinic))
     assert [
         each.sentence for each in overview.attention if each.environment and each.environment.name == "dev"
-    ] == ["has not been looked at for a while"]
+    ] == ["has not been checked for a while"]
 
 
 async def test_five_hundred_environments_cost_no_more_queries(store: AsyncEngine, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from web.answers.summary import summarize, worst
 from web.answers.verdict import verdict
 from web.observation.records import Doubt, Drift, JobGlance, Record
 
-DOUBT = Doubt(12, "migrate", "half done", "Half of it is there.", NOW, by_look=True)
-LOST = replace(DOUBT, job_id=13, sort="outcome not known", by_look=False)
+DOUBT = Doubt(12, "migrate", "half done", "Half of it is there.", NOW, by_check=True)
+LOST = replace(DOUBT, job_id=13, sort="outcome not known", by_check=False)
 ENDED = JobGlance(14, "migrate", "cancelled", finished_at=NOW)
 
 
@@ -37,8 +37,8 @@ CASES = [
     (record(Drift("not compared")), "b", "1 pending", "pending", 1),
     (record(doubts=(DOUBT,)), "c", "In sync, in doubt", "warn", 3),
     (record(Drift("drifted", count=2), (DOUBT, LOST)), "b", "1 pending, 2 differences, in doubt", "warn", 1),
-    (record(unseen=ENDED), "c", "Being looked at", "unknown", 3),
-    (record(doubts=(DOUBT,), unseen=ENDED), "c", "Being looked at", "unknown", 3),
+    (record(unseen=ENDED), "c", "Being checked", "unknown", 3),
+    (record(doubts=(DOUBT,), unseen=ENDED), "c", "Being checked", "unknown", 3),
 ]
 
 
@@ -75,4 +75,4 @@ def test_a_doubt_keeps_the_gate_closed_and_production_from_migrating() -> None:
         assert enforced(condition, PRODUCTION)
         assert not enforced(condition, replace(PRODUCTION, tier="staging"))
     gate = deployment_gate(found, PRODUCTION, record(unseen=ENDED), None, now=NOW)
-    assert {each.name: each.state for each in gate.conditions}["looked at"] == "not known"
+    assert {each.name: each.state for each in gate.conditions}["checked"] == "not known"

@@ -207,7 +207,7 @@ async def main() -> None:
         store_url=os.environ["TEST_STORE_URL"],
         resources=Resources(programs=(), scratch=ScratchServers(Path("/nonexistent"), {}, ())),
         concurrency=2,
-        lookers=2,
+        observers=2,
         grace=float(os.environ.get("TEST_GRACE", "0.5")),
         follow_parent=True,
         schedule=schedule if "TEST_SCHEDULE" in os.environ else None,

@@ -21,7 +21,7 @@ def test_a_look_ends_in_words_and_the_focus_stays(visit: Open) -> None:
         button = page.get_by_role("button", name=name)
         button.focus()
         page.keyboard.press("Enter")
-        toast = page.locator("[data-toast]", has_text="Looked at clinic/staging")
+        toast = page.locator("[data-toast]", has_text="Checked clinic/staging")
         expect(toast).to_contain_text("2 differences")
         expect(button).to_be_focused()
         toast.get_by_label("Dismiss").click()

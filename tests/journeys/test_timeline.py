@@ -47,7 +47,7 @@ def test_a_migrate_says_what_it_changed_as_soon_as_it_ends(visit: Open) -> None:
     assert re.search(r"schema: \d+ differences \(snapshot:", said.stdout), said.stdout + said.stderr
     changed.get_by_role("link", name="Timeline").click()
     expect(page.locator(".timeline > li").first).to_contain_text("asked for by Ana Ruiz")
-    assert entries(page) == ["By", "The first look that is kept"]
+    assert entries(page) == ["By", "The first check that is kept"]
 
 
 def test_what_nobody_we_know_changed_looks_so(visit: Open) -> None:
@@ -59,7 +59,7 @@ def test_what_nobody_we_know_changed_looks_so(visit: Open) -> None:
     newest = page.locator(".timeline > li").first
     expect(newest).to_contain_text("By nobody we know")
     expect(newest).to_contain_text("1 column added")
-    assert entries(page) == ["By nobody we know", "By", "The first look that is kept"]
+    assert entries(page) == ["By nobody we know", "By", "The first check that is kept"]
     newest.get_by_text("Show 1 difference").click()
     expect(newest).to_contain_text("Column hot_fix was added")
     visitor.picture("timeline-light")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from web.jobs.witness import Sighting
+from web.jobs.witness import SchemaSeen
 from web.observation.records import Record, read_records
 from web.observation.timeline import Cause, Entry, Ran, read_timeline, tell
 
@@ -33,12 +33,12 @@ def ran(number: int, began: float, ended: float | None, before: str | None, afte
         "clinic/dev",
         minute(began),
         None if ended is None else minute(ended),
-        Sighting(minute(began), "t", before, ()) if before else Sighting(minute(began), reason="away"),
+        SchemaSeen(minute(began), "t", before, ()) if before else SchemaSeen(minute(began), reason="away"),
         None
         if ended is None
-        else Sighting(minute(ended), "t", after, ())
+        else SchemaSeen(minute(ended), "t", after, ())
         if after
-        else Sighting(minute(ended), reason="away"),
+        else SchemaSeen(minute(ended), reason="away"),
     )
 
 

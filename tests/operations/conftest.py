@@ -27,7 +27,7 @@ from web.jobs.reading import JobRecord, read_job
 from web.jobs.resources import Resources
 from web.jobs.start import start
 from web.observation.observe import observe
-from web.observation.witness import look_again, witness
+from web.observation.witness import observe_again, witness
 from web.operations import KINDS
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
@@ -117,7 +117,13 @@ class Site:
         """What a worker makes of a job that it has taken."""
         return Execution(
             Equipment(
-                self.store, self.configuration, Kinds(self.kinds), self.resources, "test", witness, look_again
+                self.store,
+                self.configuration,
+                Kinds(self.kinds),
+                self.resources,
+                "test",
+                witness,
+                observe_again,
             ),
             job_id,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from web.config import load
 from web.jobs.resources import Resources
 from web.jobs.worker import run_worker
-from web.observation.witness import look_again, witness
+from web.observation.witness import observe_again, witness
 from web.operations import KINDS
 from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers
@@ -24,9 +24,9 @@ async def main(config: str, store_url: str, scratch_url: str, folder: str) -> No
         store_url=store_url,
         resources=Resources(find_programs(), ScratchServers(Path(folder), {17: scratch_url}, ())),
         witness=witness,
-        look=look_again,
+        look=observe_again,
         concurrency=1,
-        lookers=1,
+        observers=1,
         grace=0.5,
         follow_parent=True,
     )

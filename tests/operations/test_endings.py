@@ -41,7 +41,7 @@ from web.jobs.queue import withdraw
 from web.jobs.reading import JobRecord, read_events, read_steps
 from web.jobs.reconcile import Reaper
 from web.observation.records import record_of
-from web.observation.witness import look_again, witness
+from web.observation.witness import observe_again, witness
 from web.operations import KINDS
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
@@ -366,7 +366,7 @@ async def reaped(
     await until(dead, within=90, what=killed_workers.log.read_text()[-3000:])
     await say_dead(site.store)
     equipment = Equipment(
-        site.store, site.configuration, Kinds(KINDS), site.resources, "reaper", witness, look_again
+        site.store, site.configuration, Kinds(KINDS), site.resources, "reaper", witness, observe_again
     )
     reaper = Reaper(equipment, lambda: ())
     await reaper.look()

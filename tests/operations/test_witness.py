@@ -17,7 +17,7 @@ from tests.tools.written import execute, migration
 from web.comparison.snapshots import load_schema
 from web.jobs.kind import AnyKind
 from web.jobs.reading import JobRecord
-from web.jobs.witness import read_sightings
+from web.jobs.witness import read_schemas_seen
 from web.observation.changes import JobChange, read_job_change
 from web.observation.records import record_of
 from web.observation.timeline import Timeline, read_timeline
@@ -56,7 +56,7 @@ async def test_every_mutating_kind_has_both_snapshots(site: Site, kind: AnyKind)
     await prepare(site)
     job = await site.run(kind)
     async with site.store.connect() as connection:
-        before, after = await read_sightings(connection, job.id)
+        before, after = await read_schemas_seen(connection, job.id)
         assert before is not None
         assert after is not None
         for each in (before, after):
@@ -73,7 +73,7 @@ async def test_what_only_reads_has_none(site: Site, kind: AnyKind) -> None:
     await site.observe()
     job = await site.run(kind, **({"backup": "0" * 32} if kind.name == "verify" else {}))
     async with site.store.connect() as connection:
-        assert await read_sightings(connection, job.id) == (None, None)
+        assert await read_schemas_seen(connection, job.id) == (None, None)
         assert await read_job_change(connection, job) is None
 
 

@@ -249,7 +249,7 @@ def test_a_kind_of_a_project_changes_no_database() -> None:
 def test_every_kind_says_what_it_does() -> None:
     for kind in KINDS:
         assert kind.help.endswith("."), kind.name
-        assert kind.offers or kind.looks, kind.name
+        assert kind.offers or kind.observes, kind.name
         assert isinstance(kind, JobKind)
 
 

@@ -49,7 +49,7 @@ async def was_it_said(evidence: Evidence[GreetParameters]) -> Reconciled:
 
 async def before(store: AsyncConnection, seen: View) -> Before:
     """Where there is nobody, a reason is wanted; where nobody has looked, nothing is said."""
-    looked = Condition("looked", "Looked at", "met" if seen.observation else "not met", way="Check it.")
+    checked = Condition("checked", "Checked", "met" if seen.observation else "not met", way="Check it.")
     tables = Condition("tables", "It has tables", "met" if seen.table_count else "not met", way="Fill it.")
     return Before(
         Gate((looked, tables)),

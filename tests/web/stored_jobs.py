@@ -59,7 +59,7 @@ async def fill_jobs(connection: AsyncConnection) -> None:
             )
         if state == "unknown":
             await connection.execute(
-                insert(DoubtRow).values(job_id=number, sort="outcome not known", what=HOSTILE, by_look=False)
+                insert(DoubtRow).values(job_id=number, sort="outcome not known", what=HOSTILE, by_check=False)
             )
             # The last look came after it.
             await connection.execute(
@@ -110,7 +110,7 @@ async def store_job(
             kind=kind,
             project=select(EnvironmentRow.project).where(EnvironmentRow.id == where).scalar_subquery(),
             environment_id=where,
-            looks=kind == "observe",
+            observes=kind == "observe",
             parameters={"lock_timeout": 5, "note": HOSTILE},
             mutating=mutating,
             state=state,

@@ -60,5 +60,5 @@ async def test_a_look_that_has_ended_says_what_it_found(site: Site) -> None:
             .values(kind="observe", outcome={"title": "In sync", "account": "Nothing is pending."})
         )
     toast = await site.get(f"/jobs/{JOBS['succeeded']}/toast")
-    assert "Looked at clinic/dev" in toast.text
+    assert "Checked clinic/dev" in toast.text
     assert "Nothing is pending." in toast.text

@@ -100,9 +100,9 @@ async def test_a_job_that_no_look_has_seen_the_end_of(site: Site) -> None:
     # Its database is dev's, on which a job has ended that only dev has looked after.
     for path in ("/", PLACE, f"{PLACE}/migrations"):
         page = said(await site.get(path))
-        assert "Being looked at" in page, path
+        assert "Being checked" in page, path
     head = said(await site.get(PLACE))
-    assert "the database is being looked at" in head
+    assert "the database is being checked" in head
     assert "Last known from" in head
     seen = (await site.get(f"/api/v1{PLACE}")).json()
     assert (seen["verdict"], seen["exit_code"]) == ("not known", 3)
@@ -110,7 +110,7 @@ async def test_a_job_that_no_look_has_seen_the_end_of(site: Site) -> None:
     verdict = (await site.get(f"/api/v1{PLACE}/verdict")).json()
     assert (verdict["observation_age"], verdict["gate"]["open"]) == (None, False)
     badge = (await site.get("/projects/clinic/builds/48/environments/fresh/badge.svg")).text
-    assert "Being looked at" in badge
+    assert "Being checked" in badge
 
 
 async def test_a_doubt_is_told_everywhere(site: Site) -> None:

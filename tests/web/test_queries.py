@@ -115,7 +115,7 @@ async def test_an_environments_navigation_says_what_its_page_says(
     monkeypatch.setattr(recent, "OLD", 3600.0)
     address = "/projects/clinic/environments/fresh"
     first = await site.get(address)
-    assert "Not looked at" in first.text
+    assert "Not checked" in first.text
     async with site.store.begin() as store:
         await look(store, site.environment("clinic/fresh"), 1003, "r5")
     second = await site.get(address)

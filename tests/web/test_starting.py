@@ -347,7 +347,7 @@ async def test_a_job_that_has_ended_is_not_asked_about(site: Site, state: str, t
 
 
 async def test_with_no_name_for_the_database_nothing_changes_it(site: Site) -> None:
-    """An environment that was never looked at: it is not known which database it is."""
+    """An environment that was never checked: it is not known which database it is."""
     base = "/projects/clinic/environments/fresh/jobs"
     for kind in ("backup", "migrate"):
         response = await site.post(f"{base}/{kind}", "operator")

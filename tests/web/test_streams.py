@@ -296,7 +296,7 @@ async def test_a_role_that_changes_reconnects_the_overview(streams: Streams) -> 
         assert "ledger" not in (await anext(events)).data
 
 
-async def look_again(site: Site, label: str) -> None:
+async def observe_again(site: Site, label: str) -> None:
     """A look that found the same, now."""
     where = site.environment(label)
     async with site.store.begin() as store:
@@ -331,15 +331,15 @@ async def test_the_overview_sends_changed_cells_only(streams: Streams) -> None:
     site = streams.site
     address = await stream_of(site, "/", "viewer")
     # Between the page and its stream.
-    await look_again(site, "clinic/staging")
+    await observe_again(site, "clinic/staging")
     async with streams.open(address, "viewer") as events:
         sent = await next_swap(events)
         assert cells(sent.data) == 1
         assert "staging" in sent.data
         require_strict(Markup(sent.data))
         # Another project's change is none of the viewer's.
-        await look_again(site, "ledger/dev")
-        await look_again(site, "clinic/dev")
+        await observe_again(site, "ledger/dev")
+        await observe_again(site, "clinic/dev")
         sent = await next_swap(events)
         assert cells(sent.data) == 1
         assert "/projects/clinic/environments/dev" in sent.data
@@ -357,7 +357,7 @@ async def test_the_overview_sends_its_answer_and_its_summary(streams: Streams) -
     about = Markup((await site.get("/", "viewer")).text).all("output")[0]["data-about"]
     async with streams.open(address, "viewer") as events:
         await until(lambda: site.feed.followers == 1)
-        await look_again(site, "clinic/production")
+        await observe_again(site, "clinic/production")
         sent, word = await anext(events), await anext(events)
     targets = {each["hx-target"] for each in Markup(sent.data).all("hx-partial")}
     assert f"#answer[data-about={about}]" in targets
@@ -365,7 +365,7 @@ async def test_the_overview_sends_its_answer_and_its_summary(streams: Streams) -
     assert word.event == "databases-changed"
     # Another question than the viewer's own may be followed, another project's may not.
     async with streams.open(f"{address}&about=ledger&on=dev", "viewer") as events:
-        await look_again(site, "clinic/production")
+        await observe_again(site, "clinic/production")
         assert "#answer" not in (await anext(events)).data
     for who in ("viewer", "admin"):
         async with streams.open("/stream?seen=elsewhere", who) as events:
@@ -377,8 +377,8 @@ async def test_a_projects_page_hears_of_its_own_cells(streams: Streams) -> None:
     address = await stream_of(site, "/projects/clinic", "admin")
     async with streams.open(address, "admin") as events:
         await until(lambda: site.feed.followers == 1)
-        await look_again(site, "ledger/dev")
-        await look_again(site, "clinic/production")
+        await observe_again(site, "ledger/dev")
+        await observe_again(site, "clinic/production")
         sent = await anext(events)
         assert cells(sent.data) == 1
         assert "production" in sent.data
@@ -405,8 +405,8 @@ async def test_an_environments_page_hears_of_itself(streams: Streams) -> None:
         facts, word = await anext(events), await anext(events)
         assert "3 differences" in facts.data
         assert word.event == "page-changed"
-        await look_again(site, "clinic/staging")
-        await look_again(site, "clinic/dev")
+        await observe_again(site, "clinic/staging")
+        await observe_again(site, "clinic/dev")
         again = await anext(events)
         assert 'hx-target="#env-facts"' in again.data
         # Only an age has changed: the tab need not ask for itself.
@@ -453,7 +453,7 @@ async def test_overviews_are_read_once_for_all_streams(
     readers = [asyncio.create_task(read()) for _ in range(50)]
     await until(lambda: streams.site.feed.followers == 50, 60)
     async with streams.site.statements() as seen:
-        await look_again(streams.site, "clinic/dev")
+        await observe_again(streams.site, "clinic/dev")
         sent = await asyncio.wait_for(asyncio.gather(*readers), 30)
     assert len(set(sent)) == 1
     assert cells(sent[0]) == 1

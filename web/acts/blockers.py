@@ -11,7 +11,7 @@ from web.jobs.work import Work
 from web.postgres.connections import Connection
 
 #: How often it is looked, in seconds.
-LOOK_EVERY = 1.0
+ASK_EVERY = 1.0
 
 # Who blocks the given backends: process id, role, application, state, statement, age of its transaction.
 # Any role may read it, but may see less of others' sessions. PostgreSQL 9.6 and later.
@@ -44,7 +44,7 @@ async def blockers_told(work: Work[Any], pids: Sequence[int]) -> AsyncIterator[N
 async def _watch(work: Work[Any], connection: Connection, pids: Sequence[int]) -> None:
     told: list[int] = []
     while True:
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(ASK_EVERY)
         if not pids:
             continue
         rows = await (await connection.execute(_BLOCKERS, [list(pids)])).fetchall()

@@ -108,7 +108,7 @@ def migration_gate(
 #: Conditions without which nothing is applied to production; elsewhere they are warnings.
 _ENFORCED_ON_PRODUCTION = frozenset({"rehearsal", "nothing in doubt"})
 #: Conditions without which nothing is applied anywhere.
-_ENFORCED = frozenset({"looked at", "one head", "revision known", "unchanged", "verified backup", "approval"})
+_ENFORCED = frozenset({"checked", "one head", "revision known", "unchanged", "verified backup", "approval"})
 
 
 def enforced(condition: Condition, environment: Environment) -> bool:
@@ -262,21 +262,19 @@ def _migration_conditions(
 def _looked_at(record: Record | None) -> Condition:
     observation = record.observation if record else None
     if observation is None:
-        title = "The database has not been looked at"
-        return Condition("looked at", title, "not known", "never", "Check the environment.")
+        title = "The database has not been checked"
+        return Condition("checked", title, "not known", "never", "Check the environment.")
     if not observation.reachable:
         title, reason = (
             "The database cannot be reached",
             observation.error["message"] if observation.error else "",
         )
-        return Condition("looked at", title, "not known", reason, "Check again once it can be reached.")
+        return Condition("checked", title, "not known", reason, "Check again once it can be reached.")
     if record is not None and record.unseen is not None:
-        title = "The database has not been looked at since a job ended"
-        return Condition(
-            "looked at", title, "not known", outdated_by(record.unseen), "Check the environment."
-        )
-    title = "The database has been looked at"
-    return Condition("looked at", title, "met", observation.observed_at.isoformat(timespec="seconds"))
+        title = "The database has not been checked since a job ended"
+        return Condition("checked", title, "not known", outdated_by(record.unseen), "Check the environment.")
+    title = "The database has been checked"
+    return Condition("checked", title, "met", observation.observed_at.isoformat(timespec="seconds"))
 
 
 def _nothing_in_doubt(record: Record | None) -> Condition:
@@ -296,12 +294,12 @@ def _nothing_in_doubt(record: Record | None) -> Condition:
 def way_out(doubts: Sequence[Doubt]) -> str:
     """What settles these doubts."""
     person = "an administrator with a reason (`cleanstart settle`)"
-    if all(each.by_look for each in doubts):
+    if all(each.by_check for each in doubts):
         return (
-            "It is settled by a look that finds exactly the schema of the recorded migrations, or the one of before "
+            "It is settled by a check that finds exactly the schema of the recorded migrations, or the one of before "
             f"the job, by a reset that succeeds, or by {person}."
         )
-    return f"No look can settle it, because rows may have changed: a reset that succeeds does, or {person}."
+    return f"No check can settle it, because rows may have changed: a reset that succeeds does, or {person}."
 
 
 def _no_drift(record: Record | None) -> Condition:

@@ -30,7 +30,7 @@ Hurt = Literal[
     "failed",
     "backup",
     "pending",
-    "not looked at",
+    "not checked",
     "source",
 ]
 
@@ -45,7 +45,7 @@ _RANK: Final[tuple[Hurt, ...]] = (
     "backup",
     "source",
     "pending",
-    "not looked at",
+    "not checked",
 )
 _TIER: Final[Mapping[str, int]] = {"production": 0, "staging": 1, "development": 2}
 _HISTORY: Final[frozenset[Standing]] = frozenset(
@@ -220,7 +220,7 @@ def _of_cell(cell: Cell, project: Project, now: datetime, noun_of: NounOf) -> It
             change.id,
         )
     if observation is None:
-        yield Attention("not looked at", environment, project, "unknown", "was never looked at")
+        yield Attention("not checked", environment, project, "unknown", "was never checked")
         return
     if not observation.reachable:
         reason = observation.error["message"] if observation.error else ""
@@ -233,11 +233,11 @@ def _of_cell(cell: Cell, project: Project, now: datetime, noun_of: NounOf) -> It
         return
     if now - observation.observed_at > STALE:
         yield Attention(
-            "not looked at",
+            "not checked",
             environment,
             project,
             "unknown",
-            "has not been looked at for a while",
+            "has not been checked for a while",
             since=observation.observed_at,
         )
     if found.standing in _HISTORY or found.standing == "ahead":

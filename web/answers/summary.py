@@ -17,7 +17,7 @@ from web.observation.records import Observation, Record
 class Summary:
     """How an environment stands to a history, with everything that keeps it from being simply so."""
 
-    #: "In sync", "In sync, 3 differences", "3 pending, in doubt", "Being looked at".
+    #: "In sync", "In sync, 3 differences", "3 pending, in doubt", "Being checked".
     words: str
     #: The verdict and the drift as sentences; what is in doubt has a sentence of its own in every place.
     sentence: str
@@ -42,7 +42,7 @@ def summarize(verdict: Verdict, record: Record | None) -> Summary:
     if verdict.standing == "unreachable" or observation is None or record is None:
         return Summary(verdict.words, verdict.sentence, verdict.status, verdict.exit_code)
     if record.unseen is not None:
-        return Summary("Being looked at", verdict.sentence, "unknown", verdict.exit_code)
+        return Summary("Being checked", verdict.sentence, "unknown", verdict.exit_code)
     words, sentences, status = [verdict.words], [verdict.sentence], verdict.status
     drifted = observation.drift.state == "drifted"
     # Where the revisions say that something is to be done, what was not compared changes nothing about that.

@@ -193,7 +193,7 @@ def verdict(
     there is no history.
     """
     if observed is None:
-        return Verdict("not known", reason="the database has not been looked at yet", heads=_heads(history))
+        return Verdict("not known", reason="the database has not been checked yet", heads=_heads(history))
     if not observed.reachable:
         return Verdict("unreachable", reason=observed.reason, heads=_heads(history))
     rows = observed.revisions

@@ -154,7 +154,7 @@ async def show_drift(board: Board, store: Store, environment: InEnvironment) -> 
     """The differences between what the applied migrations give (a) and what is there (b)."""
     seen = await _view(board, store, environment)
     if seen.observation is None:
-        raise NotFound(f"{environment.label} was never looked at.", hint="Check it first.")
+        raise NotFound(f"{environment.label} was never checked.", hint="Check it first.")
     drift = seen.observation.drift
     rules = await active_rules(store, environment.project, environment.name) if drift.ignored else ()
     found = sort_out(await read_drift(store, drift), rules)

@@ -10,7 +10,7 @@ from web.backups.reporting import Report
 from web.postgres.connections import Connection
 
 #: Seconds between two looks; one costs the server 1.5 ms.
-LOOK_EVERY = 0.25
+ASK_EVERY = 0.25
 
 Table = tuple[str, str]
 
@@ -60,7 +60,7 @@ class Copying:
                 self._finish_others((schema, table))
             if rows:
                 await self.tell()
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(ASK_EVERY)
 
     async def tell(self) -> None:
         """Report the sum."""

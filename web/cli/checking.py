@@ -17,7 +17,7 @@ from web.errors import CleanStartError, Invalid
 
 MaxAge = Annotated[
     str | None,
-    typer.Option("--max-age", metavar="AGE", help="A look that is younger will do: 30s, 5m, 2h, 1d."),
+    typer.Option("--max-age", metavar="AGE", help="A check that is younger will do: 30s, 5m, 2h, 1d."),
 ]
 #: Seconds that a look may take where nothing else is said.
 PATIENCE = 300.0
@@ -26,8 +26,8 @@ NO_WORKER = 15.0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class CouldNotLook(CleanStartError):
-    """The look at the database did not come to its end."""
+class CouldNotCheck(CleanStartError):
+    """The check of the database did not come to its end."""
 
     status = 503
     title = "Could not tell"
@@ -50,7 +50,7 @@ def check(
     patience: Annotated[
         str,
         typer.Option(
-            "--patience", metavar="TIME", help="How long the look may take, a free worker included."
+            "--patience", metavar="TIME", help="How long the check may take, a free worker included."
         ),
     ] = "5m",
 ) -> int:
@@ -86,7 +86,7 @@ async def look(api: Api, where: Where, *, max_age: float | None, patience: float
     """Have a worker look at the environment and wait for it, unless the last look is younger than `max_age` seconds.
 
     Raises:
-        CouldNotLook: no worker is alive, the look took longer than `patience`, or it ended some other way.
+        CouldNotCheck: no worker is alive, the look took longer than `patience`, or it ended some other way.
     """
     if max_age is not None:
         age = (await api.get(*where.path, "verdict"))["observation_age"]
@@ -97,11 +97,11 @@ async def look(api: Api, where: Where, *, max_age: float | None, patience: float
         async with asyncio.timeout(patience):
             ended = await _wait_for(api, job)
     except TimeoutError:
-        raise CouldNotLook(f"The look at {where} (job {job}) has not ended in time.") from None
+        raise CouldNotCheck(f"The check of {where} (job {job}) has not ended in time.") from None
     if ended["state"] != "succeeded":
         outcome = ended["outcome"] or {}
-        raise CouldNotLook(
-            f"The look at {where} (job {job}) is {ended['state']}: {outcome.get('title') or 'no reason is known'}. "
+        raise CouldNotCheck(
+            f"The check of {where} (job {job}) is {ended['state']}: {outcome.get('title') or 'no reason is known'}. "
             f"{outcome.get('account') or ''}".strip(),
             hint=outcome.get("next_step") or "",
         )
@@ -114,8 +114,8 @@ async def _wait_for(api: Api, job: int) -> Json:
         ended = answer["job"]
         alone = ended["state"] == "queued" and answer["live_workers"] == 0
         if alone and loop.time() - began > NO_WORKER:
-            raise CouldNotLook(
-                f"No worker is alive, so nobody can look at {ended['label']}.",
+            raise CouldNotCheck(
+                f"No worker is alive, so nobody can check {ended['label']}.",
                 hint="Start one with `cleanstart worker`.",
             )
     return ended
@@ -149,4 +149,4 @@ def _write(writer: Writer, where: Where, found: Json, *, gate: bool) -> None:
     )
     if gate:
         write_gate(writer, found["gate"])
-    writer.note(f"Looked at {ago((found['observation'] or {}).get('observed_at'))}.")
+    writer.note(f"Checked {ago((found['observation'] or {}).get('observed_at'))}.")

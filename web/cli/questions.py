@@ -45,7 +45,7 @@ def status(
 
 def _overview(writer: Writer, found: Json) -> None:
     writer.table(
-        ("environment", "tier", "state", "drift", "build", "last backup", "looked at", "job"),
+        ("environment", "tier", "state", "drift", "build", "last backup", "checked", "job"),
         [
             (
                 each["label"],
@@ -68,9 +68,7 @@ def _overview(writer: Writer, found: Json) -> None:
             name = f"{each['project']}/{each['environment']}" if each["environment"] else each["project"]
             writer.say(f"  {name} {each['sentence']}" + (f" ({each['detail']})" if each["detail"] else ""))
     if not found["live_workers"]:
-        writer.note(
-            "No worker is alive: nothing is looked at and no job runs. Start one: `cleanstart worker`."
-        )
+        writer.note("No worker is alive: nothing is checked and no job runs. Start one: `cleanstart worker`.")
 
 
 def _environment(writer: Writer, where: Where, found: Json) -> None:
@@ -88,7 +86,7 @@ def _environment(writer: Writer, where: Where, found: Json) -> None:
         ("build", f"#{found['build']}" if found["build"] else ""),
         ("last backup", ago(found["last_backup"])),
         ("running job", found["job"]),
-        ("looked at", ago(seen.get("observed_at"))),
+        ("checked", ago(seen.get("observed_at"))),
         ("error", (seen.get("error") or {}).get("message")),
     ]
     writer.table((str(where), found["tier"]), [fact for fact in facts if fact[1]], none="")
@@ -190,7 +188,7 @@ def _drift(writer: Writer, found: Json) -> None:
         writer.note(
             f"{words.plural(len(found['ignored']), 'difference')} more: ignored by rules of the project."
         )
-    writer.note(f"Looked at {ago(found['observed_at'])}.")
+    writer.note(f"Checked {ago(found['observed_at'])}.")
 
 
 def timeline(

@@ -9,7 +9,7 @@ from web.cli.store_place import running_url
 from web.config import Configuration
 from web.jobs.resources import Resources
 from web.jobs.worker import run_worker
-from web.observation.witness import look_again, witness
+from web.observation.witness import observe_again, witness
 from web.operations import KINDS
 from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers
@@ -45,7 +45,7 @@ async def work(configuration: Configuration) -> None:
                 store_url=running_url(configuration),
                 resources=Resources(programs, scratch, layers.words),
                 witness=witness,
-                look=look_again,
+                look=observe_again,
                 schedule=scheduled(configuration),
                 schedule_every=SCHEDULE_EVERY,
                 stop=stop,

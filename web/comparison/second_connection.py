@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Final
 
 from web.errors import CleanStartError
-from web.postgres.connections import Connection, connect_to_look
+from web.postgres.connections import Connection, connect_to_observe
 
 #: With fewer relations connecting takes longer than what it saves.
 RELATIONS: Final = 500
@@ -28,7 +28,7 @@ async def second_connection(
             try:
                 async with asyncio.timeout(WITHIN):
                     second = await stack.enter_async_context(
-                        connect_to_look(url, application_name=application_name)
+                        connect_to_observe(url, application_name=application_name)
                     )
             except (CleanStartError, TimeoutError):
                 second = None

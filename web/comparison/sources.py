@@ -26,7 +26,7 @@ from web.comparison.second_connection import second_connection
 from web.comparison.snapshots import load_schema
 from web.config import Configuration, Project, Secret
 from web.errors import CleanStartError, Invalid, NotFound
-from web.postgres.connections import connect_to_look
+from web.postgres.connections import connect_to_observe
 from web.postgres.identity import TargetIdentity, read_identity, require_identity
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
@@ -172,7 +172,7 @@ class Reader:
         return self._store
 
     async def _live(self, source: Source, url: str, exclude: Sequence[str]) -> Sourced:
-        async with connect_to_look(url, application_name="cleanstart/diff") as connection:
+        async with connect_to_observe(url, application_name="cleanstart/diff") as connection:
             if (pinned := await self._pinned(source)) is not None:
                 # The URL may lead elsewhere by now, and that is no difference.
                 await require_identity(connection, pinned)

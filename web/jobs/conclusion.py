@@ -17,7 +17,7 @@ from web.jobs.events import state_event
 from web.jobs.failpoints import failpoint
 from web.jobs.job import JobState, Unproven
 from web.jobs.loading import Equipment, LoadedJob
-from web.jobs.witness import WITNESS_WITHIN, Aftermath, Scene, leave_unseen, look_after
+from web.jobs.witness import WITNESS_WITHIN, Aftermath, WitnessedJob, leave_unseen, observe_after
 
 logger = logging.getLogger(__name__)
 
@@ -64,15 +64,15 @@ async def conclude(
     """
     aftermath = Aftermath()
     if loaded.kind.mutating:
-        scene = Scene(loaded.job, attempt, equipment.store, equipment.resources, loaded.identity)
+        witnessed = WitnessedJob(loaded.job, attempt, equipment.store, equipment.resources, loaded.identity)
         if equipment.witness is not None:
             if gone:
-                await look_after(equipment.witness, scene, within)
+                await observe_after(equipment.witness, witnessed, within)
             else:
                 # What it started may still be at work: what is there now is not what it leaves.
-                await leave_unseen(scene, "It was given up before it was seen gone.")
+                await leave_unseen(witnessed, "It was given up before it was seen gone.")
         if gone and equipment.look is not None:
-            aftermath = await _look(equipment, scene, within)
+            aftermath = await _look(equipment, witnessed, within)
     await finish(
         attempt,
         verdict,
@@ -82,16 +82,16 @@ async def conclude(
     )
 
 
-async def _look(equipment: Equipment, scene: Scene, within: float) -> Aftermath:
+async def _look(equipment: Equipment, witnessed: WitnessedJob, within: float) -> Aftermath:
     """Look at the environment; that this fails only leaves the look owed."""
     assert equipment.look is not None
     try:
         async with asyncio.timeout(within):
-            return await equipment.look(scene)
+            return await equipment.look(witnessed)
     except (TimeoutError, CleanStartError) as error:
-        logger.warning("Job %s: the look after it failed (%s).", scene.job.id, type(error).__name__)
+        logger.warning("Job %s: the look after it failed (%s).", witnessed.job.id, type(error).__name__)
     except Exception:
-        logger.exception("Job %s: the look after it failed.", scene.job.id)
+        logger.exception("Job %s: the look after it failed.", witnessed.job.id)
     return Aftermath()
 
 

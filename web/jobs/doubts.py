@@ -13,7 +13,7 @@ from web.jobs.job import JobState, Unproven
 from web.store.tables import DoubtRow, JobRow
 
 #: Who settles it where a look does.
-BY_LOOK = "a look"
+BY_CHECK = "a check"
 
 # Settles what jobs before this one left in doubt on any of its targets. Runs on the store.
 _RENEWED = text(
@@ -33,15 +33,15 @@ async def open_doubt(
     connection: AsyncConnection, job_id: int, state: JobState, left: Unproven, proof: str | None = None
 ) -> None:
     """Write down what a job leaves, in the transaction that ends it; settled already where a look has the proof."""
-    settled = {"settled_at": func.now(), "settled_by": BY_LOOK, "reason": proof}
+    settled = {"settled_at": func.now(), "settled_by": BY_CHECK, "reason": proof}
     await connection.execute(
         insert(DoubtRow)
         .values(
             job_id=job_id,
             sort="outcome not known" if state == "unknown" else "half done",
             what=left.what,
-            by_look=left.by_look,
-            **(settled if left.by_look and proof is not None else {}),
+            by_check=left.by_check,
+            **(settled if left.by_check and proof is not None else {}),
         )
         .on_conflict_do_nothing(index_elements=["job_id"])
     )
@@ -61,7 +61,7 @@ async def for_a_look(connection: AsyncConnection, environment_id: int, up_to: in
             JobRow.environment_id == environment_id,
             DoubtRow.job_id <= up_to,
             DoubtRow.settled_at.is_(None),
-            DoubtRow.by_look,
+            DoubtRow.by_check,
         )
     )
     return tuple(await connection.scalars(query))

@@ -20,7 +20,7 @@ from web.jobs.loading import Equipment, LoadedJob, load_job, load_remains
 from web.jobs.patience import patiently
 from web.jobs.progress import Progress
 from web.jobs.reading import read_intents
-from web.jobs.witness import WITNESS_WITHIN, WITNESS_WITHIN_CANCELLED, Scene, look_before
+from web.jobs.witness import WITNESS_WITHIN, WITNESS_WITHIN_CANCELLED, WitnessedJob, observe_before
 from web.jobs.work import Evidence, Work
 
 logger = logging.getLogger(__name__)
@@ -121,8 +121,8 @@ class Execution:
         """Run the kind; where it may change something, look at the target first."""
         if self._equipment.witness is not None and loaded.kind.mutating:
             resources, store = self._equipment.resources, self._equipment.store
-            scene = Scene(loaded.job, work.attempt, store, resources, loaded.identity)
-            await look_before(self._equipment.witness, scene)
+            witnessed = WitnessedJob(loaded.job, work.attempt, store, resources, loaded.identity)
+            await observe_before(self._equipment.witness, witnessed)
         return await loaded.kind.run(work)
 
     async def _load(self) -> LoadedJob:

@@ -61,7 +61,7 @@ class Unproven:
     what: str
     #: Whether a look settles it that finds the schema of the recorded revisions, or the one of before the job.
     #: Rows it does not see: where those may have changed, only a job that makes them anew settles it, or a person.
-    by_look: bool = False
+    by_check: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class JobKind(Generic[P]):
     #: What one run is called in a sentence: "a migration has failed". Empty: the kind's name.
     noun: str = ""
     #: It only looks: it keeps nothing from starting, nobody is told that it runs, and the audit trail leaves it out.
-    looks: bool = False
+    observes: bool = False
     #: A start while the same kind is still queued on the environment joins that job (observe).
     joins: bool = False
     #: Where the project's own code runs in it: people are told what the wall around that does not hold.

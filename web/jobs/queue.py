@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = [
     "CHANGES",
-    "LOOKS",
+    "OBSERVATIONS",
     "TASK",
     "AlreadyEnqueued",
     "connection_parameters",
@@ -31,7 +31,7 @@ TASK = "cleanstart.run_job"
 #: Lane of kinds that change a target.
 CHANGES = "changes"
 #: Lane of kinds that only look; it has places of its own, so that long changes never starve it.
-LOOKS = "looks"
+OBSERVATIONS = "looks"
 
 
 def queue_of(lane: str, project: str) -> str:

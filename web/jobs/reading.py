@@ -165,7 +165,7 @@ async def list_jobs(
     projects: Collection[str] | None = None,
     environment: str | None = None,
     kinds: Collection[str] | None = None,
-    looks: bool = True,
+    observes: bool = True,
     states: Collection[str] | None = None,
     search: str = "",
     titled: Collection[str] = (),
@@ -174,7 +174,7 @@ async def list_jobs(
 ) -> tuple[JobRecord, ...]:
     """List jobs, newest first; `before` is the id of the last one of the page before.
 
-    `projects` are the ones that the reader may see; None: all of them. Without `looks` those that only look are left
+    `projects` are the ones that the reader may see; None: all of them. Without `observes` those that only look are left
     out. `search` is looked for in number, kind, environment and person; jobs of the kinds `titled`, whose titles have
     it, are found too.
     """
@@ -187,8 +187,8 @@ async def list_jobs(
         query = query.where(EnvironmentRow.name == environment)
     if kinds is not None:
         query = query.where(JobRow.kind.in_(kinds))
-    if not looks:
-        query = query.where(~JobRow.looks)
+    if not observes:
+        query = query.where(~JobRow.observes)
     if states is not None:
         query = query.where(JobRow.state.in_(states))
     if search:

@@ -19,7 +19,7 @@ from web.errors import Conflict, Invalid, JobAlreadyRunning, OperationNotAllowed
 from web.jobs.events import announce_change, append_events, state_event, storable
 from web.jobs.job import BY_SCHEDULE, FINISHED, P
 from web.jobs.kind import AnyKind, JobKind
-from web.jobs.queue import CHANGES, LOOKS, AlreadyEnqueued, defer, queue_of
+from web.jobs.queue import CHANGES, OBSERVATIONS, AlreadyEnqueued, defer, queue_of
 from web.postgres.identity import TargetIdentity
 from web.store.tables import EnvironmentRow, JobRow, JobStepRow, JobTargetRow
 
@@ -63,7 +63,7 @@ async def start(
         "kind": kind.name,
         "project": where.project,
         "environment_id": where.environment_id,
-        "looks": kind.looks,
+        "observes": kind.observes,
         "parameters": storable(_json(parameters)),
         "mutating": kind.mutating,
         "requested_by": requested_by,
@@ -88,7 +88,7 @@ async def start(
                 await defer(
                     connection,
                     job_id,
-                    queue_of(CHANGES if kind.mutating else LOOKS, where.project),
+                    queue_of(CHANGES if kind.mutating else OBSERVATIONS, where.project),
                     queueing_lock=lock if kind.joins else None,
                 )
         except AlreadyEnqueued:

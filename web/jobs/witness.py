@@ -33,7 +33,7 @@ WITNESS_WITHIN_CANCELLED = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SchemaSeen:
     """What was seen of a target: its schema by fingerprint, or why not."""
 
     at: datetime
@@ -45,7 +45,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class WitnessedJob:
     """A target right before a job, or once nothing of the job is alive any more."""
 
     job: Job[Any]
@@ -54,7 +54,7 @@ class Scene:
     resources: Resources
     identity: TargetIdentity | None
     #: After the job: what was seen before it.
-    before: Sighting | None = None
+    before: SchemaSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,65 +66,67 @@ class Aftermath:
 
 
 #: Reads what the target is; raises whatever keeps from it.
-Witness = Callable[[Scene], Awaitable[Sighting]]
+Witness = Callable[[WitnessedJob], Awaitable[SchemaSeen]]
 #: Looks at the environment as the schedule does, and keeps what it finds as seen after the job.
-Look = Callable[[Scene], Awaitable[Aftermath]]
+Look = Callable[[WitnessedJob], Awaitable[Aftermath]]
 
 
-async def look_before(witness: Witness, scene: Scene) -> None:
+async def observe_before(witness: Witness, witnessed: WitnessedJob) -> None:
     """Keep what the target is before the job touches it. Raises FencedOff, nothing else."""
-    await _keep(scene, "before", await _look(witness, scene, WITNESS_WITHIN))
+    await _keep(witnessed, "before", await _look(witness, witnessed, WITNESS_WITHIN))
 
 
-async def look_after(witness: Witness, scene: Scene, within: float = WITNESS_WITHIN) -> None:
+async def observe_after(witness: Witness, witnessed: WitnessedJob, within: float = WITNESS_WITHIN) -> None:
     """Keep what the target is after the job. Raises FencedOff, nothing else."""
 
-    async def read(connection: AsyncConnection) -> Sighting | None:
-        return (await read_sightings(connection, scene.job.id))[0]
+    async def read(connection: AsyncConnection) -> SchemaSeen | None:
+        return (await read_schemas_seen(connection, witnessed.job.id))[0]
 
-    before = await scene.attempt.write(read)
-    seen = await _look(witness, replace(scene, before=before), within)
-    await _keep(scene, "after", seen)
-
-
-async def leave_unseen(scene: Scene, reason: str) -> None:
-    """Keep that nobody looked after the job, and why. Raises FencedOff."""
-    await _keep(scene, "after", Sighting(datetime.now(UTC), reason=reason))
+    before = await witnessed.attempt.write(read)
+    seen = await _look(witness, replace(witnessed, before=before), within)
+    await _keep(witnessed, "after", seen)
 
 
-async def read_sightings(connection: AsyncConnection, job_id: int) -> tuple[Sighting | None, Sighting | None]:
+async def leave_unseen(witnessed: WitnessedJob, reason: str) -> None:
+    """Keep that nobody checked after the job, and why. Raises FencedOff."""
+    await _keep(witnessed, "after", SchemaSeen(datetime.now(UTC), reason=reason))
+
+
+async def read_schemas_seen(
+    connection: AsyncConnection, job_id: int
+) -> tuple[SchemaSeen | None, SchemaSeen | None]:
     """What was seen before and after a job; None: nobody came to look."""
     row = (
         await connection.execute(select(JobSchemaRow.__table__).where(JobSchemaRow.job_id == job_id))
     ).one_or_none()
-    return (None, None) if row is None else (sighting(row, "before"), sighting(row, "after"))
+    return (None, None) if row is None else (schema_seen(row, "before"), schema_seen(row, "after"))
 
 
-def sighting(row: Any, moment: Moment) -> Sighting | None:
+def schema_seen(row: Any, moment: Moment) -> SchemaSeen | None:
     """One side of a row of `job_schema`."""
     at, token, fingerprint, revisions, reason = (
         getattr(row, f"{moment}_{name}") for name in ("at", "token", "fingerprint", "revisions", "reason")
     )
     if at is None:
         return None
-    return Sighting(at, token, fingerprint, None if revisions is None else tuple(revisions), reason)
+    return SchemaSeen(at, token, fingerprint, None if revisions is None else tuple(revisions), reason)
 
 
-async def _look(witness: Witness, scene: Scene, within: float) -> Sighting:
+async def _look(witness: Witness, witnessed: WitnessedJob, within: float) -> SchemaSeen:
     begun = datetime.now(UTC)
     try:
         async with asyncio.timeout(within):
-            return await witness(scene)
+            return await witness(witnessed)
     except TimeoutError:
-        return Sighting(begun, reason=f"Reading it took longer than {within:g} s.")
+        return SchemaSeen(begun, reason=f"Reading it took longer than {within:g} s.")
     except CleanStartError as error:
-        return Sighting(begun, reason=str(error))
+        return SchemaSeen(begun, reason=str(error))
     except Exception as error:
         # Not ours to describe: its words may hold anything.
-        return Sighting(begun, reason=f"Reading it failed ({type(error).__name__}).")
+        return SchemaSeen(begun, reason=f"Reading it failed ({type(error).__name__}).")
 
 
-async def _keep(scene: Scene, moment: Moment, seen: Sighting) -> None:
+async def _keep(witnessed: WitnessedJob, moment: Moment, seen: SchemaSeen) -> None:
     values = storable(
         {
             f"{moment}_token": seen.token,
@@ -138,8 +140,8 @@ async def _keep(scene: Scene, moment: Moment, seen: Sighting) -> None:
     async def action(connection: AsyncConnection) -> None:
         await connection.execute(
             insert(JobSchemaRow)
-            .values(job_id=scene.job.id, **values)
+            .values(job_id=witnessed.job.id, **values)
             .on_conflict_do_update(index_elements=["job_id"], set_=values)
         )
 
-    await scene.attempt.write(action)
+    await witnessed.attempt.write(action)

@@ -47,7 +47,7 @@ class Work(Generic[P]):
 
     @property
     def database(self) -> KnownDatabase:
-        """The target as it was pinned, for what must open no other. Raises Conflict where it was never looked at."""
+        """The target as it was pinned, for what must open no other. Raises Conflict where it was never checked."""
         if self.identity is None:
             raise Conflict(
                 f"Which database {self.job.environment.label} is has never been seen.",

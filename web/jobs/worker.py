@@ -27,7 +27,7 @@ from web.jobs.heartbeat import DEAD_AFTER, HEARTBEAT
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.loading import Equipment
 from web.jobs.patience import passes, patiently
-from web.jobs.queue import CHANGES, LOOKS, TASK, connection_parameters, defer, make_app, queue_of
+from web.jobs.queue import CHANGES, OBSERVATIONS, TASK, connection_parameters, defer, make_app, queue_of
 from web.jobs.reconcile import Reaper
 from web.jobs.resources import Resources
 from web.jobs.witness import Look, Witness
@@ -55,7 +55,7 @@ async def run_worker(
     witness: Witness | None = None,
     look: Look | None = None,
     concurrency: int = 4,
-    lookers: int = 4,
+    observers: int = 4,
     schedule: Schedule | None = None,
     schedule_every: float = 10.0,
     grace: float = GRACE,
@@ -68,7 +68,7 @@ async def run_worker(
     Args:
         witness: looks at targets before and after mutating jobs.
         look: looks at their environments when they end.
-        concurrency: how many changing jobs run at once; `lookers`: how many of those that only look.
+        concurrency: how many changing jobs run at once; `observers`: how many of those that only look.
         schedule: called every `schedule_every` seconds by one worker at a time to start what is due.
         grace: how many seconds running jobs get to finish before they are cancelled.
         follow_parent: stop when the parent process dies.
@@ -82,13 +82,13 @@ async def run_worker(
     numbers = (signal.SIGTERM, signal.SIGINT) if handle_signals else ()
     for number in numbers:
         loop.add_signal_handler(number, stop.set)
-    store = open_store(store_url, pool_size=concurrency + lookers + 6)
+    store = open_store(store_url, pool_size=concurrency + observers + 6)
     event.listen(store.sync_engine, "connect", _limit_idle_transactions)
     try:
         await require_upgraded(store)
         worker = Worker(
             Equipment(store, configuration, Kinds(kinds), resources, worker_name(), witness, look),
-            concurrency={CHANGES: concurrency, LOOKS: lookers},
+            concurrency={CHANGES: concurrency, OBSERVATIONS: observers},
             schedule=schedule,
             schedule_every=schedule_every,
         )

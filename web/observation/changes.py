@@ -18,7 +18,7 @@ from web import words
 from web.comparison.snapshots import load_schema
 from web.comparison.stored_differences import as_differences
 from web.jobs.reading import JobRecord
-from web.jobs.witness import Sighting, sighting
+from web.jobs.witness import SchemaSeen, schema_seen
 from web.schema.difference import Difference, difference, unknown_parts
 from web.schema.model import Schema
 from web.store.tables import JobSchemaRow, SchemaChangeRow, SchemaSnapshotRow
@@ -56,8 +56,8 @@ NOTHING = Change(0)
 class JobChange:
     """What a mutating job changed in the schema, as far as that is known."""
 
-    before: Sighting | None
-    after: Sighting | None
+    before: SchemaSeen | None
+    after: SchemaSeen | None
     #: None: not known.
     change: Change | None
     #: Why it is not known.
@@ -67,7 +67,7 @@ class JobChange:
     def words(self) -> str:
         """`3 differences`, `nothing changed`, or `not known, because …`."""
         if self.change is None or self.change.count is None:
-            why = self.reason or (self.change.reason if self.change else None) or "nobody looked"
+            why = self.reason or (self.change.reason if self.change else None) or "nobody checked"
             return f"not known, because {why[0].lower()}{why[1:].rstrip('.')}"
         if self.change.count == 0:
             return "nothing changed"
@@ -190,29 +190,29 @@ async def read_job_changes(
         return {}
     query = select(JobSchemaRow.__table__).where(JobSchemaRow.job_id.in_([job.id for job in ended]))
     rows = {row.job_id: row for row in await connection.execute(query)}
-    seen = {number: (sighting(row, "before"), sighting(row, "after")) for number, row in rows.items()}
+    seen = {number: (schema_seen(row, "before"), schema_seen(row, "after")) for number, row in rows.items()}
     pairs = {pair for before, after in seen.values() if (pair := _pair(before, after)) is not None}
     changes = await read_changes(connection, pairs, first=first) if pairs else {}
     return {job.id: _job_change(job, *seen.get(job.id, (None, None)), changes) for job in ended}
 
 
-def _pair(before: Sighting | None, after: Sighting | None) -> Pair | None:
+def _pair(before: SchemaSeen | None, after: SchemaSeen | None) -> Pair | None:
     if before is None or after is None or before.fingerprint is None or after.fingerprint is None:
         return None
     return before.fingerprint, after.fingerprint
 
 
 def _job_change(
-    job: JobRecord, before: Sighting | None, after: Sighting | None, changes: Mapping[Pair, Change]
+    job: JobRecord, before: SchemaSeen | None, after: SchemaSeen | None, changes: Mapping[Pair, Change]
 ) -> JobChange:
     if before is None and after is None:
         reason = "It never began." if job.started_at is None else "No snapshot was kept of it."
     elif before is None:
-        reason = "Nobody could look before it changed anything: it was interrupted."
+        reason = "Nobody could check before it changed anything: it was interrupted."
     elif before.fingerprint is None:
         reason = f"The schema could not be read before it. {before.reason or ''}".strip()
     elif after is None:
-        reason = "Nobody looked after it."
+        reason = "Nobody checked after it."
     elif after.fingerprint is None:
         reason = f"The schema could not be read after it. {after.reason or ''}".strip()
     else:

@@ -26,10 +26,10 @@ from web.jobs.events import announce_change, storable
 from web.observation.facts import Facts
 from web.observation.first_seen import keep_evidence
 from web.observation.kept_schema import store_kept
-from web.observation.look import Known, Seen, load_known, look
 from web.observation.proving import settle_what_is_proven
 from web.observation.records import Drift, DriftState, Observation, read_drift, without_ignored
 from web.observation.stored_history import StoredHistory, refresh_history
+from web.observation.target import Known, Seen, load_known, observe_target
 from web.postgres.identity import TargetIdentity
 from web.postgres.scratch import ScratchServers
 from web.schema.difference import unknown_parts
@@ -39,7 +39,7 @@ from web.store.tables import EnvironmentRow, EnvironmentStateRow, ObservationRow
 #: The source is read at most so often, however many environments a project has.
 SOURCE_EVERY: Final = timedelta(seconds=20)
 #: A whole look at the target may take this long.
-LOOK_WITHIN: Final = 300.0
+OBSERVE_WITHIN: Final = 300.0
 
 
 async def observe(
@@ -58,18 +58,20 @@ async def observe(
     The source is read again unless that was done less than `source_age` ago. `after_job` is a job of which nothing
     is alive any more although its end is not written yet: what is seen is seen after it.
 
-    The target's identity is pinned by the first look that reaches it. A database that cannot be reached, or
+    The target's identity is pinned by the first check that reaches it. A database that cannot be reached, or
     is not the pinned one, gives an observation that says so.
     """
     source = await refresh_history(store, project, max_age=source_age)
     known = await load_known(store, environment)
     known = replace(known, ended=max(known.ended, after_job))
     try:
-        async with asyncio.timeout(LOOK_WITHIN):
-            seen = await look(store, project, environment, known, source, application_name, full=full)
+        async with asyncio.timeout(OBSERVE_WITHIN):
+            seen = await observe_target(
+                store, project, environment, known, source, application_name, full=full
+            )
     except TimeoutError:
         late = TargetUnavailable(
-            f"Looking at the database took longer than {LOOK_WITHIN:g} s.",
+            f"Checking the database took longer than {OBSERVE_WITHIN:g} s.",
             hint="See in pg_stat_activity what keeps the server busy, then check again.",
         )
         return await _store_failure(store, known, source, late)

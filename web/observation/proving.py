@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.jobs.doubts import BY_LOOK, for_a_look, settle
-from web.jobs.witness import Sighting, read_sightings
+from web.jobs.doubts import BY_CHECK, for_a_look, settle
+from web.jobs.witness import SchemaSeen, read_schemas_seen
 from web.observation.records import Observation
 
 
-def proof_of(seen: Observation, before: Sighting | None) -> str | None:
+def proof_of(seen: Observation, before: SchemaSeen | None) -> str | None:
     """What is proven by what was seen after a job: all of what is recorded is there and nothing else, or none of it.
 
     `before` is what was seen right before the job. Differences that ignore rules cover are differences here.
@@ -38,6 +38,6 @@ async def settle_what_is_proven(
 ) -> None:
     """Settle what this look, which came after the job `up_to`, proves of the environment's doubts."""
     for job_id in await for_a_look(connection, environment_id, up_to):
-        before, _ = await read_sightings(connection, job_id)
+        before, _ = await read_schemas_seen(connection, job_id)
         if (proof := proof_of(seen, before)) is not None:
-            await settle(connection, job_id, by=BY_LOOK, reason=proof)
+            await settle(connection, job_id, by=BY_CHECK, reason=proof)

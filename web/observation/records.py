@@ -170,7 +170,7 @@ class JobGlance:
     finished_at: datetime | None = None
     title: str | None = None
     #: It only looks: nobody is told that it runs.
-    looks: bool = False
+    observes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Doubt:
     what: str
     opened_at: datetime
     #: Whether a look may settle it.
-    by_look: bool
+    by_check: bool
 
     @property
     def words(self) -> str:
@@ -212,7 +212,7 @@ class Record:
     environment_id: int
     project: str
     name: str
-    #: None: it was never looked at.
+    #: None: it was never checked.
     observation: Observation | None
     pinned: bool
     #: `system identifier/oid` of the pinned target.
@@ -231,7 +231,7 @@ class Record:
 
     @property
     def observed(self) -> Observed | None:
-        """What the verdict needs to know; None: it was never looked at."""
+        """What the verdict needs to know; None: it was never checked."""
         if self.observation is None:
             return None
         outdated = None if self.unseen is None else outdated_by(self.unseen)
@@ -249,7 +249,7 @@ def standing_json(record: Record | None) -> dict[str, object]:
 
 def outdated_by(job: JobGlance) -> str:
     """Why the last look is not the truth any more, to be read after a colon."""
-    return f"job {job.id} ({job.kind}) has ended since the last look, and the database is being looked at"
+    return f"job {job.id} ({job.kind}) has ended since the last check, and the database is being checked"
 
 
 async def read_records(
@@ -356,7 +356,7 @@ def _record(row: Mapping[Any, Any]) -> Record:
                 row["job_done"],
                 row["job_total"],
                 row["job_unit"],
-                looks=row["job_looks"],
+                observes=row["job_observes"],
             )
             if row["job_id"] is not None
             else None
@@ -383,8 +383,8 @@ def _record(row: Mapping[Any, Any]) -> Record:
             else None
         ),
         doubts=tuple(
-            Doubt(job, kind, sort, what, datetime.fromisoformat(opened_at), by_look)
-            for job, kind, sort, what, opened_at, by_look in row["doubts"] or ()
+            Doubt(job, kind, sort, what, datetime.fromisoformat(opened_at), by_check)
+            for job, kind, sort, what, opened_at, by_check in row["doubts"] or ()
         ),
     )
 

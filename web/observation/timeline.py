@@ -17,7 +17,7 @@ from typing import Final, Literal
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from web.jobs.witness import Sighting, sighting
+from web.jobs.witness import SchemaSeen, schema_seen
 from web.observation.changes import Change, Pair, as_source, find_changes, read_changes
 from web.observation.records import Record
 from web.store.tables import EnvironmentRow, JobRow, JobSchemaRow, JobTargetRow, ObservationRow
@@ -26,7 +26,7 @@ Cause = Literal["first seen", "job", "nobody", "not known", "pinned"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: A look takes time: what it has read may be younger by so much than the moment it is known by.
-LOOK_TAKES: Final = timedelta(seconds=10)
+OBSERVING_TAKES: Final = timedelta(seconds=10)
 #: Pairs that one reading compares; what is left comes with the next one.
 COMPARED_AT_ONCE: Final = 5
 #: Looks and jobs that are read at first; most histories have an entry for one in few of them.
@@ -45,8 +45,8 @@ class Ran:
     began: datetime
     #: None: it has not ended.
     ended: datetime | None
-    before: Sighting | None = None
-    after: Sighting | None = None
+    before: SchemaSeen | None = None
+    after: SchemaSeen | None = None
     pinned: bool = False
 
     @property
@@ -247,7 +247,7 @@ async def _read_jobs(
         .where(
             JobRow.started_at.is_not(None),
             # One that began right after a look may have been seen by it.
-            *([JobRow.started_at < upper + LOOK_TAKES] if upper else []),
+            *([JobRow.started_at < upper + OBSERVING_TAKES] if upper else []),
             or_(touched, mine & _PINNED),
         )
         .order_by(JobRow.started_at.desc())
@@ -262,8 +262,8 @@ async def _read_jobs(
             row.environment,
             row.started_at,
             row.finished_at,
-            sighting(row, "before"),
-            sighting(row, "after"),
+            schema_seen(row, "before"),
+            schema_seen(row, "after"),
             row.pinned,
         )
         for row in await connection.execute(query)
@@ -315,7 +315,7 @@ def _near(exact: Sequence[Ran], begun: int) -> Sequence[Ran]:
 
 def _reach(job: Ran) -> datetime:
     assert job.before is not None
-    return job.before.at - LOOK_TAKES
+    return job.before.at - OBSERVING_TAKES
 
 
 def _within(job: Ran, at: datetime, fingerprint: str) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from web.comparison.expected import excluded_tables
 from web.comparison.snapshots import store_schema
 from web.errors import CleanStartError
-from web.jobs.witness import Aftermath, Scene, Sighting, read_sightings
+from web.jobs.witness import Aftermath, SchemaSeen, WitnessedJob, read_schemas_seen
 from web.observation.changes import find_changes
 from web.observation.observe import observe
 from web.observation.proving import proof_of
@@ -25,71 +25,71 @@ from web.store.tables import EnvironmentStateRow, ObservationRow
 from web.tools.registry import tool_of
 
 
-async def witness(scene: Scene) -> Sighting:
+async def witness(witnessed: WitnessedJob) -> SchemaSeen:
     """Read the schema, or know it again by its token; after a job also find what has changed.
 
     Raises CleanStartError for whatever keeps from it.
     """
-    job, before = scene.job, scene.before
+    job, before = witnessed.job, witnessed.before
     async with connect(
         job.environment.url.read(),
-        application_name=scene.attempt.application_name,
+        application_name=witnessed.attempt.application_name,
         read_only=True,
         lock_timeout="5s",
         statement_timeout="60s",
     ) as connection:
-        if scene.identity is not None:
-            await require_identity(connection, scene.identity)
+        if witnessed.identity is not None:
+            await require_identity(connection, witnessed.identity)
         begun = datetime.now(UTC)
-        revisions = await _revisions(scene, connection)
+        revisions = await _revisions(witnessed, connection)
         token = await read_token(connection)
-        fingerprint = await _known(scene, token)
+        fingerprint = await _known(witnessed, token)
         if fingerprint is None:
             schema = await read_schema(connection, exclude_tables=excluded_tables(job.project))
-            async with scene.store.begin() as store:
+            async with witnessed.store.begin() as store:
                 fingerprint = await store_schema(store, schema)
     if before is not None and before.fingerprint is not None:
-        await find_changes(scene.store, [(before.fingerprint, fingerprint)])
+        await find_changes(witnessed.store, [(before.fingerprint, fingerprint)])
     # What was there before lasts until the job begins; what is there after it, from its end on.
-    return Sighting(begun if before else datetime.now(UTC), token, fingerprint, revisions)
+    return SchemaSeen(begun if before else datetime.now(UTC), token, fingerprint, revisions)
 
 
-async def look_again(scene: Scene) -> Aftermath:
+async def observe_again(witnessed: WitnessedJob) -> Aftermath:
     """Look at the environment as the schedule does, and say what that proves of what the job has left."""
-    job = scene.job
+    job = witnessed.job
     seen = await observe(
-        scene.store,
+        witnessed.store,
         job.project,
         job.environment,
-        scene.resources.scratch,
-        application_name=scene.attempt.application_name,
+        witnessed.resources.scratch,
+        application_name=witnessed.attempt.application_name,
         after_job=job.id,
     )
-    async with scene.store.connect() as store:
-        before, _ = await read_sightings(store, job.id)
+    async with witnessed.store.connect() as store:
+        before, _ = await read_schemas_seen(store, job.id)
     return Aftermath(proof_of(seen, before))
 
 
-async def _revisions(scene: Scene, connection: Connection) -> tuple[str, ...] | None:
+async def _revisions(witnessed: WitnessedJob, connection: Connection) -> tuple[str, ...] | None:
     try:
-        return (await tool_of(scene.job.project).applied(scene.job.project, connection)).revisions
+        return (await tool_of(witnessed.job.project).applied(witnessed.job.project, connection)).revisions
     except CleanStartError:
         return None
 
 
-async def _known(scene: Scene, token: str) -> str | None:
+async def _known(witnessed: WitnessedJob, token: str) -> str | None:
     """The fingerprint that goes with a token, if the last look or the one before the job saw the same."""
-    if scene.before is not None and scene.before.token == token:
-        return scene.before.fingerprint
+    if witnessed.before is not None and witnessed.before.token == token:
+        return witnessed.before.fingerprint
     query = (
         select(ObservationRow.fingerprint)
         .join(EnvironmentStateRow, EnvironmentStateRow.observation_id == ObservationRow.id)
         .where(
-            EnvironmentStateRow.environment_id == scene.job.environment_id,
+            EnvironmentStateRow.environment_id == witnessed.job.environment_id,
             ObservationRow.token == token,
             ObservationRow.reachable,
         )
     )
-    async with scene.store.connect() as store:
+    async with witnessed.store.connect() as store:
         found: str | None = await store.scalar(query)
     return found

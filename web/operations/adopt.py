@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
 from web.acts.history import history_that_runs
-from web.acts.looking import look_at_drift
+from web.acts.observing import observe_drift
 from web.answers.environment import View
 from web.comparison.ignore_rules import active_rules
 from web.comparison.roles import read_roles
@@ -70,8 +70,8 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
     job, tool = work.job, tool_of(work.job.project)
     if "write a migration" not in tool.can:
         raise NotSupported(tool.title, "write a migration")
-    async with work.progress.step("look"):
-        seen = await look_at_drift(work)
+    async with work.progress.step("observe"):
+        seen = await observe_drift(work)
         if seen.drift.state == "none":
             return Outcome("Nothing to adopt", f"{job.environment.label}: {seen.drift.words}.")
         history = await _history(work, seen)
@@ -176,7 +176,7 @@ ADOPT = Operation(
     mutating=False,
     destructive=False,
     steps=(
-        StepTitle("look", "Compare the database with its migrations"),
+        StepTitle("observe", "Compare the database with its migrations"),
         StepTitle("write", "Write the migration and prove it"),
     ),
     run=run,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import words
 from web.acts.history import history_that_runs, require_one_head
-from web.acts.looking import look_afterwards
+from web.acts.observing import observe_afterwards
 from web.acts.opening import open_verified
 from web.acts.seen import require_seen
 from web.acts.upgrading import (
@@ -117,7 +117,7 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
             require_head(work.job.project, history, result)
             await work.receive(intent, {"rows": list(result.applied)})
     async with work.progress.step("observe"):
-        seen = await look_afterwards(work)
+        seen = await observe_afterwards(work)
     count = len(result.ran)
     title = f"{words.plural(count, 'migration')} applied"
     said = (f"{job.environment.label} is at {history.place(result.applied)}.", result.remark or "", seen)
@@ -157,7 +157,7 @@ async def _check(
         gate = migration_gate(found, job.environment, record, rehearsed)
         await _require_plan(work, history, applied.revisions)
     # That the database was looked at is not asked: this look is the newest.
-    closed = [each for each in gate.closed_by if enforced(each, job.environment) and each.name != "looked at"]
+    closed = [each for each in gate.closed_by if enforced(each, job.environment) and each.name != "checked"]
     if (reason := job.parameters.despite_failed_rehearsal) is not None:
         left = [each for each in closed if not _excused(work, each, rehearsed)]
         if left != closed and not once_more:
@@ -213,7 +213,7 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
                 {"open": ["prelude"]},
                 "Empty the database, then apply the migrations again.",
                 # It ran in a database without a table: what it made is all in the schema.
-                Unproven(text, by_look=True),
+                Unproven(text, by_check=True),
             )
         return Reconciled(
             "not done",
@@ -243,7 +243,7 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
             f"proven: “{_short(trace.open['sql'])}” of {trace.open['revision']}."
         )
         text = _with_remains(text, trace.half, trace.half_of, invalid)
-        left = Unproven(text, by_look=seen_in_schema([*trace.half, str(trace.open["sql"])]))
+        left = Unproven(text, by_check=seen_in_schema([*trace.half, str(trace.open["sql"])]))
         return Reconciled("unknown", text, found, _way(invalid), left)
     if trace.half or invalid:
         text = f"{where} {trace.half_of or 'A migration'} is half applied: it is not recorded as applied."
@@ -253,13 +253,13 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
             text,
             found,
             _way(invalid),
-            Unproven(text, by_look=seen_in_schema(trace.half)),
+            Unproven(text, by_check=seen_in_schema(trace.half)),
         )
     committed = trace.open is not None and set(trace.open.get("rows", ())) == set(rows)
     if set(rows) == set(begun["from"]):
         if trace.open is not None and not trace.open.get("recorded"):
             text = f"{where} A commit inside {trace.open['revision']} was under way and cannot be proven."
-            seen = Unproven(text, by_look=seen_in_schema(trace.open.get("statements", ())))
+            seen = Unproven(text, by_check=seen_in_schema(trace.open.get("statements", ())))
             return Reconciled("unknown", text, found, "Compare the schema before you go on.", seen)
         return Reconciled(
             "not done",
@@ -277,7 +277,7 @@ async def reconcile(evidence: Evidence[MigrateParameters]) -> Reconciled:
         found,
         "Look at the error, then apply the rest.",
         # The rows of the version table committed with the migrations and account for all of them.
-        Unproven(text, by_look=True) if evidence.reason == "worker died" else None,
+        Unproven(text, by_check=True) if evidence.reason == "worker died" else None,
     )
 
 
@@ -356,7 +356,7 @@ MIGRATE = Operation(
     steps=(
         StepTitle("check", "Check the database"),
         StepTitle("migrate", "Apply the migrations"),
-        StepTitle("observe", "Look at the result"),
+        StepTitle("observe", "Check the result"),
     ),
     run=run,
     reconcile=reconcile,

@@ -27,7 +27,7 @@ class ObserveParameters(Parameters):
 async def run(work: Work[ObserveParameters]) -> Outcome:
     """Look. A database that cannot be reached is a finding, not a failure."""
     job = work.job
-    async with work.progress.step("look"):
+    async with work.progress.step("observe"):
         seen = await observe(
             work.store,
             job.project,
@@ -63,7 +63,7 @@ async def reconcile(evidence: Evidence[ObserveParameters]) -> Reconciled:
     """A look changes nothing."""
     return Reconciled(
         "not done",
-        f"{evidence.job.environment.label} was not looked at to the end.",
+        f"{evidence.job.environment.label} was not checked to the end.",
         next_step="Check again.",
     )
 
@@ -85,11 +85,11 @@ OBSERVE = Operation(
     permission="observe",
     mutating=False,
     destructive=False,
-    steps=(StepTitle("look", "Look at the database"),),
+    steps=(StepTitle("observe", "Check the database"),),
     run=run,
     reconcile=reconcile,
-    help="Look at a database now: revisions, schema, drift.",
-    looks=True,
+    help="Check a database now: revisions, schema, drift.",
+    observes=True,
     tells=told,
     code="in scratch",
     joins=True,

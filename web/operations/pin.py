@@ -23,7 +23,7 @@ class PinParameters(Parameters):
     identity: str | None = Field(
         default=None,
         title="Identity",
-        description="System identifier and oid of the new database, as the last look at it said: 7412…/16384.",
+        description="System identifier and oid of the new database, as the last check of it said: 7412…/16384.",
         max_length=64,
         pattern=r"^\d+/\d+$",
     )
@@ -49,7 +49,7 @@ async def run(work: Work[PinParameters]) -> Outcome:
             raise TargetChanged(f"The URL leads to {place}, not {job.parameters.identity}.")
         async with work.writing() as store:
             await pin_identity(store, job.environment_id, found.identity)
-    async with work.progress.step("look"):
+    async with work.progress.step("observe"):
         await observe(
             work.store,
             job.project,
@@ -99,7 +99,7 @@ PIN = Operation(
     permission="pin",
     mutating=False,
     destructive=False,
-    steps=(StepTitle("pin", "Pin the database's identity"), StepTitle("look", "Look at it")),
+    steps=(StepTitle("pin", "Pin the database's identity"), StepTitle("observe", "Check it")),
     run=run,
     reconcile=reconcile,
     help="Pin the database that answers now as the one of the environment, where it was replaced on purpose.",

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from web import addresses, words
 from web.acts.counting import count_rows
-from web.acts.looking import look_at_drift
+from web.acts.observing import observe_drift
 from web.comparison.alike import as_on
 from web.comparison.expected import excluded_tables
 from web.comparison.ignore_rules import active_rules, expression, sort_out
@@ -57,8 +57,8 @@ class PlanRevertParameters(Parameters):
 async def run(work: Work[PlanRevertParameters]) -> Outcome:
     """Look, prove, store. What was not proven ends the job as failed, with its statements stored."""
     job = work.job
-    async with work.progress.step("look"):
-        seen = await look_at_drift(work)
+    async with work.progress.step("observe"):
+        seen = await observe_drift(work)
         if seen.drift.state == "none":
             return Outcome("Nothing to revert", f"{job.environment.label}: {seen.drift.words}.")
     async with work.progress.step("prove"):
@@ -199,7 +199,7 @@ PLAN_REVERT = Operation(
     mutating=False,
     destructive=False,
     steps=(
-        StepTitle("look", "Compare the database with its migrations"),
+        StepTitle("observe", "Compare the database with its migrations"),
         StepTitle("prove", "Prove the way back on a scratch copy"),
         StepTitle("count", "Count the rows that refuse it"),
     ),

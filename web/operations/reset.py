@@ -26,7 +26,7 @@ from web.acts.leaving import (
     survey,
     told,
 )
-from web.acts.looking import look_afterwards
+from web.acts.observing import observe_afterwards
 from web.acts.opening import open_verified
 from web.acts.script import Remark, run_script
 from web.acts.seen import require_seen
@@ -113,7 +113,7 @@ async def run(work: Work[ResetParameters]) -> Outcome:
         else:
             await progress.skip("seed", "There is no seed." if policy.seed is None else "Not asked for.")
     async with progress.step("observe"):
-        seen = await look_afterwards(work)
+        seen = await observe_afterwards(work)
     objects = words.plural(len(left), "object")
     return Outcome(
         f"Reset, but for {objects} that the script left" if left else "Reset",
@@ -320,11 +320,11 @@ def _after_the_drop(
         return Reconciled(state, text, found, "Reset again, or run the seed by hand.", Unproven(text))
     text = f"{gone} The migrations did not come to their end. {where}"
     # Without a seed nothing but migrations was to come, and what of those is there, the schema tells.
-    by_look = not wants_seed and seen_in_schema(found["half_applied"])
+    by_check = not wants_seed and seen_in_schema(found["half_applied"])
     # What a script was refused for says itself what to do about it, and its rows may leave nothing pending.
     refused = evidence.reason == "failed" and not heads and "left_behind" in found
     next_step = "" if refused else f"Apply the pending migrations, reset again, or {_RESTORE}"
-    return Reconciled(state, text, found, next_step, Unproven(text, by_look=by_look))
+    return Reconciled(state, text, found, next_step, Unproven(text, by_check=by_check))
 
 
 def _what_went(evidence: Evidence[ResetParameters]) -> str:
@@ -379,7 +379,7 @@ RESET = Operation(
         StepTitle("drop", "Empty the database"),
         StepTitle("migrate", "Run the migrations"),
         StepTitle("seed", "Load the seed"),
-        StepTitle("observe", "Look at the result"),
+        StepTitle("observe", "Check the result"),
     ),
     available=available,
     run=run,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web import addresses
 from web.acts.blockers import blockers_told
 from web.acts.counting import count_rows
-from web.acts.looking import look_afterwards
+from web.acts.observing import observe_afterwards
 from web.acts.opening import open_verified
 from web.answers.environment import View
 from web.answers.gate import backup_needed, repair_gate
@@ -116,7 +116,7 @@ async def run(work: Work[RevertParameters]) -> Outcome:
                 await _require_unchanged(work, connection, repair)
             await _apply(work, repair)
     async with work.progress.step("observe"):
-        seen = await look_afterwards(work)
+        seen = await observe_afterwards(work)
     count = len(repair.statements)
     return Outcome(
         "Reverted",
@@ -138,7 +138,7 @@ async def _check(work: Work[RevertParameters], connection: Connection) -> Repair
         raise TargetChanged("There is no such repair.", hint="Plan the revert again.")
     gate = repair_gate(job.environment, record, repair)
     # That the database was looked at is not asked: this look is the newest. Rows are counted anew.
-    if closed := [each for each in gate.closed_by if each.name not in ("looked at", "rows")]:
+    if closed := [each for each in gate.closed_by if each.name not in ("checked", "rows")]:
         said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
         raise OperationNotAllowed(f"Nothing was run. {said}.", hint=closed[0].way)
     await _require_unchanged(work, connection, repair)
@@ -270,7 +270,7 @@ async def reconcile(evidence: Evidence[RevertParameters]) -> Reconciled:
         f"Part of it took effect. {said}",
         found,
         "Plan the revert again: it starts from what is there now.",
-        Unproven(f"Part of the revert took effect. {said}", by_look=True),
+        Unproven(f"Part of the revert took effect. {said}", by_check=True),
     )
 
 
@@ -304,7 +304,7 @@ REVERT = Operation(
         StepTitle("check", "Check the database"),
         StepTitle("count", "Count the rows that refuse it"),
         StepTitle("revert", "Run the proven statements"),
-        StepTitle("observe", "Look at the result"),
+        StepTitle("observe", "Check the result"),
     ),
     run=run,
     reconcile=reconcile,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from web.acts.history import history_that_runs, require_one_head
-from web.acts.looking import look_afterwards
+from web.acts.observing import observe_afterwards
 from web.acts.seen import require_seen
 from web.comparison.alike import drift
 from web.comparison.expected import excluded_tables, expected_schema
@@ -76,7 +76,7 @@ async def run(work: Work[StampParameters]) -> Outcome:
                 )
             await work.receive(intent, {"rows": list(result.applied)})
     async with work.progress.step("observe"):
-        seen = await look_afterwards(work)
+        seen = await observe_afterwards(work)
     return Outcome(
         "Stamped",
         f"{job.environment.label} is recorded at {wanted}, before at {history.place(before)}. {seen}",
@@ -166,7 +166,7 @@ async def reconcile(evidence: Evidence[StampParameters]) -> Reconciled:
     if set(rows) == set(begun["from"]):
         return Reconciled("not done", f"Nothing was recorded. {where}", found, "Stamp again.")
     text = f"{where} Neither what was there before nor what was to come."
-    return Reconciled("unknown", text, found, "Look at it by hand.", Unproven(text, by_look=True))
+    return Reconciled("unknown", text, found, "Look at it by hand.", Unproven(text, by_check=True))
 
 
 STAMP = Operation(
@@ -180,7 +180,7 @@ STAMP = Operation(
     steps=(
         StepTitle("check", "Compare the schema with what the revision gives"),
         StepTitle("stamp", "Record the revision"),
-        StepTitle("observe", "Look at the result"),
+        StepTitle("observe", "Check the result"),
     ),
     run=run,
     reconcile=reconcile,

@@ -34,7 +34,7 @@ from web.jobs.patience import patiently
 from web.observation.records import Record, read_records
 from web.observation.stored_history import load_history
 from web.pages import badge
-from web.pages.environment.head import actions_at, look_action
+from web.pages.environment.head import actions_at, check_action
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import check, ref, second_mark, summary_mark, track
 from web.pages.question import answer_account, answer_mark
@@ -252,7 +252,7 @@ def _answer(board: Dashboard, who: Principal, seen: View, reply: Answer) -> Buil
         ),
         pending_account=_pending_account(seen.rehearsed, moment),
         observed_at=reply.observation.observed_at if reply.observation else None,
-        check=look_action(board.kinds, None, seen.environment, f"Check {name} now"),
+        check=check_action(board.kinds, None, seen.environment, f"Check {name} now"),
         actions=actions_at(board.kinds, "answer", who, seen) if goes_there else (),
         command=f"cleanstart check {project.name}/{name} --build {number} --gate",
     )

@@ -109,11 +109,11 @@ def _target(prepared: Preparation) -> Target | None:
             Fact("Rows", f"about {words.estimate(facts.rows)} in {words.plural(len(facts.stored), 'table')}"),
             Fact("Sessions", str(facts.sessions.total)),
         ]
-    found.append(Fact("Last looked at", moment=observation.observed_at))
+    found.append(Fact("Last checked", moment=observation.observed_at))
     mark = (
         Mark("ok", "Pinned identity, checked again by the job")
         if record and record.pinned and observation.reachable
-        else Mark("unknown", "Not reached at the last look")
+        else Mark("unknown", "Not reached at the last check")
     )
     return Target(tuple(found), mark)
 

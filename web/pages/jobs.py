@@ -167,10 +167,10 @@ async def toast(job: OneJob) -> Response:
         return Response(status_code=204)
     said = job.outcome or {}
     if job.state == "succeeded":
-        mark = Mark((said.get("data") or {}).get("status") or "ok", f"Looked at {job.label}")
+        mark = Mark((said.get("data") or {}).get("status") or "ok", f"Checked {job.label}")
         account = str(said.get("account") or "")
     else:
-        mark = Mark(JOB_MARKS[job.state].status, f"The look at {job.label} did not end well")
+        mark = Mark(JOB_MARKS[job.state].status, f"The check of {job.label} did not end well")
         account = str(said.get("account") or said.get("title") or "")
     link = Link(f"Open job {job.id}", addresses.job(job.id))
     return HTMLResponse(partial("shell/_toast.html", mark=mark, account=account, link=link))
@@ -254,7 +254,7 @@ def _what_cancelling_does(job: JobRecord) -> str:
 def _kinds(board: Dashboard, chosen: str) -> list[str] | None:
     if chosen == EVERY_KIND:
         return None
-    return [chosen] if chosen else [each.name for each in board.kinds.all if not each.looks]
+    return [chosen] if chosen else [each.name for each in board.kinds.all if not each.observes]
 
 
 def _states(chosen: str) -> tuple[str, ...] | None:

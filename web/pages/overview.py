@@ -110,7 +110,7 @@ async def check_all(request: Request, board: Board, who: Who) -> Response:
     toast = partial(
         "shell/_toast.html",
         mark=Mark("running", f"Looking at {words.plural(asked, 'database')}"),
-        account="Each cell changes as soon as its look is done.",
+        account="Each cell changes as soon as its check is done.",
         link=None,
         brief=True,
     )

@@ -27,7 +27,7 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
     """One project."""
     row = next(each for each in frame.overview.rows if each.project.name == project.name)
     history = row.source.history if row.source else None
-    jobs = await list_jobs(store, project=project.name, looks=False, limit=8)
+    jobs = await list_jobs(store, project=project.name, observes=False, limit=8)
     tool = project.tool
     records = {(project.name, name): cell.record for name, cell in row.cells.items()}
     facts = [

@@ -132,7 +132,7 @@ async def read_answer(
         reasons=tuple(
             f"{each.title}: {each.detail or each.state}"
             for each in reply.gate.closed_by
-            if each.name not in ("nothing pending", "looked at")
+            if each.name not in ("nothing pending", "checked")
         ),
         observed_at=reply.observation.observed_at if reply.observation else None,
         link=Link("See all checks", addresses.build(project, number, environment)) if number else None,

@@ -189,14 +189,14 @@ def running_jobs(overview: Overview) -> int:
         for cell in row.cells.values()
         if cell.record
         and cell.record.job
-        and not cell.record.job.looks
+        and not cell.record.job.observes
         and cell.record.job.state not in FINISHED
     )
 
 
 def rail_mark(record: Record | None, verdict: Verdict) -> Mark:
     """The mark of an environment in the navigation."""
-    if record and record.job and not record.job.looks:
+    if record and record.job and not record.job.observes:
         return Mark("running", "job running")
     return summary_mark(summarize(verdict, record))
 

@@ -131,7 +131,7 @@ async def _start(
     except (ConfirmationExpired, ConfirmationMismatch, Invalid, TargetChanged) as refused:
         return await _again(request, board, who, where, wanted, form, refused, token)
     board.overviews.forget()
-    if wanted.looks and isinstance(where, Environment):
+    if wanted.observes and isinstance(where, Environment):
         return _looked(request, where, job)
     return go_to(request, addresses.job(job))
 

@@ -45,18 +45,18 @@ CLIENT_CHECK_INTERVAL = "2s"
 
 
 #: What a session that only looks waits for, the whole of its kind: a lock, and one statement.
-LOOK_LOCK_TIMEOUT: Final = "10s"
-LOOK_STATEMENT_TIMEOUT: Final = "120s"
+OBSERVE_LOCK_TIMEOUT: Final = "10s"
+OBSERVE_STATEMENT_TIMEOUT: Final = "120s"
 
 
-def connect_to_look(url: str, *, application_name: str) -> AbstractAsyncContextManager[Connection]:
+def connect_to_observe(url: str, *, application_name: str) -> AbstractAsyncContextManager[Connection]:
     """Connect read-only, with the limits of a look."""
     return connect(
         url,
         application_name=application_name,
         read_only=True,
-        lock_timeout=LOOK_LOCK_TIMEOUT,
-        statement_timeout=LOOK_STATEMENT_TIMEOUT,
+        lock_timeout=OBSERVE_LOCK_TIMEOUT,
+        statement_timeout=OBSERVE_STATEMENT_TIMEOUT,
     )
 
 

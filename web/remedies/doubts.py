@@ -31,7 +31,7 @@ async def read_doubt(connection: AsyncConnection, environment: Environment, job_
 def _settled(environment: Environment, job_id: int) -> NotFound:
     return NotFound(
         f"Nothing of job {job_id} is in doubt on {environment.label}.",
-        hint="A later job, a look or somebody else may have settled it.",
+        hint="A later job, a check or somebody else may have settled it.",
     )
 
 

@@ -237,7 +237,7 @@ class Operations(Kinds[AnyOperation]):
     @property
     def look(self) -> AnyOperation:
         """The kind that looks at an environment."""
-        return next(kind for kind in self.all if kind.looks)
+        return next(kind for kind in self.all if kind.observes)
 
     def at(self, place: ButtonPlace) -> Iterator[tuple[AnyOperation, Offer]]:
         """What is offered in a place, in the order of the kinds."""

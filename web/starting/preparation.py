@@ -115,10 +115,8 @@ async def prepare(
             0, f"Your role on {environment.project} does not allow you to {PHRASES[kind.permission]}."
         )
     if kind.mutating and (record is None or not record.pinned):
-        closed.append(
-            "This database was never looked at, so it is not known which one it is. Check it first."
-        )
-    if kind.mutating and record is not None and record.job is not None and not record.job.looks:
+        closed.append("This database was never checked, so it is not known which one it is. Check it first.")
+    if kind.mutating and record is not None and record.job is not None and not record.job.observes:
         closed.append(f"Job {record.job.id} ({record.job.kind}) is running on this database.")
     confirmation = None
     if kind.destructive and not closed and record is not None and record.identity is not None:

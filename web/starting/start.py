@@ -142,7 +142,7 @@ async def _start(
             shown_hash=wish.shown_hash,
             confirmation=number,
         )
-        if not kind.looks:
+        if not kind.observes:
             await audit.append(
                 connection,
                 actor=who.actor,
@@ -182,7 +182,7 @@ def _require_open(kind: AnyOperation, environment: Environment, before: Before) 
         told = [each.detail for each in held]
         said = (
             held[:1]
-            if held[0].name == "looked at"
+            if held[0].name == "checked"
             else [held[told.index(each)] for each in dict.fromkeys(told)]
         )
         raise OperationNotAllowed(

@@ -65,7 +65,7 @@ def timeline() -> Timeline:
             ),
             TimelineEntry(
                 "1",
-                Mark("queued", "The first look that is kept"),
+                Mark("queued", "The first check that is kept"),
                 "First seen",
                 before(days=9),
                 revisions_after=(),

@@ -19,7 +19,7 @@ HALF = (
     "9bf31c7ff062: ALTER TABLE users ADD COLUMN extra int. Invalid indexes: public.users_email."
 )
 WAY = (
-    "It is settled by a look that finds exactly the schema of the recorded migrations, or the one of before the job, "
+    "It is settled by a check that finds exactly the schema of the recorded migrations, or the one of before the job, "
     "by a reset that succeeds, or by an administrator with a reason (`cleanstart settle`)."
 )
 

@@ -12,12 +12,12 @@ SELECT e.id AS environment_id, e.project, e.name, e.system_identifier, e.databas
        b.number AS build_number, b.commit AS build_commit, b.recorded_at AS build_recorded_at,
        k.created_at AS backup_created_at, k.state AS backup_state, v.created_at AS verified_created_at,
        v.id AS verified_id,
-       j.id AS job_id, j.kind AS job_kind, j.looks AS job_looks, j.state AS job_state, j.step AS job_step, j.done AS job_done,
+       j.id AS job_id, j.kind AS job_kind, j.observes AS job_observes, j.state AS job_state, j.step AS job_step, j.done AS job_done,
        j.total AS job_total, j.unit AS job_unit,
        c.id AS change_id, c.kind AS change_kind, c.state AS change_state, c.finished_at AS change_finished_at,
        c.outcome ->> 'title' AS change_title,
        u.id AS unseen_id, u.kind AS unseen_kind, u.state AS unseen_state, u.finished_at AS unseen_finished_at,
-       (SELECT jsonb_agg(jsonb_build_array(d.job_id, j.kind, d.sort, d.what, d.opened_at, d.by_look)
+       (SELECT jsonb_agg(jsonb_build_array(d.job_id, j.kind, d.sort, d.what, d.opened_at, d.by_check)
                          ORDER BY d.job_id)
           FROM doubt d
           JOIN job_target t ON t.job_id = d.job_id
@@ -49,7 +49,7 @@ SELECT e.id AS environment_id, e.project, e.name, e.system_identifier, e.databas
          ORDER BY created_at DESC
          LIMIT 1) v ON true
   LEFT JOIN LATERAL (
-        SELECT id, kind, looks, state, step, done, total, unit
+        SELECT id, kind, observes, state, step, done, total, unit
           FROM job
          WHERE environment_id = e.id AND state IN ('queued', 'running', 'cancelling', 'interrupted')
          ORDER BY mutating DESC, id DESC

@@ -16,7 +16,7 @@ from web.dashboard import Dashboard
 from web.observation.records import Drift as ObservedDrift
 from web.observation.records import read_drift
 from web.pages.differences import LISTED, groups, item, portion
-from web.pages.environment.head import actions_at, job_action, look_action
+from web.pages.environment.head import actions_at, check_action, job_action
 from web.pages.presenting import running_job
 from web.pages.views.differences import DriftItem
 from web.pages.views.drift import Drift, RepairStatement, ShownCount, ShownRepair
@@ -34,8 +34,8 @@ STATEMENTS = 100
 async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View, page: int = 1) -> Drift:
     """A page of the differences, grouped by table or object; or why there is no answer."""
     environment, observation, record = seen.environment, seen.observation, seen.record
-    compare = look_action(board.kinds, None, environment, "Compare now")
-    looking = record.job if record and record.job and record.job.looks else None
+    compare = check_action(board.kinds, None, environment, "Compare now")
+    looking = record.job if record and record.job and record.job.observes else None
     if observation is None or record is None:
         mark = Mark("running", "Comparing") if looking else Mark("unknown", "Not compared")
         return Drift(

@@ -41,7 +41,7 @@ def environment_head(
         tabs=_tabs(seen),
         facts=_facts(seen, moment),
         actions=_actions(board, who, seen) if who else (),
-        check=look_action(board.kinds, who, environment, "Check now"),
+        check=check_action(board.kinds, who, environment, "Check now"),
         observed_at=observation.observed_at if observation else None,
         rule="Changes here need a rehearsal, a verified backup and the typed name." if production else None,
         missing=tuple(
@@ -68,7 +68,7 @@ def _unseen(kinds: Operations, record: Record | None) -> Unseen | None:
 def told_job(record: Record | None) -> JobGlance | None:
     """The job that runs on an environment, where people are told of it."""
     job = record.job if record is not None else None
-    return None if job is None or job.looks else job
+    return None if job is None or job.observes else job
 
 
 def doubt_notes(record: Record | None, who: Principal | None = None) -> tuple[DoubtNote, ...]:
@@ -169,7 +169,7 @@ def _facts(seen: View, moment: datetime) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def look_action(kinds: Operations, who: Principal | None, environment: Environment, text: str) -> Action:
+def check_action(kinds: Operations, who: Principal | None, environment: Environment, text: str) -> Action:
     """The button that has an environment looked at now."""
     kind = kinds.look
     allowed = who is None or may(who, kind.permission, environment.project)

@@ -41,8 +41,8 @@ def job_schema(job: JobRecord, found: JobChange | None) -> SchemaChange | None:
         else None
     )
     if change is None or change.count is None:
-        why = found.reason or (change.reason if change else None) or "Nobody looked."
-        account = f"Not known, because: {why} What the next look finds is on the timeline."
+        why = found.reason or (change.reason if change else None) or "Nobody checked."
+        account = f"Not known, because: {why} What the next check finds is on the timeline."
         return SchemaChange(Mark("unknown", "Not known"), account, snapshots=snapshots, timeline=timeline)
     blind = f" {change.reason}" if change.reason else ""
     if not change.count:
@@ -96,7 +96,7 @@ def _entry(entry: Entry, kinds: Operations, label: str) -> TimelineEntry:
 def _mark(entry: Entry) -> Mark:
     match entry.cause:
         case "first seen":
-            return Mark("queued", "The first look that is kept")
+            return Mark("queued", "The first check that is kept")
         case "job":
             return Mark("ok" if entry.jobs[0].state == "succeeded" else "warn", "By")
         case "nobody":

@@ -55,7 +55,7 @@ class JobRow(Base):
     parameters: Mapped[dict[str, Any]]
     mutating: Mapped[bool]
     #: It only looks: nobody is told that it runs.
-    looks: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    observes: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     state: Mapped[str] = mapped_column(server_default="queued")
     requested_by: Mapped[str]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -225,7 +225,7 @@ class DoubtRow(Base):
     #: In words, as a whole sentence.
     what: Mapped[str]
     #: Whether a look may settle it (`web.jobs.job.Unproven`).
-    by_look: Mapped[bool] = mapped_column(Boolean)
+    by_check: Mapped[bool] = mapped_column(Boolean)
     opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None]
     #: A person's name, `job 12`, or `a look`.

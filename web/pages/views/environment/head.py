@@ -68,6 +68,6 @@ class EnvironmentHead:
     #: Why the last look failed; the facts are then the last ones known.
     unreachable: ErrorView | None = None
     job: RunningJob | None = None
-    #: The facts are from before this job's end; it is being looked at.
+    #: The facts are from before this job's end; it is being checked.
     unseen: Unseen | None = None
     doubts: tuple[DoubtNote, ...] = ()

@@ -23,7 +23,7 @@ from web.observation.facts import Facts, read_facts
 from web.observation.kept_schema import load_kept
 from web.observation.records import Observation, read_records
 from web.observation.stored_history import StoredHistory
-from web.postgres.connections import connect_to_look
+from web.postgres.connections import connect_to_observe
 from web.postgres.identity import ResolvedTarget, TargetIdentity, read_identity
 from web.schema.model import Schema
 from web.schema.refresh import Kept, read_kept, refresh
@@ -114,7 +114,7 @@ async def newest_ended(connection: AsyncConnection, target: TargetIdentity) -> i
     return found
 
 
-async def look(
+async def observe_target(
     store: AsyncEngine,
     project: Project,
     environment: Environment,
@@ -128,7 +128,7 @@ async def look(
 
     Raises CleanStartError for whatever keeps from it.
     """
-    async with connect_to_look(environment.url.read(), application_name=application_name) as connection:
+    async with connect_to_observe(environment.url.read(), application_name=application_name) as connection:
         target = await read_identity(connection)
         if known.pinned is not None and target.identity != known.pinned:
             raise IdentityMismatch(

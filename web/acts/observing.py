@@ -11,7 +11,7 @@ from web.observation.observe import observe
 from web.observation.records import Observation
 
 
-async def look(work: Work[Any]) -> Observation:
+async def observe_anew(work: Work[Any]) -> Observation:
     """Observe the job's environment anew, its whole schema."""
     return await observe(
         work.store,
@@ -23,13 +23,13 @@ async def look(work: Work[Any]) -> Observation:
     )
 
 
-async def look_afterwards(work: Work[Any]) -> str:
+async def observe_afterwards(work: Work[Any]) -> str:
     """Say how what an act has left stands; that this fails changes nothing about the act.
 
     For the account of who has come so far: that the environment is looked at, however a job ends, the engine sees to.
     """
     with suppress(CleanStartError):
-        seen = await look(work)
+        seen = await observe_anew(work)
         if not seen.reachable:
             return "It was not reached afterwards."
         return f"Drift afterwards: {_lowered(seen.drift.words)}."
@@ -40,12 +40,12 @@ def _lowered(words: str) -> str:
     return words[0].lower() + words[1:]
 
 
-async def look_at_drift(work: Work[Any]) -> Observation:
+async def observe_drift(work: Work[Any]) -> Observation:
     """Look, and be sure of the answer: there is drift, or there is none.
 
     Raises TargetUnavailable, and Conflict where it cannot be told.
     """
-    seen = await look(work)
+    seen = await observe_anew(work)
     if not seen.reachable:
         told = seen.error or {"message": "The database was not reached."}
         raise TargetUnavailable(told["message"], hint=told.get("hint") or None)
