@@ -52,8 +52,8 @@ async def before(store: AsyncConnection, seen: View) -> Before:
     checked = Condition("checked", "Checked", "met" if seen.observation else "not met", way="Check it.")
     tables = Condition("tables", "It has tables", "met" if seen.table_count else "not met", way="Fill it.")
     return Before(
-        Gate((looked, tables)),
-        () if seen.observation else (looked,),
+        Gate((checked, tables)),
+        () if seen.observation else (checked,),
         excuse=None if seen.table_count else tables,
         shown_hash="a plan",
     )
