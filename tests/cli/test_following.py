@@ -63,7 +63,7 @@ def test_a_restart_of_the_dashboard_is_borne(site: Site, port: int, servers: lis
     out, err = watching.communicate(timeout=90)
     assert watching.returncode == 0, err
     assert "succeeded" in out
-    steps = [line for line in err.splitlines() if "Look at the database" in line]
+    steps = [line for line in err.splitlines() if "Check the database" in line]
     assert [line.rpartition(" ")[2] for line in steps] == ["running", "succeeded"]
 
 
@@ -89,7 +89,7 @@ def test_at_a_terminal(site: Site) -> None:
         os.close(outside)
     assert process.wait(timeout=30) == 0
     shown = said.decode()
-    assert "Look at the database" in shown
+    assert "Check the database" in shown
     assert "clinic/synced observe" in shown
     assert "In sync" in shown
     assert "Traceback" not in shown

@@ -136,7 +136,7 @@ def test_a_job_is_started(cli: Cli, transport: Transport) -> None:
     assert followed.code == 0
     assert "succeeded: In sync" in followed.out
     shown = cli("job", match[1], transport=transport)
-    assert "Look at the database: succeeded" in shown.out
+    assert "Check the database: succeeded" in shown.out
 
 
 def test_waiting_for_a_backup(cli: Cli, transport: Transport) -> None:
