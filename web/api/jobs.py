@@ -141,7 +141,7 @@ async def start_on_project(
     status_code=201,
     dependencies=[in_project(permission_of_look)],
 )
-async def look(board: Board, who: Who, environment: InEnvironment) -> dict[str, object]:
+async def observe(board: Board, who: Who, environment: InEnvironment) -> dict[str, object]:
     """Ask for a look at the database: the job that makes it, which may be one that waits already."""
     return await _started(board, who, environment, Wish(board.kinds.look.name))
 
