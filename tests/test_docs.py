@@ -11,23 +11,27 @@ import pytest
 from web.cli.program import program
 from web.config import load
 from web.config.document import Table
+from web.config.reading import TOOLS
 
 DOCS = Path(__file__).parent.parent / "docs"
-#: Every table that there is, so that the reader asks for each.
+#: Every table that there is, so that the reader asks for each; a project has one of the tools.
 EVERYTHING = """
 [projects.project]
 source = "."
-[projects.project.alembic]
-config = "alembic.ini"
-python = "python"
-prelude = { sql = "prelude.sql" }
-commands = { upgrade = ["make", "upgrade"] }
 [projects.project.environments.environment]
 url = "env:URL"
 tier = "development"
 reset = {}
 backup = {}
 """
+TOOL = {
+    "alembic": """
+        config = "alembic.ini"
+        python = "python"
+        prelude = { sql = "prelude.sql" }
+        commands = { upgrade = ["make", "upgrade"] }
+    """,
+}
 #: Tables that hold names or majors rather than keys; a table is documented by what is in it.
 OPEN = {"scratch": "scratch.MAJOR"}
 #: Tables whose presence alone means something.
@@ -51,8 +55,10 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], set
         make(self, document, path, value, **known)
 
     monkeypatch.setattr(Table, "__init__", overhear)
-    (tmp_path / "cleanstart.toml").write_text(EVERYTHING)
-    load(tmp_path / "cleanstart.toml")
+    assert TOOL.keys() == TOOLS.keys()
+    for tool, table in TOOL.items():
+        (tmp_path / "cleanstart.toml").write_text(f"{EVERYTHING}\n[projects.project.{tool}]\n{table}")
+        load(tmp_path / "cleanstart.toml")
     return {OPEN.get(key, key) for key in taken if key not in tables - set(OPEN) - TELLING}, later
 
 
