@@ -1,8 +1,9 @@
-"""The handbook stays true: the keys of docs/configuration.md are those that the reader accepts and refuses."""
+"""The handbook stays true: keys, commands, links, and how one begins are those that there are."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from web.config import load
 from web.config.document import Table
 from web.config.reading import TOOLS
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]
 #: Every table that there is, so that the reader asks for each; a project has one of the tools.
 EVERYTHING = """
 [projects.project]
@@ -74,19 +77,32 @@ def test_the_keys_of_the_configuration(keys: tuple[set[str], set[str]]) -> None:
     assert documented("Not yet") == later
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_that_the_handbook_names_exist(page: Path) -> None:
     from typer.main import get_command
 
     commands = get_command(program())
     context = commands.make_context("cleanstart", [], resilient_parsing=True)
-    named = set(re.findall(r"`(?:[^`\n]*/bin/)?cleanstart ([a-z-]+)", page.read_text()))
-    named |= set(re.findall(r"^\s*(?:[^\s#]*/)?cleanstart ([a-z-]+)", page.read_text(), re.MULTILINE))
+    named = set(re.findall(r"`(?:[^`\n]*/bin/)?cleanstart ([a-z][a-z-]*)", page.read_text()))
+    named |= set(re.findall(r"^\s*(?:[^\s#]*/)?cleanstart ([a-z][a-z-]*)", page.read_text(), re.MULTILINE))
     unknown = [name for name in named if commands.get_command(context, name) is None]  # type: ignore[attr-defined]
     assert not unknown
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_readme_says_how_to_begin() -> None:
+    readme = (ROOT / "README.md").read_text()
+    lines = readme.splitlines()
+    assert {"make demo", "make test"} <= set(lines)
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = set(re.findall(r"'\.\[(\w+)\]'", readme))
+    assert extras
+    assert extras <= set(package["optional-dependencies"])
+    assert set(re.findall(r"^uvx --from \S+ (\S+)", readme, re.MULTILINE)) == set(package["scripts"])
+    for target in re.findall(r"\bmake ([a-z-]+)", readme):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
