@@ -13,6 +13,7 @@ from web.cli.program import program
 from web.config import load
 from web.config.document import Table
 from web.config.reading import TOOLS
+from web.operations import KINDS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -106,3 +107,15 @@ def test_the_readme_says_how_to_begin() -> None:
     assert set(re.findall(r"^uvx --from \S+ (\S+)", readme, re.MULTILINE)) == set(package["scripts"])
     for target in re.findall(r"\bmake ([a-z-]+)", readme):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+
+
+def test_the_glossary_defines_each_word_once() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| (.+) \|$", (DOCS / "glossary.md").read_text(), re.MULTILINE)[2:]
+    words = [word for names, _ in rows for word in names.split(", ")]
+    assert sorted(words) == sorted(set(words))
+    assert {
+        "source", "comparison", "ignore rule", "repair", "adoption", "stamp", "gap", "doubt", "observation",
+    } <= set(words)  # fmt: skip
+    (operations,) = [meaning for names, meaning in rows if names == "operation"]
+    named = operations.partition(": ")[2].partition(" …")[0].split(", ")
+    assert set(named) <= {kind.name for kind in KINDS}
