@@ -369,9 +369,10 @@ async def reaped(
         site.store, site.configuration, Kinds(KINDS), site.resources, "reaper", witness, observe_again
     )
     reaper = Reaper(equipment, lambda: ())
-    await reaper.look()
 
     async def ended() -> bool:
+        # Again and again, as a worker does: what the killed one had locked is free when the server has noticed.
+        await reaper.look()
         return (await site.job(job_id)).state in FINISHED
 
     await until(ended, within=60)
