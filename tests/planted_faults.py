@@ -359,7 +359,7 @@ def _is_caught(fault: Fault, copy: Path) -> bool:
             [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *fault.tests],
             cwd=copy,
             # Of a kind that compiled files are not mistaken for: the same second, the same size.
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(copy)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
