@@ -25,10 +25,10 @@ def test_a_look_ends_in_words_and_the_focus_stays(visit: Open) -> None:
         expect(toast).to_contain_text("2 differences")
         expect(button).to_be_focused()
         toast.get_by_label("Dismiss").click()
-    expect(page.locator("[data-toast]", has_text="Looking at")).to_have_count(0)
+    expect(page.locator("[data-toast]", has_text="Checking")).to_have_count(0)
     visitor.go("/")
     page.get_by_role("button", name="Check all now").click()
-    expect(page.locator("[data-toast]")).to_contain_text("Looking at 3 databases")
+    expect(page.locator("[data-toast]")).to_contain_text("Checking 3 databases")
 
 
 def test_the_answer_and_the_summary_follow_the_looks(visit: Open) -> None:

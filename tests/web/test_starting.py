@@ -237,7 +237,7 @@ async def test_looks_join_the_one_that_waits(site: Site) -> None:
     assert {response.headers["location"] for response in responses} == {"/projects/clinic/environments/lost"}
     assert await site.count("job", "kind = 'observe' AND id > 4711") == 1
     toast = await site.post(path, "viewer", headers=SWAP)
-    assert (toast.status_code, "Looking at clinic/lost" in toast.text) == (200, True)
+    assert (toast.status_code, "Checking clinic/lost" in toast.text) == (200, True)
     await site.post("/observations", "viewer")
     environments = len(site.configuration.project("clinic").environments)
     assert await site.count("job", "kind = 'observe' AND state = 'queued'") == environments

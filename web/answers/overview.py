@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -53,8 +53,6 @@ _HISTORY: Final[frozenset[Standing]] = frozenset(
 )
 #: By a job kind's name, what a run of it is called in a sentence.
 NounOf = Callable[[str], str]
-#: A look that is older than this needs a person: no worker makes new ones.
-STALE: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +229,7 @@ def _of_cell(cell: Cell, project: Project, now: datetime, noun_of: NounOf) -> It
     if record and record.unseen is not None:
         # It lasts for seconds, and the word of the cell says so.
         return
-    if now - observation.observed_at > STALE:
+    if observation.is_stale(now):
         yield Attention(
             "not checked",
             environment,

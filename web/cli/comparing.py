@@ -29,8 +29,8 @@ from web.postgres.programs import find_programs
 from web.postgres.scratch import ScratchServers
 from web.schema.ddl.statement import transactions
 from web.schema.difference import Difference
-from web.schema.model import Severity
 from web.schema.proof import Proof
+from web.schema.severity import Severity
 from web.schema.snapshot import PINS
 
 #: What `--without` knows beside severities.

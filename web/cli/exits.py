@@ -19,6 +19,11 @@ INTERRUPTED = 130
 OF_JOB = {"succeeded": YES, "failed": NO, "cancelled": NO, "not done": NO, "unknown": CANNOT_TELL}
 
 
+def of_signal(number: int) -> int:
+    """The exit code of who was asked to end by a signal (143 for SIGTERM), as shells write it."""
+    return 128 + number
+
+
 def of_error(error: CleanStartError, *, acts: bool) -> int:
     """The exit code of an error. Only an act can be refused; a question that has no answer could not be told."""
     return NO if acts and error.status in (403, 409) else CANNOT_TELL

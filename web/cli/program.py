@@ -142,7 +142,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             code = get_command(program())(arguments, prog_name="cleanstart", standalone_mode=False)
         sys.stdout.flush()
         if received:
-            return 128 + received[0]
+            return exits.of_signal(received[0])
         return code if isinstance(code, int) else exits.YES
     except typer.TyperException as error:
         # Without any words it is the help, which was printed by being asked for nothing.

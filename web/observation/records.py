@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -22,6 +22,8 @@ from web.comparison.stored_differences import read_all_differences, read_differe
 from web.config import Environment
 from web.schema.finding import Difference
 
+#: An observation that is older needs a person: no worker makes new ones.
+STALE: Final = timedelta(minutes=30)
 DriftState = Literal["none", "drifted", "unknown", "not compared"]
 
 
@@ -109,6 +111,10 @@ class Observation:
             revisions=self.revisions,
             reason=self.error["message"] if self.error else None,
         )
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether people are told that the environment has not been checked for a while."""
+        return now - self.observed_at > STALE
 
     @property
     def major(self) -> int | None:

@@ -109,7 +109,7 @@ async def check_all(request: Request, board: Board, who: Who) -> Response:
         return go_to(request, addresses.overview())
     toast = partial(
         "shell/_toast.html",
-        mark=Mark("running", f"Looking at {words.plural(asked, 'database')}"),
+        mark=Mark("running", f"Checking {words.plural(asked, 'database')}"),
         account="Each cell changes as soon as its check is done.",
         link=None,
         brief=True,

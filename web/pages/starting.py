@@ -157,7 +157,7 @@ def _looked(request: Request, environment: Environment, job: int) -> Response:
     if is_swap(request):
         toast = partial(
             "shell/_toast.html",
-            mark=Mark("running", f"Looking at {environment.label}"),
+            mark=Mark("running", f"Checking {environment.label}"),
             account="The page shows what is found as soon as it is known.",
             link=None,
             follows=job,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from web.schema.model import CatalogObject, Severity
+from web.schema.model import CatalogObject
+from web.schema.severity import Severity
 
 Change = Literal["added", "removed", "changed", "renamed"]
 

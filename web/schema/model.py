@@ -12,7 +12,7 @@ from functools import cache
 from typing import ClassVar, get_args, get_type_hints
 
 from web.schema.names import qualified, quote
-from web.schema.objects import ATTRIBUTE_SEVERITY, CatalogObject, Grant, Severity
+from web.schema.objects import CatalogObject, Grant
 from web.schema.relations import (
     Column,
     Constraint,
@@ -25,6 +25,7 @@ from web.schema.relations import (
     Trigger,
     View,
 )
+from web.schema.severity import ATTRIBUTE_SEVERITY, Severity
 
 __all__ = [
     "CatalogObject",

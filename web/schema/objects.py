@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from web.schema.names import quote
-
-Severity = Literal["structure", "behaviour", "access", "cosmetic"]
-
-#: Attributes whose severity does not depend on the kind they are found in.
-ATTRIBUTE_SEVERITY: dict[str, Severity] = {
-    "owner": "access",
-    "grants": "access",
-    "row_security": "behaviour",
-    "row_security_forced": "behaviour",
-    "comment": "cosmetic",
-    "tablespace": "cosmetic",
-    "clustered": "cosmetic",
-    "not_null_name": "cosmetic",
-    "statistics_target": "cosmetic",
-}
+from web.schema.severity import Severity
 
 
 @dataclass(frozen=True, slots=True)

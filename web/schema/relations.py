@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from web.schema.objects import CatalogObject, Grant, Severity
+from web.schema.objects import CatalogObject, Grant
+from web.schema.severity import Severity
 
 
 @dataclass(frozen=True, slots=True)
