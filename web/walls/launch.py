@@ -11,7 +11,7 @@ import json
 import os
 import resource
 import sys
-from typing import Any
+from types import ModuleType
 
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
@@ -58,7 +58,7 @@ def main() -> None:
         sys.exit(127)
 
 
-def load_supervise() -> Any:
+def load_supervise() -> ModuleType:
     """The module that stays beside a confined program."""
     import importlib.util
 

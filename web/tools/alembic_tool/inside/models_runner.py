@@ -52,6 +52,7 @@ def make(runner: Any, watch: Any, url: Optional[str]) -> bool:
         return False
     if importlib.util.find_spec("alembic") is not None:
         importlib.import_module("alembic")
+    runner.keep_imported()
     # As Alembic would, and behind everything else where a project that is not installed is usually found.
     sys.path[:0] = request["paths"]
     sys.path += [folder for folder in request["further"] if folder not in sys.path]

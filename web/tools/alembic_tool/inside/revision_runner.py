@@ -70,6 +70,7 @@ def make(runner: Any, watch: Any) -> bool:
     except ImportError as error:
         say("failed", kind="missing", message=str(error), sqlstate=None, revision=None)
         return False
+    runner.keep_imported()
     try:
         write(runner, watch)
     except Elsewhere as error:
