@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 _forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(["web.app", "web.cli.program", "web.jobs.worker", "tests.jobs.program"])
+_forking.set_forkserver_preload(
+    ["web.app", "web.cli.program", "web.jobs.worker", "tests.jobs.program", "tests.settled"]
+)
 
 
 @dataclass

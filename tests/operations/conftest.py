@@ -16,7 +16,7 @@ from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.configured import configuration, environment, project
-from tests.conftest import STORE_OWNER
+from tests.conftest import STORE_OWNER, copy_database
 from tests.tools.written import execute, migration, write_project
 from web.config import Configuration, Environment, ResetPolicy
 from web.jobs.execution import Execution
@@ -190,14 +190,14 @@ class Copies:
         kept = f"kept_store_{unique}", f"kept_target_{unique}"
         with psycopg.connect(self.server.url(), autocommit=True) as connection:
             for name, copy in zip((store, target), kept, strict=True):
-                connection.execute(_COPY.format(sql.Identifier(copy), sql.Identifier(name), _owner(copy)))
+                copy_database(connection, copy, name, _owner(copy))
         self.made[key] = kept
 
     def put_in_place(self, key: str, *, store: str, target: str) -> None:
         with psycopg.connect(self.server.url(), autocommit=True) as connection:
             for name, copy in zip((store, target), self.made[key], strict=True):
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-                connection.execute(_COPY.format(sql.Identifier(name), sql.Identifier(copy), _owner(copy)))
+                copy_database(connection, name, copy, _owner(copy))
             (oid,) = connection.execute(
                 "SELECT oid FROM pg_database WHERE datname = %s", [target]
             ).fetchone() or (0,)
@@ -205,11 +205,8 @@ class Copies:
             connection.execute("UPDATE environment SET database_oid = %s", [oid])
 
 
-_COPY = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}")
-
-
-def _owner(copy: str) -> sql.Identifier:
-    return sql.Identifier(STORE_OWNER if copy.startswith("kept_store") else "postgres")
+def _owner(copy: str) -> str:
+    return STORE_OWNER if copy.startswith("kept_store") else "postgres"
 
 
 def content_of(folder: Path) -> str:
