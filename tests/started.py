@@ -164,7 +164,8 @@ def until(
         found = fact()
         if found:
             return found
-        time.sleep(0.05)
+        # A look at all processes of the machine is not for nothing.
+        time.sleep(0.1)
     raise AssertionError(f"{failing} {said()}")
 
 
