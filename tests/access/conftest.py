@@ -6,11 +6,22 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.access.small_site import PASSWORD, CreateUser, SignIn, Site, build
+from web.access import passwords
 from web.access.permissions import Role
 from web.access.users import create_user
+
+
+@pytest.fixture
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product's own hashing with small parameters, where neither its cost nor its time is what is tested."""
+    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
+    monkeypatch.setattr(passwords, "HASHER", quick)
+    monkeypatch.setattr(passwords, "NOBODY", quick.hash("nobody's"))
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from web.access.users import (
 )
 from web.errors import Conflict, Invalid, NotFound, Refused
 
+pytestmark = pytest.mark.usefixtures("quick_passwords")
+
 
 async def test_creating(store: AsyncEngine) -> None:
     assert not await any_users(store)
