@@ -345,10 +345,10 @@ def copy_database(connection: psycopg.Connection, name: str, template: str, owne
 
 @contextmanager
 def fresh_database(
-    server: EmbeddedServer, *, template: str = "template0", owner: str = "postgres"
+    server: EmbeddedServer, *, name: str | None = None, template: str = "template0", owner: str = "postgres"
 ) -> Iterator[str]:
     """Create a database, give its URL, drop it with whoever is still connected."""
-    name = f"test_{uuid.uuid4().hex}"
+    name = name or f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server.url(), autocommit=True) as connection:
         copy_database(connection, name, template, owner)
     try:

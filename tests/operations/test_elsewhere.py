@@ -5,9 +5,7 @@ Each is pressed in every way on one environment, while another database, its pro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,7 +22,6 @@ from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
 from web.operations.stamp import STAMP
 from web.postgres.embedded import EmbeddedServer
-from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
 from web.postgres.urls import sqlalchemy_url
 
@@ -132,14 +129,12 @@ ON_TARGET: dict[str, tuple[AnyKind, dict[str, object]]] = {
 
 
 @pytest.fixture
-async def site(site: Site, tmp_path: Path, programs: tuple[Programs, ...]) -> AsyncIterator[Site]:
+def site(site: Site, scratch: ScratchServers) -> Site:
     """As the product comes: private scratch servers, and no project that runs without a wall."""
-    scratch = ScratchServers(tmp_path / "private", {}, programs, spare=False)
     site.resources = replace(site.resources, scratch=scratch)
     clinic = replace(site.configuration.project("clinic"), without_wall=False)
     site.configuration = replace(site.configuration, projects={"clinic": clinic})
-    yield site
-    await scratch.stop()
+    return site
 
 
 @pytest.fixture

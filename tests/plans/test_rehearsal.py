@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.configured import environment, project
+from tests.conftest import Run, fresh_database
 from tests.tools.runs import upgrade
 from tests.tools.written import execute, migration, write_project
 from web.config import Project
@@ -80,33 +82,46 @@ class Theatre:
         write_project(Path(str(self.clinic.source)), migrations)
 
 
+@pytest.fixture(scope="module")
+def at_a(
+    server: EmbeddedServer,
+    server15: EmbeddedServer,
+    in_background: Run,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The name of a database at revision a, on either server."""
+    folder = tmp_path_factory.mktemp("at a")
+    folder.chmod(0o755)
+    tool = write_project(folder / "clinic", MIGRATIONS)
+
+    async def ignore(event: object) -> None: ...
+
+    with ExitStack() as ends:
+        for each in (server, server15):
+            url = ends.enter_context(fresh_database(each, name="rehearsed_from"))
+            clinic = project(folder / "clinic", tool, environment(folder, url))
+            in_background(upgrade(clinic, url=url, revision="a", on_event=ignore))
+        yield "rehearsed_from"
+
+
 @pytest.fixture(params=["database", "database15"])
-def url(request: pytest.FixtureRequest) -> str:
-    found: str = request.getfixturevalue(request.param)
-    return found
+def url(
+    request: pytest.FixtureRequest, server: EmbeddedServer, server15: EmbeddedServer, at_a: str
+) -> Iterator[str]:
+    where = {"database": server, "database15": server15}[request.param]
+    with fresh_database(where, template=at_a) as url:
+        yield url
 
 
 @pytest.fixture
 async def theatre(
-    store: AsyncEngine,
-    server: EmbeddedServer,
-    server15: EmbeddedServer,
-    programs: tuple[Programs, ...],
-    tmp_path: Path,
-    url: str,
-) -> AsyncIterator[Theatre]:
+    store: AsyncEngine, programs: tuple[Programs, ...], scratch: ScratchServers, tmp_path: Path, url: str
+) -> Theatre:
     tool = write_project(tmp_path / "clinic", MIGRATIONS)
-    dev = environment(tmp_path, url)
-    clinic = project(tmp_path / "clinic", tool, dev)
-
-    async def ignore(event: object) -> None: ...
-
-    await upgrade(clinic, url=url, revision="a", on_event=ignore)
+    clinic = project(tmp_path / "clinic", tool, environment(tmp_path, url))
     async with store.begin() as connection:
         environment_id, _ = await environment_row(connection, "clinic", "dev")
-    scratch = ScratchServers(tmp_path / "scratch", {}, programs, spare=False)
-    yield Theatre(Stage(store, scratch, programs), clinic, url, environment_id)
-    await scratch.stop()
+    return Theatre(Stage(store, scratch, programs), clinic, url, environment_id)
 
 
 async def test_every_statement_is_recorded_with_what_it_does(theatre: Theatre) -> None:
