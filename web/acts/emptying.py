@@ -98,7 +98,7 @@ class Contents:
 
 async def read_contents(connection: Connection) -> Contents:
     """Find out what would go. Raises PrivilegeMissing, naming what this role may not drop."""
-    query = files("web.operations").joinpath("queries", "contents.sql").read_bytes()
+    query = files("web.acts").joinpath("queries", "contents.sql").read_bytes()
     rows = await (await connection.execute(query)).fetchall()
     if forbidden := [f"{what} {name}" for what, _, name, _, may, _ in rows if not may]:
         more = f" and {len(forbidden) - 5} more" if len(forbidden) > 5 else ""
