@@ -164,9 +164,9 @@ async def permission_of_kind(request: Request) -> str:
         return "view"
 
 
-async def permission_of_look(request: Request) -> str:
+async def permission_of_check(request: Request) -> str:
     """The permission that a look takes."""
-    return cast(Dashboard, request.app.state.dashboard).kinds.look.permission
+    return cast(Dashboard, request.app.state.dashboard).kinds.check.permission
 
 
 async def _visible_project(request: Request) -> str:

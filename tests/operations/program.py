@@ -24,7 +24,7 @@ async def main(config: str, store_url: str, scratch_url: str, folder: str) -> No
         store_url=store_url,
         resources=Resources(find_programs(), ScratchServers(Path(folder), {17: scratch_url}, ())),
         witness=witness,
-        look=observe_again,
+        observe_after=observe_again,
         concurrency=1,
         observers=1,
         grace=0.5,

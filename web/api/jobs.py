@@ -26,8 +26,8 @@ from web.dashboard import (
     Who,
     in_project,
     on_job,
+    permission_of_check,
     permission_of_kind,
-    permission_of_look,
 )
 from web.jobs.cancel import cancel
 from web.jobs.events import Event
@@ -139,11 +139,11 @@ async def start_on_project(
 @router.post(
     "/projects/{project}/environments/{environment}/observations",
     status_code=201,
-    dependencies=[in_project(permission_of_look)],
+    dependencies=[in_project(permission_of_check)],
 )
 async def observe(board: Board, who: Who, environment: InEnvironment) -> dict[str, object]:
     """Ask for a look at the database: the job that makes it, which may be one that waits already."""
-    return await _started(board, who, environment, Wish(board.kinds.look.name))
+    return await _started(board, who, environment, Wish(board.kinds.check.name))
 
 
 @router.get("/jobs", dependencies=[signed_in()])

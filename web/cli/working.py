@@ -45,7 +45,7 @@ async def work(configuration: Configuration) -> None:
                 store_url=running_url(configuration),
                 resources=Resources(programs, scratch, layers.words),
                 witness=witness,
-                look=observe_again,
+                observe_after=observe_again,
                 schedule=scheduled(configuration),
                 schedule_every=SCHEDULE_EVERY,
                 stop=stop,

@@ -71,8 +71,8 @@ async def conclude(
             else:
                 # What it started may still be at work: what is there now is not what it leaves.
                 await leave_unseen(witnessed, "It was given up before it was seen gone.")
-        if gone and equipment.look is not None:
-            aftermath = await _look(equipment, witnessed, within)
+        if gone and equipment.observe_after is not None:
+            aftermath = await _observe(equipment, witnessed, within)
     await finish(
         attempt,
         verdict,
@@ -82,12 +82,12 @@ async def conclude(
     )
 
 
-async def _look(equipment: Equipment, witnessed: WitnessedJob, within: float) -> Aftermath:
+async def _observe(equipment: Equipment, witnessed: WitnessedJob, within: float) -> Aftermath:
     """Look at the environment; that this fails only leaves the look owed."""
-    assert equipment.look is not None
+    assert equipment.observe_after is not None
     try:
         async with asyncio.timeout(within):
-            return await equipment.look(witnessed)
+            return await equipment.observe_after(witnessed)
     except (TimeoutError, CleanStartError) as error:
         logger.warning("Job %s: the look after it failed (%s).", witnessed.job.id, type(error).__name__)
     except Exception:

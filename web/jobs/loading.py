@@ -18,7 +18,7 @@ from web.jobs.job import Job
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.reading import JobRecord, read_job
 from web.jobs.resources import Resources
-from web.jobs.witness import Look, Witness
+from web.jobs.witness import ObserveAfter, Witness
 from web.postgres.identity import TargetIdentity
 from web.store.tables import EnvironmentRow, JobAttemptRow, JobTargetRow
 
@@ -36,7 +36,7 @@ class Equipment:
     #: Looks at targets before and after mutating jobs; None: nobody does.
     witness: Witness | None = None
     #: Looks at environments when a mutating job ends; None: nobody does.
-    look: Look | None = None
+    observe_after: ObserveAfter | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,12 +68,12 @@ class Aftermath:
 #: Reads what the target is; raises whatever keeps from it.
 Witness = Callable[[WitnessedJob], Awaitable[SchemaSeen]]
 #: Looks at the environment as the schedule does, and keeps what it finds as seen after the job.
-Look = Callable[[WitnessedJob], Awaitable[Aftermath]]
+ObserveAfter = Callable[[WitnessedJob], Awaitable[Aftermath]]
 
 
 async def observe_before(witness: Witness, witnessed: WitnessedJob) -> None:
     """Keep what the target is before the job touches it. Raises FencedOff, nothing else."""
-    await _keep(witnessed, "before", await _look(witness, witnessed, WITNESS_WITHIN))
+    await _keep(witnessed, "before", await _observe(witness, witnessed, WITNESS_WITHIN))
 
 
 async def observe_after(witness: Witness, witnessed: WitnessedJob, within: float = WITNESS_WITHIN) -> None:
@@ -83,7 +83,7 @@ async def observe_after(witness: Witness, witnessed: WitnessedJob, within: float
         return (await read_schemas_seen(connection, witnessed.job.id))[0]
 
     before = await witnessed.attempt.write(read)
-    seen = await _look(witness, replace(witnessed, before=before), within)
+    seen = await _observe(witness, replace(witnessed, before=before), within)
     await _keep(witnessed, "after", seen)
 
 
@@ -112,7 +112,7 @@ def schema_seen(row: Any, moment: Moment) -> SchemaSeen | None:
     return SchemaSeen(at, token, fingerprint, None if revisions is None else tuple(revisions), reason)
 
 
-async def _look(witness: Witness, witnessed: WitnessedJob, within: float) -> SchemaSeen:
+async def _observe(witness: Witness, witnessed: WitnessedJob, within: float) -> SchemaSeen:
     begun = datetime.now(UTC)
     try:
         async with asyncio.timeout(within):

@@ -30,7 +30,7 @@ from web.jobs.patience import passes, patiently
 from web.jobs.queue import CHANGES, OBSERVATIONS, TASK, connection_parameters, defer, make_app, queue_of
 from web.jobs.reconcile import Reaper
 from web.jobs.resources import Resources
-from web.jobs.witness import Look, Witness
+from web.jobs.witness import ObserveAfter, Witness
 from web.store.database import open_store, require_upgraded
 from web.store.tables import JobAttemptRow, JobRow, WorkerRow
 
@@ -53,7 +53,7 @@ async def run_worker(
     store_url: str,
     resources: Resources,
     witness: Witness | None = None,
-    look: Look | None = None,
+    observe_after: ObserveAfter | None = None,
     concurrency: int = 4,
     observers: int = 4,
     schedule: Schedule | None = None,
@@ -67,7 +67,7 @@ async def run_worker(
 
     Args:
         witness: looks at targets before and after mutating jobs.
-        look: looks at their environments when they end.
+        observe_after: observes their environments when they end.
         concurrency: how many changing jobs run at once; `observers`: how many of those that only look.
         schedule: called every `schedule_every` seconds by one worker at a time to start what is due.
         grace: how many seconds running jobs get to finish before they are cancelled.
@@ -87,7 +87,7 @@ async def run_worker(
     try:
         await require_upgraded(store)
         worker = Worker(
-            Equipment(store, configuration, Kinds(kinds), resources, worker_name(), witness, look),
+            Equipment(store, configuration, Kinds(kinds), resources, worker_name(), witness, observe_after),
             concurrency={CHANGES: concurrency, OBSERVATIONS: observers},
             schedule=schedule,
             schedule_every=schedule_every,

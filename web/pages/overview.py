@@ -95,7 +95,7 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, q: str = "", on
 @router.post("/observations", dependencies=[signed_in()])
 async def check_all(request: Request, board: Board, who: Who) -> Response:
     """Ask for a fresh look at every environment that the person may look at."""
-    asked, look = 0, board.kinds.look
+    asked, look = 0, board.kinds.check
     for project in board.configuration.projects.values():
         if may(who, look.permission, project.name):
             for environment in project.environments.values():

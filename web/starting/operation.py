@@ -235,7 +235,7 @@ class Operations(Kinds[AnyOperation]):
     __slots__ = ()
 
     @property
-    def look(self) -> AnyOperation:
+    def check(self) -> AnyOperation:
         """The kind that looks at an environment."""
         return next(kind for kind in self.all if kind.observes)
 

@@ -171,7 +171,7 @@ def _facts(seen: View, moment: datetime) -> tuple[Fact, ...]:
 
 def check_action(kinds: Operations, who: Principal | None, environment: Environment, text: str) -> Action:
     """The button that has an environment looked at now."""
-    kind = kinds.look
+    kind = kinds.check
     allowed = who is None or may(who, kind.permission, environment.project)
     return Action(
         text,
