@@ -15,7 +15,7 @@ from tests.jobs.conftest import Lab, until
 from tests.jobs.program import CHANGE, TALK
 from web.jobs.attempt import Attempt, open_attempt
 from web.jobs.cancel import cancel
-from web.jobs.conclusion import Verdict, finish
+from web.jobs.conclusion import Ending, finish
 from web.jobs.events import Event, announce_change
 from web.jobs.feed import Feed
 from web.jobs.progress import Progress
@@ -40,7 +40,7 @@ async def speaking(lab: Lab) -> tuple[Attempt, Progress]:
 async def end(attempt: Attempt, progress: Progress) -> None:
     """End such a job."""
     await progress.close()
-    await finish(attempt, Verdict("succeeded", "Done"))
+    await finish(attempt, Ending("succeeded", "Done"))
 
 
 async def test_readers_that_reconnect_miss_nothing_and_get_nothing_twice(lab: Lab, feed: Feed) -> None:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Ending:
     """A final state and what is said about it."""
 
     state: JobState
@@ -52,7 +52,7 @@ async def conclude(
     equipment: Equipment,
     loaded: LoadedJob,
     attempt: Attempt,
-    verdict: Verdict,
+    verdict: Ending,
     *,
     gone: bool = True,
     within: float = WITNESS_WITHIN,
@@ -95,7 +95,7 @@ async def _observe(equipment: Equipment, witnessed: WitnessedJob, within: float)
     return Aftermath()
 
 
-def _left(loaded: LoadedJob, verdict: Verdict) -> Unproven | None:
+def _left(loaded: LoadedJob, verdict: Ending) -> Unproven | None:
     if not loaded.kind.mutating or loaded.kind.harmless:
         return None
     if verdict.leaves is None and verdict.state == "unknown":
@@ -105,7 +105,7 @@ def _left(loaded: LoadedJob, verdict: Verdict) -> Unproven | None:
 
 async def finish(
     attempt: Attempt,
-    verdict: Verdict,
+    verdict: Ending,
     *,
     leaves: Unproven | None = None,
     aftermath: Aftermath | None = None,

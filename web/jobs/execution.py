@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from web.errors import CleanStartError, FencedOff
 from web.jobs.attempt import Attempt, open_attempt
-from web.jobs.conclusion import Verdict, conclude, finish
+from web.jobs.conclusion import Ending, conclude, finish
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import state_event
 from web.jobs.job import BY_SCHEDULE, Intent, JobState, Outcome, Reconciled
@@ -87,7 +87,7 @@ class Execution:
             loaded = await patiently(self._load)
         except CleanStartError as error:
             await finish(
-                attempt, Verdict("not done", "Not begun", f"{error}", error.hint, error=described(error))
+                attempt, Ending("not done", "Not begun", f"{error}", error.hint, error=described(error))
             )
             return None
         self.comes_again = loaded.job.requested_by == BY_SCHEDULE and not loaded.kind.mutating
@@ -184,13 +184,13 @@ class Execution:
 
     async def _judge(
         self, run: asyncio.Future[Outcome], attempt: Attempt, loaded: LoadedJob, ended: Ended
-    ) -> Verdict:
+    ) -> Ending:
         """Say how it ended: the run itself where it came to its end, else the kind by looking."""
         if run.done() and not run.cancelled():
             error = run.exception()
             if error is None:
                 outcome = run.result()
-                return Verdict(
+                return Ending(
                     "succeeded", outcome.title, outcome.account, outcome.next_step, data=dict(outcome.data)
                 )
             if isinstance(error, FencedOff):
@@ -251,7 +251,7 @@ async def judge(
     intents: tuple[Intent, ...],
     stopped: Stopped,
     ended: Ended,
-) -> Verdict:
+) -> Ending:
     """Say how a run ended that did not come to its end: what was carried out decides, not how the run left.
 
     Also where there is a receipt for everything the kind says so, by looking; only a run that had begun nothing leaves
@@ -262,7 +262,7 @@ async def judge(
     return _reconciled(stopped, await reconcile(equipment, loaded, attempt, intents, stopped.reason), ended)
 
 
-def _reconciled(stopped: Stopped, found: Reconciled, ended: Ended) -> Verdict:
+def _reconciled(stopped: Stopped, found: Reconciled, ended: Ended) -> Ending:
     """The kind's answer; what a run that is done ended with all the same is only evidence."""
     states: dict[str, JobState] = {"done": "succeeded", "unknown": "unknown", "not done": stopped.reason}
     state = states[found.state]
@@ -281,7 +281,7 @@ def _reconciled(stopped: Stopped, found: Reconciled, ended: Ended) -> Verdict:
             if state == "succeeded"
             else f"Cancelled: {stopped.why}."
         )
-    return Verdict(
+    return Ending(
         state,
         failure["title"] if failure and state == "failed" else _TITLES[state],
         " ".join(_sentence(each) for each in (*said, found.account)),
@@ -292,17 +292,17 @@ def _reconciled(stopped: Stopped, found: Reconciled, ended: Ended) -> Verdict:
     )
 
 
-def _plain(stopped: Stopped, ended: Ended) -> Verdict:
+def _plain(stopped: Stopped, ended: Ended) -> Ending:
     """It had begun nothing, so nothing has to be found out."""
     what = "Nothing had been changed."
     evidence = {"remains": as_json(ended)} if ended.ended or ended.left else None
     error = stopped.error
     if stopped.reason == "failed" and error is not None:
-        return Verdict(
+        return Ending(
             "failed", error["title"], error["message"], error["hint"], evidence=evidence, error=dict(error)
         )
     why = f"{stopped.why[0].upper()}{stopped.why[1:]}. " if stopped.why else ""
-    return Verdict("cancelled", _TITLES["cancelled"], f"{why}{what}", evidence=evidence)
+    return Ending("cancelled", _TITLES["cancelled"], f"{why}{what}", evidence=evidence)
 
 
 async def reconcile(

@@ -23,7 +23,7 @@ from sqlalchemy.orm import aliased
 
 from web.errors import CleanStartError, FencedOff, IdentityMismatch, SecretUnavailable, TargetUnavailable
 from web.jobs.attempt import Attempt, end_job, insert_attempt, next_fence
-from web.jobs.conclusion import Verdict, conclude, finish
+from web.jobs.conclusion import Ending, conclude, finish
 from web.jobs.ending import Ended, as_json, end_backends, end_process_groups
 from web.jobs.events import announce_job_change, append_events, state_event
 from web.jobs.execution import Stopped, described, judge, reconcile
@@ -220,7 +220,7 @@ class Reaper:
                 loaded = await patiently(lambda: self._load(job.job_id))
             except CleanStartError as error:
                 account = f"It could not be found out how it ended. {error}"
-                verdict = Verdict("unknown", "Not known how it ended", account, error=described(error))
+                verdict = Ending("unknown", "Not known how it ended", account, error=described(error))
                 await finish(attempt, verdict, leaves=await self._unloaded(job.job_id, account))
                 return
             ended = await self._see_gone(attempt, loaded)
@@ -279,7 +279,7 @@ class Reaper:
                 await self._tell(attempt, f"Waiting until everything it started is seen gone: {problem}")
             await asyncio.sleep(EVERY)
 
-    async def _judge(self, attempt: Attempt, loaded: LoadedJob, ended: Ended | None) -> Verdict:
+    async def _judge(self, attempt: Attempt, loaded: LoadedJob, ended: Ended | None) -> Ending:
         async def read() -> Any:
             async with self._equipment.store.connect() as connection:
                 return await read_intents(connection, attempt.job_id), await read_end_of_run(
@@ -288,7 +288,7 @@ class Reaper:
 
         intents, (outcome, stopped) = await patiently(read)
         if ended is None:
-            return Verdict(
+            return Ending(
                 "unknown",
                 "Not known how it ended",
                 f"{loaded.record.cancel_requested_by or 'Somebody'} gave it up before it was seen gone.",
@@ -301,7 +301,7 @@ class Reaper:
         reconciled = await reconcile(self._equipment, loaded, attempt, intents, "worker died")
         states: dict[str, JobState] = {"done": "succeeded", "not done": "not done", "unknown": "unknown"}
         titles = {"done": "Done", "not done": "Not done", "unknown": "Not known how it ended"}
-        return Verdict(
+        return Ending(
             states[reconciled.state],
             titles[reconciled.state],
             f"{'It broke off inside its worker' if outcome == BROKE_OFF else 'The worker that ran it died'}. "

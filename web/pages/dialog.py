@@ -17,15 +17,15 @@ from web.pages.presenting import check, ref
 from web.pages.views.dialogs import (
     Confirmation,
     Dialog,
-    Fate,
     FateLine,
     Field,
     PendingMigration,
+    ShownFate,
     TableFate,
     Target,
 )
 from web.pages.views.marks import Check, Fact, Link, Mark, Option, ProjectRef
-from web.starting.fate import Fate as PreparedFate
+from web.starting.fate import Fate
 from web.starting.operation import AnyOperation, Operations, choice_of
 from web.starting.preparation import Preparation, ProjectPreparation
 
@@ -118,7 +118,7 @@ def _target(prepared: Preparation) -> Target | None:
     return Target(tuple(found), mark)
 
 
-def _fate(prepared: Preparation, fate: PreparedFate) -> Fate:
+def _fate(prepared: Preparation, fate: Fate) -> ShownFate:
     facts = prepared.facts
     tables = facts.stored if facts else ()
     rows = f"about {words.estimate(facts.rows if facts else None)} rows"
@@ -130,7 +130,7 @@ def _fate(prepared: Preparation, fate: PreparedFate) -> Fate:
         for kind, number in fate.goes
     ]
     stays = [FateLine(*each) for each in fate.stays]
-    return Fate(
+    return ShownFate(
         goes=tuple(lines),
         stays=tuple(stays),
         tables=tuple(

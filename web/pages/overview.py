@@ -32,7 +32,7 @@ from web.pages.shell import FreshlyFramed, go_to, is_swap, now, seen_by
 from web.pages.streams import Message, stream_response
 from web.pages.views.marks import Action, EnvironmentRef, Link, Mark, Status
 from web.pages.views.overview import (
-    Answer,
+    AnswerPanel,
     AttentionItem,
     Cell,
     Filter,
@@ -182,11 +182,11 @@ async def _changes(
         await changes.aclose()
 
 
-async def _answer(board: Dashboard, asked: Asked, read: Surroundings) -> Answer | None:
+async def _answer(board: Dashboard, asked: Asked, read: Surroundings) -> AnswerPanel | None:
     """The answer after this reading, made once for all who ask the same; None: there is no such thing any more."""
     where = asked.project, asked.environment, asked.build
 
-    async def make() -> Answer:
+    async def make() -> AnswerPanel:
         async with board.store.connect() as store:
             return await read_answer(store, board, *where, records=records_of(read.overview, asked.project))
 
@@ -205,7 +205,7 @@ def _stream_of(question: Question | None, mark: str) -> str:
     return addresses.overview_stream(seen=mark, about=about, on=on, build=build, answered=answered)
 
 
-def _name_of(answer: Answer) -> str:
+def _name_of(answer: AnswerPanel) -> str:
     return hashlib.blake2s(repr(answer).encode(), digest_size=8).hexdigest()
 
 

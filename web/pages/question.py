@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web import addresses
 from web.access.permissions import Principal
 from web.access.requests import signed_in
-from web.answers.builds import Answer as Reply
-from web.answers.builds import answer, read_numbers
+from web.answers.builds import Answer, answer, read_numbers
 from web.answers.overview import Overview
 from web.config import Project
 from web.dashboard import Board, Dashboard, Store
@@ -24,7 +23,7 @@ from web.pages.presenting import error_view, summary_mark
 from web.pages.render import partial
 from web.pages.shell import Framed, is_swap
 from web.pages.views.marks import Link, Mark, Option
-from web.pages.views.overview import Answer, Question
+from web.pages.views.overview import AnswerPanel, Question
 
 router = APIRouter()
 
@@ -120,12 +119,12 @@ async def read_answer(
     number: int | None,
     *,
     records: Mapping[tuple[str, str], Record] | None = None,
-) -> Answer:
+) -> AnswerPanel:
     """The answer as it is shown. Raises NotFound."""
     reply = await answer(
         store, board.configuration, project, environment, number, histories=board.histories, records=records
     )
-    return Answer(
+    return AnswerPanel(
         about=addresses.element_id("about", project, environment, number or ""),
         mark=answer_mark(reply),
         account=answer_account(reply),
@@ -139,7 +138,7 @@ async def read_answer(
     )
 
 
-def answer_mark(reply: Reply) -> Mark:
+def answer_mark(reply: Answer) -> Mark:
     """The answer in one line: yes only when every condition is met."""
     verdict, summary = reply.verdict, reply.summary
     if reply.gate.open:
@@ -159,7 +158,7 @@ def answer_mark(reply: Reply) -> Mark:
             return Mark(summary_mark(summary).status, f"No: {summary.words.lower()}")
 
 
-def answer_account(reply: Reply) -> str:
+def answer_account(reply: Answer) -> str:
     """What the answer stands on: where the database is and where the build (or the source) ends."""
     verdict = reply.verdict
     if verdict.standing not in ("pending", "never migrated", "in sync"):

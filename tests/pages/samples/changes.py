@@ -6,17 +6,17 @@ from tests.pages.samples.drift import drift
 from tests.pages.samples.ground import REVISIONS, before
 from web import addresses
 from web.pages.views.differences import Snapshots
-from web.pages.views.environment.timeline import Timeline, TimelineEntry
+from web.pages.views.environment.timeline import TimelineEntry, TimelineTab
 from web.pages.views.jobs import SchemaChange
 from web.pages.views.marks import Link, Mark, Pages
 
 SNAPSHOTS = Snapshots("5e" * 32, "a1" * 32)
 
 
-def timeline() -> Timeline:
+def timeline() -> TimelineTab:
     """An entry of every cause."""
     path = addresses.environment("clinic", "production", "timeline")
-    return Timeline(
+    return TimelineTab(
         (
             TimelineEntry(
                 "5",

@@ -8,10 +8,10 @@ from web import addresses
 from web.pages.views.dialogs import (
     Confirmation,
     Dialog,
-    Fate,
     FateLine,
     Field,
     PendingMigration,
+    ShownFate,
     TableFate,
     Target,
 )
@@ -71,7 +71,7 @@ def reset_dialog(closed: bool = False, refused: bool = False) -> Dialog:
         "eraser",
         danger=True,
         target=TARGET,
-        fate=Fate(
+        fate=ShownFate(
             (
                 FateLine("14 tables with their rows", "48,210 rows"),
                 FateLine("Sequences and views", "9"),

@@ -9,7 +9,7 @@ from web import addresses
 from web.pages.views.adoption import AdoptionPage
 from web.pages.views.comparison import ComparisonPage
 from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
-from web.pages.views.drift import Drift, RepairStatement, ShownRepair
+from web.pages.views.drift import DriftTab, RepairStatement, ShownRepair
 from web.pages.views.errors import ErrorView
 from web.pages.views.ignore_rules import RuleForm, RuleList, RuleRow
 from web.pages.views.marks import Action, Link, Mark, Option, Pages
@@ -32,9 +32,9 @@ END
 $function$"""
 
 
-def drift() -> Drift:
+def drift() -> DriftTab:
     """Four differences in three groups."""
-    return Drift(
+    return DriftTab(
         "different",
         Mark("drift", "4 differences"),
         f"Expected is the schema that the migrations up to {REVISIONS[11]} give in an empty PostgreSQL 17 database.",
@@ -281,18 +281,18 @@ def rule_form(*, refused: bool = False) -> RuleForm:
     )
 
 
-def drift_states() -> dict[str, Drift]:
+def drift_states() -> dict[str, DriftTab]:
     """Every other state of the Drift tab."""
     compare = Action("Compare now", addresses.start_job("clinic", "dev", "observe"), "refresh-cw", "post")
     return {
-        "same": Drift(
+        "same": DriftTab(
             "same",
             Mark("ok", "No differences"),
             "Every object equals what the applied migrations give in an empty PostgreSQL 17 database.",
             compared_at=before(minutes=6),
             compare=compare,
         ),
-        "same-but-ignored": Drift(
+        "same-but-ignored": DriftTab(
             "same",
             Mark("ok", "No difference, 1 ignored"),
             "The database has exactly this schema, apart from 1 difference that somebody answers for.",
@@ -301,13 +301,13 @@ def drift_states() -> dict[str, Drift]:
             ignored=(ignored(),),
         ),
         "not-proven": replace(drift(), repair=repair("PostgreSQL refused a statement."), corners=()),
-        "never": Drift(
+        "never": DriftTab(
             "not compared",
             Mark("unknown", "Not compared"),
             "The applied migrations have not been replayed for this database yet.",
             compare=compare,
         ),
-        "could-not": Drift(
+        "could-not": DriftTab(
             "could not compare",
             Mark("unknown", "Could not compare"),
             "No PostgreSQL 15 for scratch.",
@@ -315,7 +315,7 @@ def drift_states() -> dict[str, Drift]:
             compared_at=before(days=2),
             compare=compare,
         ),
-        "comparing": Drift(
+        "comparing": DriftTab(
             "comparing",
             Mark("running", "Comparing"),
             "The applied migrations are being replayed in a scratch database.",

@@ -8,11 +8,11 @@ from tests.pages.samples.ground import DEV, HEAD, PRODUCTION, REVISIONS, STAGING
 from tests.pages.samples.history import migrations
 from tests.pages.samples.jobs import job_rows
 from web import addresses
-from web.pages.views.environment.backups import BackupRow, Backups
+from web.pages.views.environment.backups import BackupRow, BackupsTab
 from web.pages.views.environment.head import EnvironmentHead, Tab, TabName
-from web.pages.views.environment.jobs import EnvironmentJobs
+from web.pages.views.environment.jobs import JobsTab
 from web.pages.views.environment.page import EnvironmentPage
-from web.pages.views.environment.state import Extension, State, TableRow
+from web.pages.views.environment.state import Extension, StateTab, TableRow
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Column, EnvironmentRef, Fact, Mark, Pages
 from web.pages.views.overview import RunningJob
@@ -121,7 +121,7 @@ def staging_head() -> EnvironmentHead:
     )
 
 
-def state() -> State:
+def state() -> StateTab:
     """Tables of a clinic."""
     names = (
         ("appointments", 9_412_033, 4_812_000_000, 2_100_000_000),
@@ -149,7 +149,7 @@ def state() -> State:
         for name, rows, size, index in sorted(names, key=lambda item: -item[2])
     )
     here = PRODUCTION.path
-    return State(
+    return StateTab(
         (
             Fact("Version", "PostgreSQL 17.6 on aarch64"),
             Fact("Up since", moment=before(days=41)),
@@ -180,12 +180,12 @@ def state() -> State:
 DIGEST = "7d1f0c9be43a5568fe01" * 3 + "c402"
 
 
-def backups() -> Backups:
+def backups() -> BackupsTab:
     """One backup of each kind."""
     verify = Action(
         "Verify", addresses.new_job("clinic", "production", "verify", backup="b2"), "shield-check"
     )
-    return Backups(
+    return BackupsTab(
         (
             BackupRow(
                 "b1",
@@ -250,7 +250,7 @@ def environment_page(tab: TabName, head: EnvironmentHead | None = None, **conten
         "drift": {"drift": drift()},
         "timeline": {"timeline": timeline()},
         "backups": {"backups": backups()},
-        "jobs": {"jobs": EnvironmentJobs(job_rows(), Pages("8 of 8"))},
+        "jobs": {"jobs": JobsTab(job_rows(), Pages("8 of 8"))},
     }
     values = content or chosen[tab]
     assert isinstance(values, dict)

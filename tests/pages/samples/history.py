@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.pages.samples.ground import HEAD, REVISIONS, before
 from web import addresses
 from web.pages import graph
-from web.pages.views.environment.migrations import Hazard, MigrationRow, Migrations, RehearsedStatement
+from web.pages.views.environment.migrations import Hazard, MigrationRow, MigrationsTab, RehearsedStatement
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Mark
 
@@ -97,7 +97,7 @@ def migration(number: int, applied: int = 12) -> MigrationRow:
     )
 
 
-def migrations() -> Migrations:
+def migrations() -> MigrationsTab:
     """A history with a branch and its merge, three pending, one unknown."""
     order = [14, 13, 12, 11, 10, 9, 6, 5, 8, 7, 4, 3, 2, 1, 0]
     picture = graph.lay_out(
@@ -107,7 +107,7 @@ def migrations() -> Migrations:
     unknown = MigrationRow(
         "d4e09b71c2f5", "not in the project", "unknown", Mark("unknown", "Unknown"), note=None
     )
-    return Migrations(
+    return MigrationsTab(
         (unknown, *(migration(number) for number in order)),
         picture,
         12,
@@ -127,10 +127,10 @@ def migrations() -> Migrations:
     )
 
 
-def several_heads() -> Migrations:
+def several_heads() -> MigrationsTab:
     """A history that is refused."""
     rows = tuple(migration(number) for number in (9, 8, 7))
-    return Migrations(
+    return MigrationsTab(
         rows,
         graph.lay_out([(REVISIONS[9], [REVISIONS[7]]), (REVISIONS[8], [REVISIONS[7]]), (REVISIONS[7], [])]),
         8,

@@ -7,7 +7,7 @@ from web import addresses
 from web.config import Tier
 from web.pages.views.marks import Action, EnvironmentRef, Link, Mark, Option, Track
 from web.pages.views.overview import (
-    Answer,
+    AnswerPanel,
     AttentionItem,
     Cell,
     Filter,
@@ -103,7 +103,7 @@ def question() -> Question:
             Option("staging", "staging"),
             Option("dev", "dev"),
         ),
-        answer=Answer(
+        answer=AnswerPanel(
             "about-clinic-production-48",
             Mark("pending", "Not yet: 3 migrations are pending"),
             f"Production is at {REVISIONS[11]}, build #48 expects {HEAD}.",

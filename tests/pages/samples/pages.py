@@ -26,11 +26,11 @@ from tests.pages.samples.rest import audit_list, errors, settings, sign_in
 from web import addresses
 from web.pages import graph
 from web.pages.views.builds import BuildList
-from web.pages.views.environment.backups import Backups
+from web.pages.views.environment.backups import BackupsTab
 from web.pages.views.environment.head import EnvironmentHead
-from web.pages.views.environment.migrations import Migrations
-from web.pages.views.environment.state import State
-from web.pages.views.environment.timeline import Timeline
+from web.pages.views.environment.migrations import MigrationsTab
+from web.pages.views.environment.state import StateTab
+from web.pages.views.environment.timeline import TimelineTab
 from web.pages.views.jobs import JobFilter, JobList
 from web.pages.views.marks import Action, Link, Mark, Pages
 from web.pages.views.shell import Shell
@@ -83,7 +83,7 @@ def pages() -> dict[str, Sample]:
             environment_page(
                 "",
                 EnvironmentHead(DEV, tabs(0), (), (), check_now(DEV)),
-                state=State((), (), (), 0, (), None),
+                state=StateTab((), (), (), 0, (), None),
             ),
             at(DEV),
         ),
@@ -100,7 +100,7 @@ def pages() -> dict[str, Sample]:
             environment_page(
                 "migrations",
                 dev_head(),
-                migrations=Migrations(
+                migrations=MigrationsTab(
                     (),
                     graph.lay_out([]),
                     0,
@@ -119,7 +119,7 @@ def pages() -> dict[str, Sample]:
         ),
         "timeline-none": Sample(
             "environments/timeline.html",
-            environment_page("timeline", dev_head(), timeline=Timeline((), Pages(""))),
+            environment_page("timeline", dev_head(), timeline=TimelineTab((), Pages(""))),
             at(DEV, "timeline"),
         ),
         "backups": Sample(
@@ -130,7 +130,7 @@ def pages() -> dict[str, Sample]:
             environment_page(
                 "backups",
                 dev_head(),
-                backups=Backups(
+                backups=BackupsTab(
                     (),
                     Mark("warn", "No verified backup"),
                     "backups, not encrypted",

@@ -16,18 +16,18 @@ from web.dashboard import Dashboard
 from web.pages.environment.head import actions_at
 from web.pages.presenting import backup_mark
 from web.pages.shell import now
-from web.pages.views.environment.backups import BackupRow, Backups
+from web.pages.views.environment.backups import BackupRow, BackupsTab
 from web.pages.views.marks import Action, Mark
 
 
-async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen: View) -> Backups:
+async def backups(store: AsyncConnection, board: Dashboard, who: Principal, seen: View) -> BackupsTab:
     """The backups, newest first."""
     environment, record = seen.environment, seen.record
     needed = backup_needed(environment) or environment.reset is not None
     stored = await read_backups(store, record.environment_id) if record else ()
     limit = environment.backup.max_age
     mark = backup_mark(environment, record, needed, now())
-    return Backups(
+    return BackupsTab(
         rows=tuple(
             _backup(
                 each,

@@ -13,13 +13,12 @@ from web.answers.environment import View
 from web.comparison.ignore_rules import active_rules, sort_out
 from web.config import Environment
 from web.dashboard import Dashboard
-from web.observation.records import Drift as ObservedDrift
-from web.observation.records import read_drift
+from web.observation.records import Drift, read_drift
 from web.pages.differences import LISTED, groups, item, portion
 from web.pages.environment.head import actions_at, check_action, job_action
 from web.pages.presenting import running_job
 from web.pages.views.differences import DriftItem
-from web.pages.views.drift import Drift, RepairStatement, ShownCount, ShownRepair
+from web.pages.views.drift import DriftTab, RepairStatement, ShownCount, ShownRepair
 from web.pages.views.marks import Action, Link, Mark
 from web.remedies.counting import refused
 from web.remedies.repair import Repair, read_drift_and_repair
@@ -31,14 +30,16 @@ from web.starting.operation import Operations
 STATEMENTS = 100
 
 
-async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: View, page: int = 1) -> Drift:
+async def drift(
+    store: AsyncConnection, board: Dashboard, who: Principal, seen: View, page: int = 1
+) -> DriftTab:
     """A page of the differences, grouped by table or object; or why there is no answer."""
     environment, observation, record = seen.environment, seen.observation, seen.record
     compare = check_action(board.kinds, None, environment, "Compare now")
     looking = record.job if record and record.job and record.job.observes else None
     if observation is None or record is None:
         mark = Mark("running", "Comparing") if looking else Mark("unknown", "Not compared")
-        return Drift(
+        return DriftTab(
             "comparing" if looking else "not compared",
             mark,
             "The applied migrations are replayed in a scratch database and its schema is compared with this one.",
@@ -48,7 +49,7 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
     found = observation.drift
     at = ", ".join(words.short(each) for each in observation.revisions) or "no migration"
     if found.state in ("unknown", "not compared"):
-        return Drift(
+        return DriftTab(
             "could not compare",
             Mark("unknown", found.words),
             found.reason or "Nobody has compared it yet.",
@@ -64,7 +65,7 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
             if found.ignored
             else ""
         )
-        return Drift(
+        return DriftTab(
             "same",
             Mark("ok", found.words),
             f"{observation.database} has exactly the schema that the migrations up to {at} give{but}.",
@@ -81,7 +82,7 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
     path = addresses.environment(environment.project, environment.name, "drift")
     shown, pages = portion(sorted_out.differences, page, path)
     may_ignore = may(who, "ignore", environment.project)
-    return Drift(
+    return DriftTab(
         "different",
         Mark("drift", found.words),
         f"Expected is what the migrations up to {at} give, replayed in a scratch database of the same major "
@@ -107,9 +108,7 @@ async def drift(store: AsyncConnection, board: Dashboard, who: Principal, seen: 
     )
 
 
-async def _ignored(
-    store: AsyncConnection, environment: Environment, found: ObservedDrift
-) -> tuple[DriftItem, ...]:
+async def _ignored(store: AsyncConnection, environment: Environment, found: Drift) -> tuple[DriftItem, ...]:
     if not found.ignored:
         return ()
     rules = await active_rules(store, environment.project, environment.name)

@@ -9,7 +9,7 @@ from web.config import Environment
 from web.dashboard import Dashboard
 from web.jobs.reading import list_jobs
 from web.pages.presenting import environments, job_row
-from web.pages.views.environment.jobs import EnvironmentJobs
+from web.pages.views.environment.jobs import JobsTab
 from web.pages.views.marks import Pages
 
 #: Jobs on one page.
@@ -18,7 +18,7 @@ JOBS = 50
 
 async def jobs(
     store: AsyncConnection, board: Dashboard, environment: Environment, before: int | None
-) -> EnvironmentJobs:
+) -> JobsTab:
     """The jobs with a smaller number than `before`, the newest without it."""
     found = await list_jobs(
         store, project=environment.project, environment=environment.name, before=before, limit=JOBS + 1
@@ -26,7 +26,7 @@ async def jobs(
     path = addresses.environment(environment.project, environment.name, "jobs")
     known = environments(board.configuration)
     rows = tuple(job_row(each, board.kinds, known) for each in found[:JOBS])
-    return EnvironmentJobs(
+    return JobsTab(
         rows,
         Pages(
             words.plural(len(rows), "job"),

@@ -13,7 +13,7 @@ from web.pages.graph import lay_out
 from web.pages.planned import hazards_of, planned_of, statements_of
 from web.pages.presenting import error_view, stored_error
 from web.pages.shell import now
-from web.pages.views.environment.migrations import MigrationRow, Migrations
+from web.pages.views.environment.migrations import MigrationRow, MigrationsTab
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Mark
 
@@ -24,7 +24,7 @@ def _note(revision: str, verdict: Verdict) -> Mark | None:
     return Mark("warn", "older than what is applied") if revision in verdict.gaps else None
 
 
-def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
+def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
     """The history newest first; pending ones carry what their rehearsal executed."""
     verdict, observation = seen.verdict, seen.observation
     history = seen.source.history if seen.source else None
@@ -64,7 +64,7 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> Migrations:
                 statements=statements_of(planned),
             )
         )
-    return Migrations(
+    return MigrationsTab(
         rows=tuple(rows),
         graph=lay_out(((step.revision, step.parents) for step in newest_first), pending),
         applied=len(newest_first) - len(pending) if told else 0,

@@ -8,7 +8,7 @@ from typing import Any
 from web import addresses, words
 from web.answers.environment import View
 from web.observation.facts import Facts, Table
-from web.pages.views.environment.state import Extension, State, TableRow
+from web.pages.views.environment.state import Extension, StateTab, TableRow
 from web.pages.views.marks import Column, Fact, Mark
 
 #: Tables that one page lists; the search finds the others.
@@ -25,7 +25,7 @@ SORTS: Mapping[str, tuple[str, Any]] = {
 BLOATED = 20.0
 
 
-def state(seen: View, *, text: str, sort: str) -> State:
+def state(seen: View, *, text: str, sort: str) -> StateTab:
     """What the database is and holds, as of the last look that reached it."""
     facts = seen.facts
     key, descending = (sort.removeprefix("-"), sort.startswith("-")) if sort else ("size", True)
@@ -36,7 +36,7 @@ def state(seen: View, *, text: str, sort: str) -> State:
     found = [table for table in every if wanted in f"{table.schema}.{table.name}".lower()]
     found.sort(key=SORTS[key][1], reverse=descending)
     largest = max((table.size or 0 for table in every), default=0) or 1
-    return State(
+    return StateTab(
         facts=_state_facts(facts),
         columns=tuple(_column(seen, name, key, descending, text) for name in SORTS),
         tables=tuple(_table(table, largest) for table in found[:TABLES]),

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from web import addresses, words
 from web.jobs.reading import JobRecord
 from web.observation.changes import JobChange, KindCount
-from web.observation.timeline import Entry, Ran
-from web.observation.timeline import Timeline as Told
+from web.observation.timeline import Entry, Ran, Timeline
 from web.pages.differences import BEFORE_AFTER, groups
 from web.pages.views.differences import Snapshots
-from web.pages.views.environment.timeline import Timeline, TimelineEntry
+from web.pages.views.environment.timeline import TimelineEntry, TimelineTab
 from web.pages.views.jobs import SchemaChange
 from web.pages.views.marks import JOB_MARKS, Link, Mark, Pages
 from web.starting.operation import Operations
@@ -59,9 +58,9 @@ def job_schema(job: JobRecord, found: JobChange | None) -> SchemaChange | None:
     )
 
 
-def timeline(told: Told, kinds: Operations, path: str, label: str, *, paged: bool) -> Timeline:
+def timeline(told: Timeline, kinds: Operations, path: str, label: str, *, paged: bool) -> TimelineTab:
     """A page of the timeline."""
-    return Timeline(
+    return TimelineTab(
         tuple(_entry(each, kinds, label) for each in told.entries),
         Pages(
             words.plural(len(told.entries), "entry", "entries"),

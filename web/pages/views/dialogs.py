@@ -51,7 +51,7 @@ class FateLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ShownFate:
     """What goes and what stays."""
 
     goes: tuple[FateLine, ...]
@@ -108,7 +108,7 @@ class Dialog:
     pending: tuple[PendingMigration, ...] | None = None
     #: Where the SQL comes from: `As rehearsed 4 min ago on PostgreSQL 17`.
     pending_account: str = ""
-    fate: Fate | None = None
+    fate: ShownFate | None = None
     #: What a revert would run.
     repair: ShownRepair | None = None
     checks: tuple[Check, ...] = ()

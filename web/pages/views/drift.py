@@ -51,7 +51,7 @@ class ShownRepair:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class DriftTab:
     """How the schema that is there differs from the schema that the applied migrations give."""
 
     state: Literal["same", "different", "not compared", "comparing", "could not compare"]

@@ -81,7 +81,7 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerPanel:
     """The answer to "is this build ready for that environment", with the observation it stands on."""
 
     #: Names the question: the stream swaps the answer only where the same is asked.
@@ -100,7 +100,7 @@ class Question:
     projects: tuple[Option, ...]
     builds: tuple[Option, ...]
     environments: tuple[Option, ...]
-    answer: Answer | None = None
+    answer: AnswerPanel | None = None
     #: Somebody has chosen it: the page's stream, which follows the usual question, only says when to ask again.
     chosen: bool = False
 

@@ -31,7 +31,7 @@ class BackupRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Backups:
+class BackupsTab:
     """The environment's backups, newest first."""
 
     rows: tuple[BackupRow, ...]

@@ -9,7 +9,7 @@ from web.pages.views.marks import Pages
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentJobs:
+class JobsTab:
     """The environment's jobs, newest first."""
 
     rows: tuple[JobRow, ...]

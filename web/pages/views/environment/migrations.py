@@ -53,7 +53,7 @@ class MigrationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Migrations:
+class MigrationsTab:
     """The history as seen from this environment, newest first; unknown revisions come before all."""
 
     rows: tuple[MigrationRow, ...]

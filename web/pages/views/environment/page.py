@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from web.pages.views.drift import Drift
-from web.pages.views.environment.backups import Backups
+from web.pages.views.drift import DriftTab
+from web.pages.views.environment.backups import BackupsTab
 from web.pages.views.environment.head import EnvironmentHead, TabName
-from web.pages.views.environment.jobs import EnvironmentJobs
-from web.pages.views.environment.migrations import Migrations
-from web.pages.views.environment.state import State
-from web.pages.views.environment.timeline import Timeline
+from web.pages.views.environment.jobs import JobsTab
+from web.pages.views.environment.migrations import MigrationsTab
+from web.pages.views.environment.state import StateTab
+from web.pages.views.environment.timeline import TimelineTab
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class EnvironmentPage:
 
     head: EnvironmentHead
     tab: TabName
-    state: State | None = None
-    migrations: Migrations | None = None
-    drift: Drift | None = None
-    timeline: Timeline | None = None
-    backups: Backups | None = None
-    jobs: EnvironmentJobs | None = None
+    state: StateTab | None = None
+    migrations: MigrationsTab | None = None
+    drift: DriftTab | None = None
+    timeline: TimelineTab | None = None
+    backups: BackupsTab | None = None
+    jobs: JobsTab | None = None

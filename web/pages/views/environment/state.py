@@ -36,7 +36,7 @@ class Extension:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StateTab:
     """What the database is and holds."""
 
     facts: tuple[Fact, ...]

@@ -38,7 +38,7 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class TimelineTab:
     """When the schema changed and by whom, newest first."""
 
     entries: tuple[TimelineEntry, ...]
