@@ -448,7 +448,7 @@ async def test_what_is_half_applied_is_settled_by_the_look_that_finds_it_gone(si
     assert await doubts(site) == {job.id: None}
     site.query("ALTER TABLE users DROP COLUMN extra")
     await site.observe()
-    assert await doubts(site) == {job.id: "a look"}
+    assert await doubts(site) == {job.id: "a check"}
     await agree(site, job.id)
 
 
@@ -465,7 +465,7 @@ async def test_what_is_half_applied_is_settled_by_the_migrate_that_finishes_it(s
     site.write(d=migration("d", "c", execute("ALTER TABLE users ADD COLUMN extra int")))
     again = await site.run(MIGRATE)
     assert again.state == "succeeded", outcome(again)
-    assert await doubts(site) == {job.id: "a look"}
+    assert await doubts(site) == {job.id: "a check"}
     await agree(site, again.id)
 
 
