@@ -279,7 +279,8 @@ class NotSupported(Refused):
     title = "The migration tool cannot do this"
 
     def __init__(self, tool: str, ability: str) -> None:
-        super().__init__(f"Clean Start cannot {ability} with {tool}.")
+        what = "make models" if ability == "models" else ability
+        super().__init__(f"Clean Start cannot {what} with {tool}.")
 
 
 class BackupInvalid(Refused):

@@ -196,7 +196,7 @@ class TestGaps:
         await site.observe()
         seen = await numbered.seen()
         assert (seen.verdict.standing, seen.verdict.gaps) == ("pending", ("0002",))
-        assert seen.verdict.sentence == "1 migration is pending, 1 of them older than what is applied."
+        assert seen.verdict.sentence == "1 migration is pending, older than what is applied."
         # What the database has is replayed, not what comes before its newest row.
         assert seen.observation is not None
         assert (seen.observation.drift.state, seen.observation.drift.reason) == ("none", None)

@@ -59,7 +59,7 @@ class NumberedSettings(ToolSettings):
         """The folder with the files."""
         return source / self.folder
 
-    def to_json(self, source: Path) -> dict[str, Any]:
+    def to_json(self, source: Path | None) -> dict[str, Any]:
         """Where the files are."""
         return {"name": self.name, "folder": str(self.folder)}
 

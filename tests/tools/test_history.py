@@ -167,3 +167,27 @@ def test_alembic_itself_warns_of_what_we_tell() -> None:
         warnings.simplefilter("always")
         RevisionMap(lambda: (Revision("a", None), Revision("a", None))).heads  # noqa: B018
     assert "present more than once" in str(caught[0].message)
+
+
+def test_a_manifest_of_heads_is_what_it_was_before_there_were_others() -> None:
+    """Its digest tells whether a build is registered already: a new key would make every earlier one another build."""
+    line = [Migration("a"), Migration("b", ("a",))]
+    assert set(make_history(line).to_json()) == {"manifest", "complete", "problems", "heads", "migrations"}
+    every = make_history(line, listing="every")
+    assert every.to_json()["listing"] == "every"
+    assert History.from_json(every.to_json()) == every
+    with pytest.raises(ValueError, match="listing"):
+        History.from_json({**every.to_json(), "listing": "some"})
+
+
+def test_where_every_migration_is_listed() -> None:
+    every = make_history([Migration("a"), Migration("b", ("a",)), Migration("c", ("b",))], listing="every")
+    assert every.goal == every.rows_at("c") == ("a", "b", "c")
+    assert [each.revision for each in every.pending(["c", "a"])] == ["b"]
+    assert [each.revision for each in every.gaps(["c", "a"])] == ["b"]
+    assert every.gaps(["a"]) == ()
+    assert every.place(["a", "c"]) == "c without b"
+    assert (every.place([]), every.place(["a", "b"])) == ("no revision", "b")
+    assert every.tops(["a", "c", "zzz"]) == ("c", "zzz")
+    assert not every.is_at_head(["c"])
+    assert every.is_at_head(["a", "b", "c"])

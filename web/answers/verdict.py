@@ -120,6 +120,12 @@ class Verdict:
                 return standing[0].upper() + standing[1:]
 
     @property
+    def _older(self) -> str:
+        if len(self.gaps) == len(self.pending):
+            return "older" if len(self.gaps) == 1 else "all of them older"
+        return f"{len(self.gaps)} of them older"
+
+    @property
     def sentence(self) -> str:
         """The verdict as one sentence that says what it stands on."""
         match self.standing:
@@ -146,7 +152,7 @@ class Verdict:
             case "pending":
                 verb = "is" if len(self.pending) == 1 else "are"
                 never = "; none has ever been applied" if "never migrated" in self.also else ""
-                older = f", {len(self.gaps)} of them older than what is applied" if self.gaps else ""
+                older = f", {self._older} than what is applied" if self.gaps else ""
                 return f"{words.plural(len(self.pending), 'migration')} {verb} pending{older}{never}."
             case "never migrated":
                 return "No migration has been applied, and the history has none."

@@ -90,7 +90,7 @@ async def show_project(project: InProject) -> dict[str, object]:
             {"name": each.name, "tier": each.tier, "label": each.label}
             for each in project.environments.values()
         ],
-        "tool": project.tool.to_json(project.source if isinstance(project.source, Path) else Path("/")),
+        "tool": project.tool.to_json(project.source if isinstance(project.source, Path) else None),
     }
 
 

@@ -200,10 +200,13 @@ class Reader:
         history = await tool_of(project).history(project)
         if not history.complete:
             history = await tool_of(project).ask_history(project)
-        wanted = history.goal if source.name in ("head", "heads") else tuple(source.name.split(","))
-        if not wanted:
+        if source.name in ("head", "heads"):
+            found = history.goal
+        else:
+            named = [_revision(history, each) for each in source.name.split(",")]
+            found = tuple(dict.fromkeys(row for each in named for row in history.rows_at(each)))
+        if not found:
             raise CouldNotCompare(f"{project.name} has no migrations.")
-        found = tuple(_revision(history, each) for each in wanted)
         expected = await expected_schema(
             self._store,
             self.scratch,

@@ -60,7 +60,7 @@ class ToolSettings(ABC):
         """What people are shown of it, by the keys of its table."""
         return {"time_limit": self.time_limit}
 
-    def to_json(self, source: Path) -> dict[str, Any]:
+    def to_json(self, source: Path | None) -> dict[str, Any]:
         """What somebody needs who reads a history from a checkout of their own; paths are relative to it."""
         return {"name": self.name}
 
@@ -129,7 +129,7 @@ class AlembicSettings(ToolSettings):
             "time_limit": self.time_limit,
         }
 
-    def to_json(self, source: Path) -> dict[str, Any]:
+    def to_json(self, source: Path | None) -> dict[str, Any]:
         """Where its configuration is, and what of it counts."""
         return {
             "name": self.name,
@@ -149,6 +149,6 @@ class AlembicSettings(ToolSettings):
         )
 
 
-def _within(source: Path, path: Path) -> Path:
-    """The path relative to a folder, where it is below it."""
-    return path.relative_to(source) if path.is_relative_to(source) else path
+def _within(source: Path | None, path: Path) -> Path:
+    """The path relative to a folder, where there is one and it is below it."""
+    return path.relative_to(source) if source is not None and path.is_relative_to(source) else path

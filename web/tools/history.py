@@ -157,7 +157,8 @@ class History:
         return {
             "manifest": MANIFEST,
             "complete": self.complete,
-            "listing": self.listing,
+            # Only where it is not the usual one: a manifest's digest tells whether a build is registered already.
+            **({"listing": self.listing} if self.listing != "heads" else {}),
             "problems": list(self.problems),
             "heads": list(self.heads),
             "migrations": [
