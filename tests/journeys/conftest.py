@@ -180,6 +180,7 @@ def _forget(demo: Demo) -> None:
     clean = ["demo", "--clean", "--directory", str(demo.directory)]
     done = forked.run("web.cli", clean, environment=os.environ, folder=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not demo.directory.exists()
 
 
 @pytest.fixture(scope="module")

@@ -89,9 +89,9 @@ async def _observe(equipment: Equipment, witnessed: WitnessedJob, within: float)
         async with asyncio.timeout(within):
             return await equipment.observe_after(witnessed)
     except (TimeoutError, CleanStartError) as error:
-        logger.warning("Job %s: the look after it failed (%s).", witnessed.job.id, type(error).__name__)
+        logger.warning("Job %s: the check after it failed (%s).", witnessed.job.id, type(error).__name__)
     except Exception:
-        logger.exception("Job %s: the look after it failed.", witnessed.job.id)
+        logger.exception("Job %s: the check after it failed.", witnessed.job.id)
     return Aftermath()
 
 
