@@ -162,3 +162,31 @@ async def test_what_the_server_refuses_is_told(server: EmbeddedServer, database:
     assert "primary server" in refused.value.hint
     async with connect(server.url()) as admin:
         await admin.execute(psycopg.sql.SQL("DROP ROLE {}").format(psycopg.sql.Identifier(role)))
+
+
+async def test_what_was_written_before_a_word_changed_is_read_after_it(database: str) -> None:
+    """A queued check keeps its step, and a settled doubt says what settled it in the words of now."""
+    await upgrade(database, revision="0010")
+    with psycopg.connect(database, autocommit=True) as store:
+        store.execute("INSERT INTO environment (project, name) VALUES ('clinic', 'dev')")
+        store.execute(
+            "INSERT INTO job (project, environment_id, kind, requested_by, plan_hash, parameters, mutating) "
+            "SELECT 'clinic', id, 'observe', 'ada', 'a hash', '{}', false FROM environment"
+        )
+        store.execute(
+            "INSERT INTO job_step (job_id, position, name, title) SELECT id, 1, 'look', 'Look' FROM job"
+        )
+        store.execute(
+            "INSERT INTO doubt (job_id, sort, what, by_look, settled_at, settled_by, reason) "
+            "SELECT id, 'half done', 'Half of it.', true, now(), 'a look', 'It is whole.' FROM job"
+        )
+    await upgrade(database)
+    with psycopg.connect(database) as store:
+        found = store.execute(
+            "SELECT j.shown_hash, s.name, d.by_check, d.settled_by "
+            "FROM job j JOIN job_step s ON s.job_id = j.id JOIN doubt d ON d.job_id = j.id"
+        ).fetchall()
+    assert found == [("a hash", "observe", True, "a check")]
+    await downgrade(database, "0010")
+    with psycopg.connect(database) as store:
+        assert store.execute("SELECT by_look, settled_by FROM doubt").fetchall() == [(True, "a look")]
