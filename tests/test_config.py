@@ -49,7 +49,8 @@ reset = { seed = "database/seed.sql", script = "database/reset-database.sql" }
 [projects.clinic.environments.production]
 url = "file:secrets/clinic_production_url"
 tier = "production"
-approvals = 0
+approvals = 2
+approvals_last = "8h"
 backup = { max_age = "7d" }
 """
 
@@ -114,6 +115,7 @@ def test_the_whole_sample(tmp_path: Path) -> None:
         seed=Path("/srv/clinic/database/seed.sql"), script=Path("/srv/clinic/database/reset-database.sql")
     )
     production = configuration.environment("clinic", "production")
+    assert (production.approvals, production.approvals_last) == (2, timedelta(hours=8))
     assert production.url.reference == f"file:{tmp_path}/secrets/clinic_production_url"
     assert production.reset is None
     assert production.backup.max_age == timedelta(days=7)
@@ -430,9 +432,9 @@ BAD: dict[str, tuple[str, str]] = {
         PROJECT + ENVIRONMENT + "reset = { spare = true }",
         "9: projects.clinic.environments.dev.reset.spare: not yet: spare databases, a reset is done in place; remove this key",
     ),
-    "approvals": (
-        PROJECT + ENVIRONMENT + "approvals = 1",
-        "9: projects.clinic.environments.dev.approvals: not yet: approvals by a second person; remove this key",
+    "approvals_last": (
+        PROJECT + ENVIRONMENT + 'approvals_last = "soon"',
+        '9: projects.clinic.environments.dev.approvals_last: expected a duration such as "30m", "24h" or "7d"',
     ),
     "schedule": (
         PROJECT + ENVIRONMENT + 'backup = { schedule = "0 3 * * *" }',

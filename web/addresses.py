@@ -133,6 +133,36 @@ def cancellation(number: int) -> str:
     return _path("jobs", number, "cancellation")
 
 
+def approvals(before: int | None = None) -> str:
+    """Requests for approval."""
+    return _path("approvals", query={"before": before})
+
+
+def approval(number: int) -> str:
+    """One request for approval."""
+    return _path("approvals", number)
+
+
+def approval_decisions(number: int) -> str:
+    """Where the answer to a request is sent to."""
+    return _path("approvals", number, "decisions")
+
+
+def approval_withdrawal(number: int) -> str:
+    """Where the wish to take a request back is sent to."""
+    return _path("approvals", number, "withdrawal")
+
+
+def new_approval(project: str, environment: str, kind: str, **query: str | int | None) -> str:
+    """The dialog that asks others to approve a job of this kind."""
+    return _path("projects", project, "environments", environment, "approvals", "new", kind, query=query)
+
+
+def ask_approval(project: str, environment: str, kind: str) -> str:
+    """Where that dialog is sent to."""
+    return _path("projects", project, "environments", environment, "approvals", kind)
+
+
 def builds(project: str | None = None) -> str:
     """The builds of a project, or of all projects."""
     return _path("projects", project, "builds") if project else "/builds"

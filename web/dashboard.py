@@ -13,6 +13,8 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from web.access.approval_requests import Request as ApprovalRequest
+from web.access.approval_requests import read_request
 from web.access.permissions import Principal, may
 from web.access.requests import permission, principal
 from web.answers.recent import RecentOverview
@@ -169,6 +171,27 @@ async def permission_of_check(request: Request) -> str:
     return cast(Dashboard, request.app.state.dashboard).kinds.check.permission
 
 
+def on_request(name: str) -> Any:
+    """A route that takes this permission on the project of the request for approval in its path (`OneRequest`)."""
+    return permission(name, project=_project_of_request)
+
+
+async def request_in_path(request: Request) -> ApprovalRequest:
+    """The request for approval that the path names, as the route's policy (`on_request`) found it."""
+    return cast(ApprovalRequest, request.state.approval_request)
+
+
+async def _project_of_request(request: Request) -> str:
+    number = number_of("request ", request.path_params["request_number"])
+    who = await principal(request)
+    async with cast(Dashboard, request.app.state.dashboard).store.connect() as opened:
+        found = await read_request(opened, number)
+    if not may(who, "view", found.project):
+        raise NotFound(f"There is no request {found.id}.")
+    request.state.approval_request = found
+    return found.project
+
+
 async def _visible_project(request: Request) -> str:
     project: str = request.path_params["project"]
     _require_visible(await principal(request), project)
@@ -197,6 +220,7 @@ Store = Annotated[AsyncConnection, Depends(connection, scope="function")]
 Who = Annotated[Principal, Depends(principal)]
 InProject = Annotated[Project, Depends(project_in_path)]
 InEnvironment = Annotated[Environment, Depends(environment_in_path)]
+OneRequest = Annotated[ApprovalRequest, Depends(request_in_path)]
 OneJob = Annotated[JobRecord, Depends(job_in_path)]
 Number = Annotated[int, Depends(build_in_path)]
 RuleNumber = Annotated[int, Depends(rule_in_path)]

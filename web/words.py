@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -21,7 +21,12 @@ def ago(moment: datetime, now: datetime) -> str:
 
 def age(moment: datetime, now: datetime) -> str:
     """The same as a bare span: `2 h`."""
-    return _span(max(0.0, (now - moment).total_seconds()))
+    return span(now - moment)
+
+
+def span(length: timedelta) -> str:
+    """A span of time, rounded down: `90 min`, `24 h`, `3 d`."""
+    return _span(max(0.0, length.total_seconds()))
 
 
 def _span(seconds: float) -> str:

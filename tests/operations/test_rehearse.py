@@ -12,7 +12,6 @@ from tests.operations.conftest import Site, outcome
 from tests.tools.written import execute, migration
 from web.access.permissions import Principal
 from web.answers.environment import view
-from web.answers.gate import excusable
 from web.config import Prelude
 from web.errors import OperationNotAllowed, TargetChanged
 from web.jobs.job import BY_SCHEDULE
@@ -78,7 +77,7 @@ async def test_could_not_and_failed_are_two_words(site: Site) -> None:
         seen = await view(store, site.configuration, "clinic", "dev")
     (condition,) = [each for each in seen.gate.conditions if each.name == "rehearsal"]
     assert (condition.title, condition.state) == ("The rehearsal failed", "not met")
-    assert excusable(condition, site.dev)
+    assert condition.excusable
 
 
 async def test_a_migrate_whose_rehearsal_failed_stops_there(site: Site) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, update
+from sqlalchemy import Text, cast, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tests.configured import configuration, environment, project
@@ -28,6 +28,7 @@ from web.schema.ddl.hazard import Hazard
 from web.schema.model import Schema
 from web.store.tables import (
     AppliedRevisionRow,
+    ApprovalRequestRow,
     BackupRow,
     BuildRow,
     DeploymentRow,
@@ -254,7 +255,9 @@ async def _environments(connection: AsyncConnection, configured: Configuration) 
     production = await look(connection, clinic["production"], 3, "r2", age=timedelta(hours=2))
     await store_backup(connection, production, age=timedelta(days=3))
     for key, at in ((staging, 3), (production, 2)):
-        await _plan(connection, key, at)
+        shown_hash = await _plan(connection, key, at)
+        if key == production:
+            await _request(connection, key, shown_hash)
         await connection.execute(
             insert(AppliedRevisionRow),
             [
@@ -310,7 +313,7 @@ async def _backups(connection: AsyncConnection, key: int) -> None:
         )
 
 
-async def _plan(connection: AsyncConnection, key: int, at: int) -> None:
+async def _plan(connection: AsyncConnection, key: int, at: int) -> str:
     steps = range(at + 1, 6)
     plan = Plan(
         (f"r{at}",),
@@ -340,6 +343,32 @@ async def _plan(connection: AsyncConnection, key: int, at: int) -> None:
             from_revisions=[f"r{at}"],
             to_revisions=["r5"],
             content=plan.to_json(),
+        )
+    )
+    return plan.hash
+
+
+async def _request(connection: AsyncConnection, key: int, shown_hash: str) -> None:
+    """Somebody asks for the approval of production's plan."""
+    identity = await connection.scalar(
+        select(EnvironmentRow.system_identifier + "/" + cast(EnvironmentRow.database_oid, Text)).where(
+            EnvironmentRow.id == key
+        )
+    )
+    await connection.execute(
+        insert(ApprovalRequestRow).values(
+            project="clinic",
+            environment_id=key,
+            kind="migrate",
+            shown_hash=shown_hash,
+            parameters={},
+            identity=identity,
+            title=f"Apply 3 migrations to clinic/production {HOSTILE}",
+            reason=HOSTILE,
+            shown={},
+            needed=1,
+            asked_by="user:clinic-admin",
+            expires_at=datetime.now(UTC) + timedelta(days=1),
         )
     )
 

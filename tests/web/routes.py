@@ -49,6 +49,7 @@ class Route:
             "kind": "backup",
             "job": JOBS["failed"],
             "name": "viewer",
+            "request_number": 1,
         }
         return self.path.replace(":path}", "}").format(**{**usual, **self.names}) + self.query
 
@@ -139,6 +140,45 @@ ROUTES = (
         {"job": JOBS["running"]},
         form={},
     ),
+    Route("GET", "/approvals", SIGNED_IN),
+    Route("GET", "/approvals/{request_number}", SEEN),
+    Route("GET", _E + "/approvals/new/{kind}", SEEN, {"environment": "production", "kind": "migrate"}),
+    Route(
+        "POST",
+        _E + "/approvals/{kind}",
+        # Asked for already.
+        (401, 404, 403, 409, 409, 409),
+        {"environment": "production", "kind": "migrate"},
+        form={"reason": "Release 48."},
+    ),
+    Route(
+        "POST",
+        "/approvals/{request_number}/decisions",
+        (401, 404, 403, 303, 303, 403),
+        form={"decision": "approve"},
+    ),
+    Route("GET", _API + "/approvals", API_SIGNED_IN),
+    Route("GET", _API + "/approvals/{request_number}", API_SEEN),
+    Route(
+        "POST",
+        _API + _E + "/approvals/{kind}",
+        (401, 404, 403, 409, 409, 409),
+        {"environment": "production", "kind": "migrate"},
+        body={"reason": "Release 48."},
+    ),
+    Route(
+        "POST",
+        _API + "/approvals/{request_number}/decisions",
+        # Decided by the page's form before.
+        (401, 404, 403, 409, 409, 403),
+        body={"decision": "approve"},
+    ),
+    Route(
+        "POST",
+        _API + "/approvals/{request_number}/withdrawal",
+        (401, 404, 403, 403, 201, 403),
+    ),
+    Route("POST", "/approvals/{request_number}/withdrawal", (401, 404, 403, 403, 409, 403), form={}),
     Route("GET", "/audit", ADMIN),
     Route("GET", "/settings", SIGNED_IN),
     Route("GET", "/sign-in", (200, 303, 303, 303, 303, 303)),

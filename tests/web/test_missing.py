@@ -66,6 +66,7 @@ OBJECTS = {
     "kind": NAMES,
     "name": NAMES,
     "number": NUMBERS,
+    "request_number": NUMBERS,
     "job": NUMBERS,
 }
 CASES = [(route, name) for route in ROUTES for name in OBJECTS if f"{{{name}" in route.path]

@@ -39,14 +39,18 @@ MOST = {
         for name in ("idle", "staging", "production")
         for kind in ("backup", "verify", "migrate", "rehearse")
     },
+    # Whether others were asked to approve it.
+    "/projects/clinic/environments/production/jobs/new/migrate": 6,
+    "/approvals": 9,
+    "/approvals/1": 14,
     "/projects/clinic/environments/idle/jobs/new/reset": 5,
     # These read the overview, or the part of it that they are about, themselves.
     # Here with a database ahead of its source, and a question about a build that ends elsewhere than the source.
-    "/": 10,
-    "/projects/clinic": 7,
+    "/": 11,
+    "/projects/clinic": 8,
     "/question?project=clinic&build=48&environment=production": 6,
     "/projects/clinic/builds/48?environment=production": 8,
-    "/api/v1/projects": 5,
+    "/api/v1/projects": 6,
     "/api/v1/projects/clinic/environments/staging": 3,
     "/api/v1/projects/clinic/builds/48/environments/production": 5,
 }

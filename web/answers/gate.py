@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal
 
+from web import words
 from web.answers.rehearsed import Rehearsed
 from web.answers.verdict import Verdict
 from web.config import Environment
@@ -31,6 +32,8 @@ class Condition:
     detail: str = ""
     #: What opens it, in one sentence.
     way: str = ""
+    #: Whether a person may go on in spite of it, with a reason.
+    excusable: bool = False
 
     @property
     def status(self) -> str:
@@ -115,22 +118,45 @@ def enforced(condition: Condition, environment: Environment) -> bool:
     """Whether a migrate waits for this condition; what is not enforced is shown as a warning.
 
     Drift is not: whoever has it must be able to migrate out of it. That there is a rehearsal is on production only,
-    because development and staging are where one finds out; one that failed is everywhere, see `excusable`. What is in
-    doubt is on production only, too, because to migrate on is one way out.
+    because development and staging are where one finds out; one that failed is everywhere, unless excused. What is
+    in doubt is on production only, too, because to migrate on is one way out.
     """
     on_production = environment.tier == "production" and condition.name in _ENFORCED_ON_PRODUCTION
     failed = condition.name == "rehearsal" and condition.state == "not met"
     return condition.name in _ENFORCED or on_production or failed
 
 
-def excusable(condition: Condition, environment: Environment) -> bool:
-    """Whether a person may go on in spite of it, with a reason: where a rehearsal failed below production."""
-    failed = condition.name == "rehearsal" and condition.state == "not met"
-    return failed and environment.tier != "production"
+def approvals_needed(environment: Environment, *, failed: bool = False) -> int:
+    """How many others have to consent; to pass over a rehearsal that failed for production one at least."""
+    return max(environment.approvals, 1 if failed and environment.tier == "production" else 0)
 
 
-def reset_gate(environment: Environment, record: Record | None, *, now: datetime | None = None) -> Gate:
-    """May this environment be reset; asked by the dialog, at the start and right before the first drop."""
+def approved(needed: int, given: int, what: str) -> Condition:
+    """Whether enough others consent to exactly this: a plan, a repair, a reset."""
+    met = given >= needed
+    title = "pproved" if needed == 1 else f"pproved by {needed} people"
+    return Condition(
+        "approval",
+        f"A{title}" if met else f"Not a{title}",
+        "met" if met else "not met",
+        f"{given} of {needed}",
+        "" if met else f"Ask somebody else to approve {what}.",
+    )
+
+
+def stamp_gate(environment: Environment, given: int) -> Gate:
+    """May a revision be recorded without being run, as far as people decide; the job compares the schema."""
+    needed = approvals_needed(environment)
+    return Gate((approved(needed, given, "the stamp"),) if needed else ())
+
+
+def reset_gate(
+    environment: Environment, record: Record | None, *, given: int = 0, now: datetime | None = None
+) -> Gate:
+    """May this environment be reset; asked by the dialog, at the start and right before the first drop.
+
+    `given` is how many others consent to it.
+    """
     now = now or datetime.now(UTC)
     allowed = environment.reset is not None and environment.tier != "production"
     policy = Condition(
@@ -148,7 +174,10 @@ def reset_gate(environment: Environment, record: Record | None, *, now: datetime
         (record.identity or "") if record else "",
         "" if pinned else "Check the environment once: that pins its identity.",
     )
-    return Gate((policy, _looked_at(record), identity, _verified_backup(environment, record, now)))
+    found = [policy, _looked_at(record), identity, _verified_backup(environment, record, now)]
+    if needed := approvals_needed(environment):
+        found.append(approved(needed, given, "the reset"))
+    return Gate(tuple(found))
 
 
 def repair_gate(
@@ -159,10 +188,8 @@ def repair_gate(
     found = [_looked_at(record), _proven(repair), *_rows_allow_it(repair)]
     if backup_needed(environment) or (repair is not None and repair.loses):
         found.append(_verified_backup(environment, record, now))
-    if environment.approvals:
-        found.append(
-            _approved(environment, repair.approvals if repair else 0, "Ask for consent to the repair.")
-        )
+    if needed := approvals_needed(environment):
+        found.append(approved(needed, repair.approvals if repair else 0, "the repair"))
     return Gate(tuple(found))
 
 
@@ -255,8 +282,10 @@ def _migration_conditions(
         yield _verified_backup(environment, record, now)
     if verdict.pending and told:
         yield _rehearsal(verdict, rehearsed, environment)
-        if environment.approvals:
-            yield _approval(environment, rehearsed)
+        failed = rehearsed is not None and rehearsed.outcome == "failed"
+        if needed := approvals_needed(environment, failed=failed):
+            what = "going on in spite of this failure" if failed else "the rehearsed plan"
+            yield approved(needed, rehearsed.approvals if rehearsed else 0, what)
 
 
 def _looked_at(record: Record | None) -> Condition:
@@ -325,15 +354,20 @@ def _no_drift(record: Record | None) -> Condition:
 
 def _verified_backup(environment: Environment, record: Record | None, now: datetime) -> Condition:
     limit = environment.backup.max_age
-    met, not_met = f"Verified backup within {_span(limit)}", f"No verified backup within {_span(limit)}"
+    met, not_met = (
+        f"Verified backup within {words.span(limit)}",
+        f"No verified backup within {words.span(limit)}",
+    )
     newest = record.backup.verified_created_at if record and record.backup else None
     way = "Back up, then verify the backup."
     if newest is None:
         return Condition("verified backup", not_met, "not met", "there is none", way)
     age = now - newest
     if age > limit:
-        return Condition("verified backup", not_met, "not met", f"the newest was taken {_span(age)} ago", way)
-    return Condition("verified backup", met, "met", f"taken {_span(age)} ago")
+        return Condition(
+            "verified backup", not_met, "not met", f"the newest was taken {words.span(age)} ago", way
+        )
+    return Condition("verified backup", met, "met", f"taken {words.span(age)} ago")
 
 
 def _rehearsal(verdict: Verdict, rehearsed: Rehearsed | None, environment: Environment) -> Condition:
@@ -353,39 +387,18 @@ def _rehearsal(verdict: Verdict, rehearsed: Rehearsed | None, environment: Envir
         return Condition("rehearsal", "Could not rehearse in a scratch database", "not known", reason, way)
     if rehearsed.outcome == "failed":
         way = "Correct the migration, or rehearse again where something else was at fault."
-        if environment.tier == "production":
-            way += (
-                " To go on in spite of it takes an approval of exactly this failure, and there are none yet."
-            )
+        excusable = rehearsed.approvals >= approvals_needed(environment, failed=True)
+        if environment.tier == "production" and not excusable:
+            way += " To go on in spite of it takes the approval of exactly this failure, and a reason."
         else:
             way += " To go on in spite of it takes a reason."
         return Condition(
-            "rehearsal", "The rehearsal failed", "not met", rehearsed.message or "no message", way
+            "rehearsal",
+            "The rehearsal failed",
+            "not met",
+            rehearsed.message or "no message",
+            way,
+            excusable=excusable or environment.tier != "production",
         )
     title = "Rehearsed in a scratch database"
     return Condition("rehearsal", title, "met", rehearsed.made_at.isoformat(timespec="seconds"))
-
-
-def _approval(environment: Environment, rehearsed: Rehearsed | None) -> Condition:
-    given = rehearsed.approvals if rehearsed else 0
-    return _approved(environment, given, "Ask for consent to the rehearsed plan.")
-
-
-def _approved(environment: Environment, given: int, way: str) -> Condition:
-    needed = environment.approvals
-    title = "pproved" if needed == 1 else f"pproved by {needed} people"
-    return Condition(
-        "approval",
-        f"A{title}" if given >= needed else f"Not a{title}",
-        "met" if given >= needed else "not met",
-        f"{given} of {needed}",
-        "" if given >= needed else way,
-    )
-
-
-def _span(length: timedelta) -> str:
-    seconds = max(0, int(length.total_seconds()))
-    for size, least, unit in ((86400, 172800, "d"), (3600, 3600, "h"), (60, 60, "min")):
-        if seconds >= least:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

@@ -1,6 +1,7 @@
 """The overview: every environment of every project at a glance, and what needs a person first.
 
-Three store queries (a fourth where a database is ahead of its source), whatever the number of environments.
+Four store queries, whatever the number of environments; one more where requests wait for approval, and one where a
+database is ahead of its source.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.access.approval_requests import Request, open_requests, person
 from web.answers.gate import backup_needed
 from web.answers.summary import Summary, summarize, worst
 from web.answers.verdict import Standing, Verdict, verdict
@@ -24,6 +26,7 @@ from web.observation.stored_history import StoredHistory, load_histories, read_l
 Hurt = Literal[
     "outcome unknown",
     "half done",
+    "approval",
     "unreachable",
     "history",
     "drift",
@@ -38,6 +41,7 @@ Hurt = Literal[
 _RANK: Final[tuple[Hurt, ...]] = (
     "outcome unknown",
     "half done",
+    "approval",
     "unreachable",
     "history",
     "drift",
@@ -103,6 +107,8 @@ class Attention:
     detail: str = ""
     since: datetime | None = None
     job_id: int | None = None
+    #: The request for approval that waits.
+    request_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +164,26 @@ async def read_overview(
                 )
             cells[environment.name] = Cell(environment, record, judged[key])
         rows.append(Row(project, source, cells))
-    found = (each for row in rows for each in _of_project(row, now or datetime.now(UTC), noun_of))
+    found = [each for row in rows for each in _of_project(row, now or datetime.now(UTC), noun_of)]
+    for request in await open_requests(connection, configuration.projects):
+        project = configuration.projects[request.project]
+        if (where := project.environments.get(request.environment)) is not None:
+            found.append(_waiting(project, where, request))
     return Overview(tuple(rows), tuple(sorted(found, key=_order)))
+
+
+def _waiting(project: Project, environment: Environment, request: Request) -> Attention:
+    more = f" ({request.given} of {request.needed})" if request.needed > 1 else ""
+    return Attention(
+        "approval",
+        environment,
+        project,
+        "queued",
+        f"waits for an approval{more}",
+        f"{request.title}; asked by {person(request.asked_by)}",
+        request.asked_at,
+        request_id=request.id,
+    )
 
 
 def _order(each: Attention) -> tuple[int, int, str, str]:

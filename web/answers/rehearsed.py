@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.access.approval_requests import given_column
 from web.observation.records import Observation
-from web.store.tables import ApprovalRow, PlanRow
+from web.store.tables import PlanRow
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """The newest rehearsal that stands on where the database is now, and who consented to its plan."""
+    """The newest rehearsal that stands on where the database is now, and how many consent to its plan."""
 
     plan_hash: str
     #: `succeeded`, `failed`, or `not held`: then nothing can be said about the migrations.
@@ -58,13 +59,8 @@ async def read_rehearsal(
     """The newest plan from the observed revisions to these heads, with the number of its approvals."""
     if observation is None:
         return None
-    approvals = (
-        select(func.count())
-        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.shown_hash == PlanRow.hash)
-        .scalar_subquery()
-    )
     query = (
-        select(PlanRow.hash, PlanRow.content, PlanRow.made_at, approvals)
+        select(PlanRow.hash, PlanRow.content, PlanRow.made_at, given_column(environment_id, PlanRow.hash))
         .where(
             PlanRow.environment_id == environment_id,
             PlanRow.from_revisions == sorted(observation.revisions),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from web.api import adoptions, builds, comparisons, doubts, ignore_rules, jobs, people, projects
+from web.api import adoptions, approvals, builds, comparisons, doubts, ignore_rules, jobs, people, projects
 
 router = APIRouter(prefix="/api/v1")
-for module in (projects, comparisons, doubts, ignore_rules, builds, jobs, adoptions, people):
+for module in (projects, comparisons, doubts, ignore_rules, builds, jobs, approvals, adoptions, people):
     router.include_router(module.router)

@@ -22,6 +22,7 @@ from typer.main import get_command
 import web
 from web.cli import (
     adopted,
+    approving,
     builds,
     checking,
     doctor,
@@ -102,7 +103,19 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_before)
-    for module in (questions, checking, ignoring, builds, jobs, settling, adopted, people, doctor, running):
+    for module in (
+        questions,
+        checking,
+        ignoring,
+        builds,
+        jobs,
+        approving,
+        settling,
+        adopted,
+        people,
+        doctor,
+        running,
+    ):
         module.add_to(app)
     return app
 

@@ -14,6 +14,7 @@ from typing import Literal, cast
 from web.config.document import Table, dotted, read_document
 from web.config.tool import AlembicSettings, Prelude, ToolSettings
 from web.config.values import (
+    APPROVALS_LAST,
     BackupPolicy,
     Backups,
     CodeLimits,
@@ -328,17 +329,17 @@ def _environment(environments: Table, project: str, name: str, source: Path, fol
     if not NAME.fullmatch(name):
         raise environments.error(name, NAME_RULE)
     table = environments.table(
-        name, keys=("url", "tier", "approvals", "reset", "backup"), later=ENVIRONMENT_LATER
+        name, keys=("url", "tier", "approvals", "approvals_last", "reset", "backup"), later=ENVIRONMENT_LATER
     )
     url = _needed_secret(table, "url", folder, REFERENCE)
     tier = cast(Tier, table.choice("tier", TIERS))
-    if table.count("approvals"):
-        raise table.not_yet("approvals", "approvals by a second person")
     return Environment(
         project=project,
         name=name,
         url=url,
         tier=tier,
+        approvals=table.count("approvals") or 0,
+        approvals_last=table.duration("approvals_last") or APPROVALS_LAST,
         reset=_reset(table, tier, source),
         backup=_backup(table),
     )

@@ -92,6 +92,10 @@ class SmokePolicy:
     url: str
 
 
+#: How long a request for approval holds, unless configured.
+APPROVALS_LAST = timedelta(hours=24)
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """One PostgreSQL database of a project, with its tier and its policies."""
@@ -100,7 +104,10 @@ class Environment:
     name: str
     url: Secret
     tier: Tier
+    #: How many others have to consent to what changes it.
     approvals: int = 0
+    #: How long a request for their consent holds.
+    approvals_last: timedelta = APPROVALS_LAST
     reset: ResetPolicy | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
     smoke: SmokePolicy | None = None

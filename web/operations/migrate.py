@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import words
+from web.access.approval_requests import given_to_job
 from web.acts.history import history_that_runs, require_one_head
 from web.acts.observing import observe_afterwards
 from web.acts.opening import open_verified
@@ -28,7 +29,7 @@ from web.acts.upgrading import (
     upgrade,
 )
 from web.answers.environment import View
-from web.answers.gate import Condition, backup_needed, enforced, excusable, migration_gate
+from web.answers.gate import Condition, backup_needed, enforced, migration_gate
 from web.answers.rehearsed import Rehearsed, read_rehearsal
 from web.answers.verdict import verdict
 from web.errors import (
@@ -76,7 +77,7 @@ class MigrateParameters(Parameters):
         default=None,
         max_length=500,
         title="Reason to go on although the rehearsal failed",
-        description="Below production, and for exactly the failure that is shown. The audit trail keeps it.",
+        description="For exactly the failure that is shown; on production with an approval. The audit trail keeps it.",
     )
 
 
@@ -151,6 +152,9 @@ async def _check(
         rehearsed = await read_rehearsal(
             store, job.environment_id, record.observation if record else None, history.heads
         )
+        if rehearsed is not None:
+            given = await given_to_job(store, job.id, rehearsed.plan_hash)
+            rehearsed = replace(rehearsed, approvals=given)
         if rehearsed is not None and rehearsed.succeeded:
             inputs = await asyncio.to_thread(tool_of(job.project).digest_of_inputs, job.project)
             rehearsed = replace(rehearsed, stale=rehearsed.inputs != inputs)
@@ -174,7 +178,7 @@ async def _check(
 
 def _excused(work: Work[MigrateParameters], condition: Condition, rehearsed: Rehearsed | None) -> bool:
     """Whether the reason that was given is for this very failure. Raises TargetChanged where it is for another."""
-    if not excusable(condition, work.job.environment):
+    if not condition.excusable:
         return False
     if rehearsed is None or work.job.shown_hash != rehearsed.plan_hash:
         raise TargetChanged(
@@ -312,7 +316,7 @@ async def before(store: AsyncConnection, seen: View) -> Before:
     return Before(
         seen.gate,
         _held_by(seen),
-        excuse=next((each for each in seen.gate.closed_by if excusable(each, seen.environment)), None),
+        excuse=next((each for each in seen.gate.closed_by if each.excusable), None),
         migrations=True,
         shown_hash=seen.rehearsed.plan_hash if seen.rehearsed is not None else None,
         pointless="" if seen.verdict.pending else NOTHING,
@@ -322,9 +326,7 @@ async def before(store: AsyncConnection, seen: View) -> Before:
 def _held_by(seen: View) -> tuple[Condition, ...]:
     """What it waits for here. What a reason overrides does not hold it, and what is not enforced is a warning."""
     return tuple(
-        each
-        for each in seen.gate.closed_by
-        if enforced(each, seen.environment) and not excusable(each, seen.environment)
+        each for each in seen.gate.closed_by if enforced(each, seen.environment) and not each.excusable
     )
 
 
@@ -373,6 +375,7 @@ MIGRATE = Operation(
     closed=closed,
     wants_name=asked_on_production,
     before=before,
+    approved_for=(),
     reason="despite_failed_rehearsal",
     evidence=WHAT_MIGRATIONS_LEAVE,
     code="on the target",

@@ -14,6 +14,8 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import words
+from web.access.approval_requests import given as approvals_given
+from web.acts.approved import given_to_state
 from web.acts.blockers import blockers_told
 from web.acts.emptying import Contents, drop, read_contents, still_there
 from web.acts.history import history_that_runs, require_one_head
@@ -41,6 +43,7 @@ from web.acts.upgrading import (
 )
 from web.answers.environment import View
 from web.answers.gate import reset_gate
+from web.answers.state_hash import hash_of_view
 from web.comparison.snapshots import load_schema
 from web.config import Environment, ResetPolicy
 from web.errors import OperationNotAllowed
@@ -97,11 +100,11 @@ async def run(work: Work[ResetParameters]) -> Outcome:
             history = await history_that_runs(work)
             require_one_head(history)
             files = await _read_files(policy, with_seed=job.parameters.seed)
-            await _require_allowed(work, connection)
+            await _require_allowed(work, connection, history)
             contents = None if files.script is not None else await read_contents(connection)
         left: tuple[Left, ...] = ()
         if contents is not None:
-            await _empty(work, connection, contents)
+            await _empty(work, connection, history, contents)
             await run_prelude(work)
         else:
             assert policy.script is not None
@@ -137,14 +140,15 @@ async def _read_files(policy: ResetPolicy, *, with_seed: bool) -> _Files:
     )
 
 
-async def _require_allowed(work: Work[ResetParameters], connection: Connection) -> None:
+async def _require_allowed(work: Work[ResetParameters], connection: Connection, history: History) -> None:
     """Everything that allows the reset, as it is now. Raises OperationNotAllowed, TargetChanged."""
     job = work.job
     if (reason := available(job.environment)) is not None:
         raise OperationNotAllowed(reason)
     await require_writable(connection)
     async with work.store.connect() as store:
-        gate = reset_gate(job.environment, await record_of(store, job.environment))
+        given = await given_to_state(work, store, history)
+        gate = reset_gate(job.environment, await record_of(store, job.environment), given=given)
     if not gate.open:
         said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in gate.closed_by)
         raise OperationNotAllowed(f"Nothing was dropped. {said}.", hint=gate.closed_by[0].way)
@@ -152,7 +156,9 @@ async def _require_allowed(work: Work[ResetParameters], connection: Connection) 
     await require_seen(work, connection, applied.revisions)
 
 
-async def _empty(work: Work[ResetParameters], connection: Connection, contents: Contents) -> None:
+async def _empty(
+    work: Work[ResetParameters], connection: Connection, history: History, contents: Contents
+) -> None:
     progress = work.progress
     async with progress.step("drop"):
         batches = list(contents.batches())
@@ -168,7 +174,7 @@ async def _empty(work: Work[ResetParameters], connection: Connection, contents: 
         # The way back first, which may take long. Between the first check and here files were read and objects
         # listed: once more, in this session.
         await open_verified(work)
-        await _require_allowed(work, connection)
+        await _require_allowed(work, connection, history)
         failpoint("before-drop")
         for number, batch in enumerate(batches, start=1):
             listed = batch if len(batches) > 1 else (*contents.objects, *contents.within)
@@ -212,7 +218,7 @@ async def _run_script(
     progress = work.progress
     async with progress.step("drop"):
         await open_verified(work)
-        await _require_allowed(work, connection)
+        await _require_allowed(work, connection, history)
         before = await survey(connection)
         intent = await work.intend("drop", {"file": file.name, "statements": len(statements)})
         remarks = await _run_file(work, file, statements)
@@ -361,8 +367,12 @@ async def before(store: AsyncConnection, seen: View) -> Before:
         stored = len(seen.facts.stored)
         goes = tuple((kind, stored if kind == "table" else number) for kind, number in fate.goes)
         fate = replace(fate, goes=goes)
-    gate = reset_gate(seen.environment, seen.record)
-    return Before(gate, gate.closed_by, fate=fate)
+    shown_hash = hash_of_view(RESET.name, seen)
+    given = 0
+    if seen.record is not None and shown_hash is not None:
+        given = await approvals_given(store, seen.record.environment_id, shown_hash)
+    gate = reset_gate(seen.environment, seen.record, given=given)
+    return Before(gate, gate.closed_by, fate=fate, shown_hash=shown_hash)
 
 
 RESET = Operation(
@@ -390,6 +400,7 @@ RESET = Operation(
     keep="Keep the data",
     offers=(Offer("environment"),),
     before=before,
+    approved_for=("seed",),
     evidence=WHAT_MIGRATIONS_LEAVE,
     code="on the target",
 )

@@ -7,12 +7,14 @@ repair was made for.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import psycopg
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
+from web.access.approval_requests import given_to_job
 from web.acts.blockers import blockers_told
 from web.acts.counting import count_rows
 from web.acts.observing import observe_afterwards
@@ -134,9 +136,10 @@ async def _check(work: Work[RevertParameters], connection: Connection) -> Repair
     async with work.store.connect() as store:
         repair = await repair_of(store, job.environment_id, job.shown_hash)
         record = await record_of(store, job.environment)
+        given = await given_to_job(store, job.id, job.shown_hash)
     if repair is None:
         raise TargetChanged("There is no such repair.", hint="Plan the revert again.")
-    gate = repair_gate(job.environment, record, repair)
+    gate = repair_gate(job.environment, record, replace(repair, approvals=given))
     # That the database was looked at is not asked: this look is the newest. Rows are counted anew.
     if closed := [each for each in gate.closed_by if each.name not in ("checked", "rows")]:
         said = "; ".join(f"{each.title}: {each.detail or each.state}" for each in closed)
@@ -318,6 +321,7 @@ REVERT = Operation(
     offers=(Offer("repair", "Revert…"),),
     wants_name=asked,
     before=before,
+    approved_for=(),
     runs_what_was_shown=True,
     tells=told,
 )

@@ -6,15 +6,21 @@ A stamp that would be a lie is refused: the schema that the migrations up to the
 from __future__ import annotations
 
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.access.approval_requests import given as approvals_given
+from web.acts.approved import given_to_state
 from web.acts.history import history_that_runs, require_one_head
 from web.acts.observing import observe_afterwards
 from web.acts.seen import require_seen
+from web.answers.environment import View
+from web.answers.gate import stamp_gate
+from web.answers.state_hash import hash_of_view
 from web.comparison.alike import drift
 from web.comparison.expected import excluded_tables, expected_schema
 from web.comparison.ignore_rules import active_rules, sort_out
 from web.comparison.roles import read_roles
-from web.errors import Conflict, Invalid, OperationFailed
+from web.errors import Conflict, Invalid, OperationFailed, OperationNotAllowed
 from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
@@ -22,7 +28,7 @@ from web.postgres.connections import Connection
 from web.postgres.identity import read_identity, require_writable
 from web.schema.difference import unknown_parts
 from web.schema.snapshot import read_schema
-from web.starting.operation import Offer, Operation, asked
+from web.starting.operation import Before, Offer, Operation, asked
 from web.tools.confinement import on_target
 from web.tools.events import AboutToCommit, Connected, Launched, RunnerEvent
 from web.tools.history import History
@@ -52,6 +58,7 @@ async def run(work: Work[StampParameters]) -> Outcome:
             await require_writable(connection)
             before = (await tool_of(job.project).applied(job.project, connection)).revisions
             await require_seen(work, connection, before)
+            await _require_approved(work, history)
             goal = history.rows_at(wanted)
             if set(before) == set(goal):
                 await work.progress.skip("stamp", "It is recorded already.")
@@ -95,6 +102,15 @@ def _revision(history: History, wanted: str) -> str:
             f"No migration of the project is called “{wanted}”.", hint="`cleanstart history` lists them."
         )
     return wanted
+
+
+async def _require_approved(work: Work[StampParameters], history: History) -> None:
+    """Raises OperationNotAllowed where others have to consent and have not."""
+    async with work.store.connect() as store:
+        gate = stamp_gate(work.job.environment, await given_to_state(work, store, history))
+    if not gate.open:
+        said = "; ".join(f"{each.title}: {each.detail}" for each in gate.closed_by)
+        raise OperationNotAllowed(f"Nothing was recorded. {said}.", hint=gate.closed_by[0].way)
 
 
 async def _require_true(
@@ -169,6 +185,16 @@ async def reconcile(evidence: Evidence[StampParameters]) -> Reconciled:
     return Reconciled("unknown", text, found, "Look at it by hand.", Unproven(text, by_check=True))
 
 
+async def before(store: AsyncConnection, seen: View) -> Before:
+    """Whether others have to consent."""
+    shown_hash = hash_of_view(STAMP.name, seen)
+    given = 0
+    if seen.record is not None and shown_hash is not None:
+        given = await approvals_given(store, seen.record.environment_id, shown_hash)
+    gate = stamp_gate(seen.environment, given)
+    return Before(gate if gate.conditions else None, gate.closed_by, shown_hash=shown_hash)
+
+
 STAMP = Operation(
     name="stamp",
     title="Stamp",
@@ -192,5 +218,7 @@ STAMP = Operation(
     keep="Leave it as it is",
     offers=(Offer("migrations", "Stamp…", hidden=True), Offer("written migration", "Stamp…")),
     wants_name=asked,
+    before=before,
+    approved_for=("revision",),
     code="on the target",
 )

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 from web.pages import (
     adoptions,
+    approvals,
     audit,
     builds,
     comparisons,
@@ -39,6 +40,7 @@ for module in (
     ignore_rules,
     builds,
     jobs,
+    approvals,
     adoptions,
     audit,
     settings,

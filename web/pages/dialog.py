@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
+from web.access.permissions import may
 from web.answers.environment import read_backups
 from web.observation.records import Record
 from web.pages.environment.drift import shown_repair
@@ -191,6 +192,15 @@ def _warnings(prepared: Preparation | ProjectPreparation) -> Iterator[Check]:
 def _way(kinds: Operations, prepared: Preparation, condition: str) -> Link | None:
     """Where a person goes to have a condition met."""
     environment = prepared.environment
+    if condition == "approval" and prepared.request is not None:
+        return Link(f"See request {prepared.request.id}", addresses.approval(prepared.request.id))
+    if condition == "approval":
+        if prepared.before.shown_hash is None or not may(
+            prepared.who, prepared.kind.permission, environment.project
+        ):
+            return None
+        path = addresses.new_approval(environment.project, environment.name, prepared.kind.name)
+        return Link("Ask for approval", path)
     for kind in kinds.that_meet(condition):
         if (said := kind.meets[condition](prepared.view)) is not None:
             return Link(said, addresses.new_job(environment.project, environment.name, kind.name))

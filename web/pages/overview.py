@@ -317,6 +317,8 @@ def attention_item(each: answers.Attention) -> AttentionItem:
 
 
 def _where_to(each: answers.Attention, environment: EnvironmentRef) -> Link:
+    if each.request_id is not None:
+        return Link("Decide", addresses.approval(each.request_id))
     if each.job_id is not None:
         return Link(f"Open job {each.job_id}", addresses.job(each.job_id))
     words, tab = {

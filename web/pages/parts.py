@@ -10,7 +10,7 @@ from typing import Any
 from web import addresses
 from web.answers.overview import Overview
 from web.pages.render import swapped
-from web.pages.shell import project_mark, rail_mark, running_jobs
+from web.pages.shell import project_mark, rail_mark, running_jobs, waiting_requests
 from web.pages.views.marks import Mark
 
 
@@ -41,6 +41,7 @@ def rail_parts(found: Overview, project: str) -> Iterator[Part]:
         else:
             yield _rail(project_mark(row), name)
     yield Part("rail-running", "shell/_running.html", (("running", running_jobs(found)),))
+    yield Part("rail-waiting", "shell/_waiting.html", (("waiting", waiting_requests(found)),))
 
 
 def _rail(mark: Mark, *names: str) -> Part:

@@ -90,6 +90,7 @@ class Frame:
             stream=stream,
             stream_ends_on=stream_ends_on,
             running_jobs=running_jobs(self.overview),
+            waiting_requests=waiting_requests(self.overview),
             notices=self._notices(),
             refusal=refusal,
         )
@@ -192,6 +193,11 @@ def running_jobs(overview: Overview) -> int:
         and not cell.record.job.observes
         and cell.record.job.state not in FINISHED
     )
+
+
+def waiting_requests(overview: Overview) -> int:
+    """How many requests for approval wait, on what the person sees."""
+    return sum(each.hurt == "approval" for each in overview.attention)
 
 
 def rail_mark(record: Record | None, verdict: Verdict) -> Mark:

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Label, func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.access.approval_requests import given_column
 from web.comparison import stored_differences
 from web.observation.records import Observation
 from web.remedies.counting import Counted
@@ -22,7 +23,7 @@ from web.schema.ddl.statement import Statement
 from web.schema.demands.demand import Demand
 from web.schema.difference import Difference
 from web.schema.proof import Proof
-from web.store.tables import ApprovalRow, RepairRow
+from web.store.tables import RepairRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ async def read_drift_and_repair(
         .scalar_subquery()
     )
     query = (
-        select(stored_differences.ROWS, RepairRow, _approvals(environment_id))
+        select(stored_differences.ROWS, RepairRow, given_column(environment_id, RepairRow.hash))
         .select_from(stored_differences.TABLE)
         .outerjoin(RepairRow, RepairRow.id == newest)
         .where(stored_differences.is_pair(drift.expected_fingerprint, drift.fingerprint))
@@ -166,7 +167,7 @@ async def repair_of(connection: AsyncConnection, environment_id: int, digest: st
 
 async def _read(connection: AsyncConnection, environment_id: int, *conditions: Any) -> Repair | None:
     query = (
-        select(RepairRow, _approvals(environment_id))
+        select(RepairRow, given_column(environment_id, RepairRow.hash))
         .where(RepairRow.environment_id == environment_id, *conditions)
         .order_by(RepairRow.id.desc())
         .limit(1)
@@ -174,15 +175,6 @@ async def _read(connection: AsyncConnection, environment_id: int, *conditions: A
     # A Core connection gives the entity's columns one by one.
     row = (await connection.execute(query)).mappings().one_or_none()
     return _repair(row) if row is not None else None
-
-
-def _approvals(environment_id: int) -> Label[int]:
-    return (
-        select(func.count())
-        .where(ApprovalRow.environment_id == environment_id, ApprovalRow.shown_hash == RepairRow.hash)
-        .scalar_subquery()
-        .label("approvals")
-    )
 
 
 def _repair(row: Mapping[Any, Any]) -> Repair:

@@ -84,6 +84,12 @@ class Before:
     #: Why there is no use in starting it.
     pointless: str = ""
 
+    @property
+    def approval(self) -> Condition | None:
+        """The condition that others consent, where there is one."""
+        conditions = self.gate.conditions if self.gate is not None else ()
+        return next((each for each in conditions if each.name == "approval"), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Onward:
@@ -177,6 +183,8 @@ class Operation(JobKind[P]):
     meets: Mapping[str, Callable[[View], str | None]] = field(default_factory=lambda: MappingProxyType({}))
     #: Its dialog shows the environment's database: it is connected to.
     connects: bool = True
+    #: The parameters that an approval holds for; None: this kind needs none, whatever the policy says.
+    approved_for: tuple[str, ...] | None = None
     #: What a job page says of its end.
     tells: Callable[[JobRecord], Told] = nothing_more
     #: Status and words for what its evidence holds, by name, in this order; others are told by their names.

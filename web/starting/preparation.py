@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access import confirmations
+from web.access.approval_requests import Request, living_request
 from web.access.permissions import PHRASES, Principal, may
 from web.answers.environment import View, view
 from web.answers.rehearsed import Rehearsed
@@ -39,6 +40,8 @@ class Preparation:
     #: The signed confirmation of a destructive job; None where there is nothing to confirm yet.
     confirmation: str | None
     live_workers: int
+    #: The request by which others are asked to approve it, as long as it can be decided on or used.
+    request: Request | None = None
     #: What a person should know of the project's code before it runs: a title and a sentence each.
     warnings: tuple[tuple[str, str], ...] = ()
 
@@ -85,6 +88,7 @@ class Preparation:
             "gate": before.gate.to_json() if before.gate else None,
             "closed": list(self.closed),
             "rehearsal": _rehearsal(self.view.rehearsed) if before.migrations else None,
+            "approval": self.request.to_json() if self.request else None,
             "wants_reason": None if before.excuse is None else before.excuse.detail,
             **standing_json(self.view.record),
             "type_to_confirm": self.expected,
@@ -118,6 +122,9 @@ async def prepare(
         closed.append("This database was never checked, so it is not known which one it is. Check it first.")
     if kind.mutating and record is not None and record.job is not None and not record.job.observes:
         closed.append(f"Job {record.job.id} ({record.job.kind}) is running on this database.")
+    request = None
+    if before.approval is not None and before.shown_hash is not None and record is not None:
+        request = await living_request(connection, record.environment_id, kind.name, before.shown_hash)
     confirmation = None
     if kind.destructive and not closed and record is not None and record.identity is not None:
         confirmation = confirmations.sign(
@@ -141,6 +148,7 @@ async def prepare(
         expected=kind.name_to_type(environment),
         confirmation=confirmation,
         live_workers=await live_workers(connection),
+        request=request,
         warnings=tuple(
             _warnings(
                 kind, seen.project, fresh=kind.destructive or not (observation and observation.revisions)

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from web.access import audit, confirmations
+from web.access.approvals import spend
 from web.access.permissions import Principal, require
 from web.answers.environment import View, view
 from web.config import Configuration, Environment, Project
@@ -27,6 +28,7 @@ from web.errors import (
     TargetChanged,
 )
 from web.jobs.start import start
+from web.starting.asking import require_approval
 from web.starting.operation import AnyOperation, Before, Operations, Where, label_of, project_of
 
 #: All that a form of ours sends to be written down is shorter, in characters: names, digests, revisions.
@@ -109,7 +111,7 @@ async def _start(
     key: bytes,
 ) -> int:
     _require_short(wish)
-    parameters = _parameters(kind, wish.parameters)
+    parameters = parameters_of(kind, wish.parameters)
     expected = kind.name_to_type(where)
     if expected is not None and (wish.typed or "").strip() != expected:
         raise ConfirmationMismatch(
@@ -122,6 +124,7 @@ async def _start(
             project = configuration.project(project_of(where))
             await kind.require_named(connection, project, environment, parameters)
         number, seen_fingerprint, seen_revisions = None, wish.seen_fingerprint, wish.seen_revisions
+        shown_hash, request = wish.shown_hash, None
         if kind.mutating and environment is not None:
             now = await view(connection, configuration, environment.project, environment.name)
             if kind.destructive:
@@ -130,6 +133,12 @@ async def _start(
             _require_what_was_shown(kind, wish, before)
             _require_open(kind, environment, before)
             _require_reason(kind, environment, wish, parameters, before)
+            request = await require_approval(connection, kind, environment, now, before, parameters)
+            if request is not None:
+                # What was approved is what runs: the worker compares all of it, whatever the client had seen.
+                shown_hash = request.shown_hash
+                if now.observation is not None:
+                    seen_fingerprint, seen_revisions = now.observation.fingerprint, now.observation.revisions
         job_id = await start(
             connection,
             kind,
@@ -139,9 +148,11 @@ async def _start(
             requested_by=who.name,
             seen_fingerprint=seen_fingerprint,
             seen_revisions=seen_revisions,
-            shown_hash=wish.shown_hash,
+            shown_hash=shown_hash,
             confirmation=number,
         )
+        if request is not None:
+            await spend(connection, request.id, job_id)
         if not kind.observes:
             await audit.append(
                 connection,
@@ -151,7 +162,8 @@ async def _start(
                 detail={
                     "job": job_id,
                     "parameters": parameters.model_dump(mode="json"),
-                    "plan": wish.shown_hash,
+                    "plan": shown_hash,
+                    **({"approval": request.id} if request is not None else {}),
                 },
             )
     return job_id
@@ -214,7 +226,8 @@ def _require_reason(
         )
 
 
-def _parameters(kind: AnyOperation, given: Mapping[str, Any]) -> BaseModel:
+def parameters_of(kind: AnyOperation, given: Mapping[str, Any]) -> BaseModel:
+    """What a kind takes, as the form or the request brought it. Raises Invalid."""
     try:
         parameters: BaseModel = kind.parameters.model_validate(dict(given))
     except ValidationError as error:

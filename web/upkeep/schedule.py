@@ -18,8 +18,11 @@ from web.config import Configuration, Environment, Project
 from web.jobs.job import BY_SCHEDULE, P
 from web.jobs.kind import JobKind
 from web.jobs.start import start
+from web.operations import KINDS
 from web.operations.observe import OBSERVE
 from web.operations.rehearse import REHEARSE
+from web.starting.asking import true_open_requests
+from web.starting.operation import Operations
 from web.store.tables import EnvironmentRow, EnvironmentStateRow, JobRow
 from web.tools.registry import tool_of
 from web.upkeep.forgetting import BATCH, forget
@@ -60,6 +63,7 @@ def scheduled(configuration: Configuration) -> Callable[[AsyncEngine], Awaitable
             return
         turned = now
         await start_due(store, configuration, inputs)
+        await end_void_requests(store, configuration)
         if forgotten is None or now - forgotten >= FORGET_EVERY:
             removed = await forget(store)
             # Where there was more than one piece of something, the next call goes on.
@@ -130,6 +134,12 @@ async def start_owed_looks(store: AsyncEngine, configuration: Configuration) -> 
         known = configuration.projects.get(project)
         if known is not None and name in known.environments:
             await _start(store, OBSERVE, known.environments[name])
+
+
+async def end_void_requests(store: AsyncEngine, configuration: Configuration) -> None:
+    """End requests for approval of what would not run like that any more."""
+    async with store.begin() as connection:
+        await true_open_requests(connection, configuration, Operations(KINDS), tuple(configuration.projects))
 
 
 async def start_due_looks(store: AsyncEngine, configuration: Configuration) -> None:

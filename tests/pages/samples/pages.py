@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tests.pages.samples.approvals import asking, request_list, request_page
 from tests.pages.samples.builds import build_page, build_rows, project_page
 from tests.pages.samples.changes import schema_changes
 from tests.pages.samples.dialogs import backup_dialog, migrate_dialog, reset_dialog, verify_dialog
@@ -25,6 +26,7 @@ from tests.pages.samples.overview import calm_overview, large_overview, no_proje
 from tests.pages.samples.rest import audit_list, errors, settings, sign_in
 from web import addresses
 from web.pages import graph
+from web.pages.views.approvals import RequestList
 from web.pages.views.builds import BuildList
 from web.pages.views.environment.backups import BackupsTab
 from web.pages.views.environment.head import EnvironmentHead
@@ -157,6 +159,19 @@ def pages() -> dict[str, Sample]:
         "dialog-in-doubt": Sample("dialogs/show.html", doubtful_dialog(), at(PRODUCTION)),
         "settlement": Sample("dialogs/settlement.html", settlement(), at(DEV)),
         "settlement-refused": Sample("dialogs/settlement.html", settlement(refused=True), at(DEV)),
+        "approvals": Sample(
+            "approvals/index.html", request_list(), shell("/approvals", section="approvals", here="Approvals")
+        ),
+        "approvals-none": Sample(
+            "approvals/index.html",
+            RequestList((), (), Pages("")),
+            shell("/approvals", section="approvals", here="Approvals"),
+        ),
+        "approval": Sample("approvals/show.html", request_page(), at(PRODUCTION)),
+        "approval-approved": Sample("approvals/show.html", request_page("approved"), at(PRODUCTION)),
+        "approval-ended": Sample("approvals/show.html", request_page("ended"), at(PRODUCTION)),
+        "asking": Sample("dialogs/asking.html", asking(), at(PRODUCTION)),
+        "asking-refused": Sample("dialogs/asking.html", asking(refused=True), at(PRODUCTION)),
         "dialog-backup": Sample("dialogs/show.html", backup_dialog(), at(DEV)),
         "dialog-verify": Sample("dialogs/show.html", verify_dialog(), at(PRODUCTION)),
         "dialog-cancel": Sample("dialogs/cancel.html", cancellation(), job_shell(STAGING, 1042)),

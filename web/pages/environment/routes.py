@@ -165,7 +165,7 @@ def mark_of(seen: View) -> str:
             observation.id if observation else None,
             observation.drift if observation else None,
             seen.source.digest if seen.source else None,
-            seen.rehearsed.plan_hash if seen.rehearsed else None,
+            (seen.rehearsed.plan_hash, seen.rehearsed.approvals) if seen.rehearsed else None,
             record.backup if record else None,
             (job.id, job.state) if (job := told_job(record)) is not None else None,
             record.last_change.id if record and record.last_change else None,

@@ -10,7 +10,7 @@ from web.pages.views.errors import ErrorView
 from web.pages.views.marks import EnvironmentRef, Link, Mark
 
 #: The entry of the main navigation that the page belongs to.
-Section = Literal["overview", "builds", "jobs", "audit", "settings", "project", "none"]
+Section = Literal["overview", "builds", "jobs", "approvals", "audit", "settings", "project", "none"]
 Theme = Literal["", "light", "dark"]
 
 
@@ -78,6 +78,8 @@ class Shell:
     #: The named event after which the stream is complete.
     stream_ends_on: str | None = None
     running_jobs: int = 0
+    #: Requests for approval that wait for somebody.
+    waiting_requests: int = 0
     notices: tuple[Notice, ...] = ()
     #: A refusal of a form that was sent from this page without script.
     refusal: ErrorView | None = None

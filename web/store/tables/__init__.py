@@ -13,8 +13,9 @@ from web.store.tables.access import (
     SigningKeyRow,
     UserRow,
 )
+from web.store.tables.approvals import ApprovalRequestRow, ApprovalRow
 from web.store.tables.backups import BackupRow
-from web.store.tables.builds import ApprovalRow, BuildRow, DeploymentRow, PlanRow
+from web.store.tables.builds import BuildRow, DeploymentRow, PlanRow
 from web.store.tables.declarative import Base
 from web.store.tables.drift import AdoptionRow, ComparisonRow, IgnoreRuleRow, RepairRow
 from web.store.tables.environments import (
@@ -50,6 +51,7 @@ __all__ = [
     "AdoptionRow",
     "ApiTokenRow",
     "AppliedRevisionRow",
+    "ApprovalRequestRow",
     "ApprovalRow",
     "AuditEntryRow",
     "BackupRow",

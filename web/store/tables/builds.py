@@ -1,4 +1,4 @@
-"""Builds, where they are deployed, and the plans and approvals that lead there."""
+"""Builds, where they are deployed, and the plans that lead there."""
 
 from __future__ import annotations
 
@@ -62,16 +62,3 @@ class PlanRow(Base):
     #: Statements by revision in the order in which the rehearsal executed them.
     content: Mapped[dict[str, Any]]
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class ApprovalRow(Base):
-    """A person's consent to one plan on one environment."""
-
-    __tablename__ = "approval"
-    __table_args__ = (UniqueConstraint("environment_id", "shown_hash", "approved_by"),)
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    environment_id: Mapped[int] = mapped_column(ForeignKey("environment.id", ondelete="CASCADE"))
-    shown_hash: Mapped[str]
-    approved_by: Mapped[str]
-    approved_at: Mapped[datetime] = mapped_column(server_default=func.now())
