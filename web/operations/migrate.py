@@ -334,7 +334,8 @@ def closed(seen: View) -> str | None:
     """Why there is nothing to press."""
     if not seen.verdict.pending:
         return NOTHING
-    held = _held_by(seen)
+    # Whom to ask for approval, the dialog says.
+    held = [each for each in _held_by(seen) if each.name != "approval"]
     return f"{held[0].title}: {held[0].detail or held[0].state}. {held[0].way}" if held else None
 
 

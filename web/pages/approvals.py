@@ -45,7 +45,7 @@ IN_ENVIRONMENT = "/projects/{project}/environments/{environment}/approvals"
 PAGE = 50
 
 MARKS: dict[RequestState, Mark] = {
-    "open": Mark("queued", "Waits"),
+    "open": Mark("queued", "Waiting"),
     "approved": Mark("ok", "Approved"),
     "rejected": Mark("failed", "Rejected"),
     "withdrawn": Mark("unknown", "Withdrawn"),

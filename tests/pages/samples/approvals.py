@@ -30,7 +30,7 @@ def request_list() -> RequestList:
         (
             RequestRow(
                 12,
-                Mark("queued", "Waits"),
+                Mark("queued", "Waiting"),
                 TITLE,
                 PRODUCTION,
                 "ada",
@@ -39,7 +39,7 @@ def request_list() -> RequestList:
             ),
             RequestRow(
                 11,
-                Mark("queued", "Waits"),
+                Mark("queued", "Waiting"),
                 "Stamp clinic/staging",
                 STAGING,
                 "token ci",
@@ -63,7 +63,7 @@ def request_page(state: Literal["open", "approved", "ended"] = "open") -> Reques
         number=12,
         title=TITLE,
         where=PRODUCTION,
-        mark=Mark("queued", "Waits"),
+        mark=Mark("queued", "Waiting"),
         given="0 of 1 approval",
         reason="Release 48 goes out at noon.",
         asked_by="ada",
