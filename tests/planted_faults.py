@@ -150,8 +150,8 @@ COMPARING = (
     Fault(
         "comparing: several heads are none",
         "web/answers/verdict.py",
-        "if len(history.heads) > 1:",
-        "if len(history.heads) > 2:",
+        "if history.is_ambiguous:",
+        "if history.is_ambiguous and len(history.heads) > 2:",
         ("tests/answers/test_verdict.py",),
     ),
 )
@@ -319,6 +319,27 @@ ACCESS = (
         "        if failures < self.free:\n",
         "        if failures < 10**9:\n",
         ("tests/access",),
+    ),
+    Fault(
+        "access: who asked may approve",
+        "web/access/approvals.py",
+        "    if request.asked_by.casefold() in mine:",
+        "    if False:",
+        ("tests/operations/test_approved.py", "-k", "somebody_else"),
+    ),
+    Fault(
+        "access: an approval is used again and again",
+        "web/starting/start.py",
+        "            await spend(connection, request.id, job_id)",
+        "            pass",
+        ("tests/operations/test_approved.py", "-k", "somebody_else or once"),
+    ),
+    Fault(
+        "access: an approval of one plan holds for another",
+        "web/access/approval_requests.py",
+        "            ApprovalRequestRow.shown_hash == shown_hash,\n            _LIVING,",
+        "            _LIVING,",
+        ("tests/operations/test_approved.py", "-k", "void or somebody_else"),
     ),
 )
 

@@ -139,11 +139,15 @@ class SeveralHeads(Conflict):
     """The history has several heads; which one to go to is not guessed."""
 
     title = "The history has several heads"
-    hint = "Merge them (`alembic merge heads`) and register the new build."
+    hint = "Merge them and register the new build. Where several are meant, say so with `follow`."
 
-    def __init__(self, heads: Sequence[str]) -> None:
+    def __init__(self, heads: Sequence[str], *, separate: bool = False) -> None:
         self.heads = tuple(heads)
-        super().__init__(f"The history has {len(self.heads)} heads: {', '.join(self.heads)}.")
+        hint = "They share no base, so there is nothing to merge: say with `follow` which are meant."
+        super().__init__(
+            f"The history has {len(self.heads)} heads: {', '.join(self.heads)}.",
+            hint=hint if separate else None,
+        )
 
 
 class Refused(CleanStartError):

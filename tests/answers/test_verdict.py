@@ -211,3 +211,32 @@ def test_problems_of_the_history_are_told() -> None:
     answer = verdict(steps("b: gone"), at("b"))
     assert answer.reason is not None
     assert "gone" in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("follow", "rows", "standing", "pending"),
+    [
+        ((), ("b", "r"), "several heads", ()),
+        (("heads",), ("b", "r"), "in sync", ()),
+        (("heads",), ("b",), "pending", ("q", "r")),
+        (("b@head",), ("b",), "in sync", ()),
+        (("b@head",), ("a",), "pending", ("b",)),
+        # What is not followed may be there.
+        (("b@head",), ("b", "q"), "in sync", ()),
+        (("b@head",), ("q",), "pending", ("a", "b")),
+        (("b@head", "r@head"), ("b",), "pending", ("q", "r")),
+        (("nobody@head",), ("b",), "not known", ()),
+    ],
+)
+def test_of_several_heads_those_that_are_followed_count(
+    follow: tuple[str, ...], rows: tuple[str, ...], standing: str, pending: tuple[str, ...]
+) -> None:
+    found = verdict(TWO_BASES, at(*rows), evidence={}, follow=follow)
+    assert found.standing == standing
+    assert tuple(each.revision for each in found.pending) == pending
+
+
+def test_heads_without_a_base_in_common_need_no_merge() -> None:
+    assert "They need a merge" in verdict(FORK, at("b")).sentence
+    separate = verdict(TWO_BASES, at("b"))
+    assert "They share no base: `follow` has to say which are meant." in separate.sentence

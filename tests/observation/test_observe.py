@@ -59,7 +59,7 @@ def written(folder: Path, url: str, **migrations: str) -> tuple[Project, Environ
 async def upgrade(clinic: Project, url: str, revision: str = "heads") -> None:
     async def ignore(event: object) -> None: ...
 
-    await runs.upgrade(clinic, url=url, revision=revision, on_event=ignore)
+    await runs.upgrade(clinic, url=url, revisions=None if revision is None else [revision], on_event=ignore)
 
 
 async def count(store: AsyncEngine, table: type) -> int:

@@ -100,7 +100,7 @@ def at_a(
         for each in (server, server15):
             url = ends.enter_context(fresh_database(each, name="rehearsed_from"))
             clinic = project(folder / "clinic", tool, environment(folder, url))
-            in_background(upgrade(clinic, url=url, revision="a", on_event=ignore))
+            in_background(upgrade(clinic, url=url, revisions=["a"], on_event=ignore))
         yield "rehearsed_from"
 
 

@@ -121,7 +121,7 @@ class Numbered(MigrationTool):
         *,
         confinement: Confinement,
         on_event: OnEvent,
-        revision: str | None = None,
+        revisions: Sequence[str] | None = None,
         application_name: str = "cleanstart",
         lock_timeout: str | None = None,
         statement_timeout: str | None = None,
@@ -131,7 +131,7 @@ class Numbered(MigrationTool):
     ) -> UpgradeResult:
         """Run the files that have no row, each in a transaction with its row."""
         history = await self.history(project, source=source)
-        upto = None if revision is None else history.rows_at(revision)
+        upto = None if revisions is None else {row for each in revisions for row in history.rows_at(each)}
         pending = history.pending(await self._rows(project, confinement))
         wanted = [each for each in pending if upto is None or each.revision in upto]
         return await self._run(

@@ -74,7 +74,7 @@ async def create_models(project: Project, *, url: str, **how: Any) -> None:
 async def run_upgrade(
     folder: Path, tool: AlembicSettings, url: str, told: Told | None = None, revision: str = "heads"
 ) -> UpgradeResult:
-    return await upgrade(project_of(folder, tool), url=url, on_event=told or Told(), revision=revision)
+    return await upgrade(project_of(folder, tool), url=url, on_event=told or Told(), revisions=[revision])
 
 
 async def ask(url: str, query: str) -> list[object]:

@@ -12,7 +12,6 @@ from web.postgres.connections import connect
 from web.tools.alembic_tool.applied import read_applied
 from web.tools.alembic_tool.history_files import read_history
 from web.tools.events import RevisionFinished, StatementFinished
-from web.tools.history import lanes
 
 MLFLOW_PRELUDE = """
 import os
@@ -76,8 +75,6 @@ async def test_mlflow_with_its_prelude(mlflow: Foreign, database: str) -> None:
     history = read_history(mlflow.packages, tool)
     assert (history.problems, history.complete, len(history.heads)) == ((), True, 1)
     assert len(history) > 50
-    layout = lanes(history)
-    assert len(layout.nodes) == len(history)
     result = await replay(project_of(mlflow.packages, tool), url=database)
     assert result.applied == history.heads
     assert len(result.ran) == len(history)

@@ -155,7 +155,7 @@ async def test_an_upgrade_goes_up_to_a_revision(tried: Tried, database: str) -> 
         tried.project,
         confinement=await confined(tried.project, database),
         on_event=Told(),
-        revision=tried.revisions[1],
+        revisions=[tried.revisions[1]],
     )
     assert result.applied == tried.rows(2)
     history = await tried.tool.history(tried.project)

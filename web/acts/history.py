@@ -11,7 +11,10 @@ from web.tools.history import History
 
 
 async def history_that_runs(work: Work[Any]) -> History:
-    """The project's history, known to the last file and without a problem. Raises SourceInvalid."""
+    """The history as it is followed where the job runs, known to the last file and without a problem.
+
+    Raises SourceInvalid.
+    """
     source = await refresh_history(work.store, work.job.project)
     history = source.history
     if history is None:
@@ -20,6 +23,7 @@ async def history_that_runs(work: Work[Any]) -> History:
         raise SourceInvalid(
             "Part of the history can only be told by the project's code, which did not answer."
         )
+    history = history.followed(follow_of(work))
     if history.problems:
         raise SourceInvalid(f"The migrations would not run: {' '.join(history.problems)}")
     return history
@@ -27,5 +31,10 @@ async def history_that_runs(work: Work[Any]) -> History:
 
 def require_one_head(history: History) -> None:
     """Which of several heads to go to is not guessed. Raises SeveralHeads."""
-    if len(history.heads) > 1:
-        raise SeveralHeads(history.heads)
+    if history.is_ambiguous:
+        raise SeveralHeads(history.heads, separate=not history.share_a_base)
+
+
+def follow_of(work: Work[Any]) -> tuple[str, ...]:
+    """Which heads are meant where the job runs."""
+    return work.job.project.follow if work.job.place is None else work.job.environment.follow

@@ -90,9 +90,12 @@ class LockPatience:
     attempts: int = 3
 
 
-async def upgrade(work: Work[Any], step: str, patience: LockPatience) -> UpgradeResult:
-    """Apply everything that is pending; the caller holds the target's lock on a connection of its own.
+async def upgrade(
+    work: Work[Any], step: str, patience: LockPatience, targets: Sequence[str] | None = None
+) -> UpgradeResult:
+    """Apply what is pending up to the targets (None: all of it).
 
+    The caller holds the target's lock on a connection of its own.
     After a lock timeout it is tried again, with a pause, but only where nothing was committed since the last
     recorded revision. Raises UpgradeStopped.
     """
@@ -104,6 +107,7 @@ async def upgrade(work: Work[Any], step: str, patience: LockPatience) -> Upgrade
                 result = await tool_of(work.job.project).upgrade(
                     work.job.project,
                     confinement=confinement,
+                    revisions=targets,
                     on_event=run.hear,
                     application_name=work.application_name,
                     lock_timeout=f"{patience.seconds}s",

@@ -326,6 +326,7 @@ async def answer_of(
         lineage=lineage.get(where.project),
         evidence={each.revision: each.file_digest for each in seen.applied.values()},
         reason=source.reason if source else None,
+        follow=where.follow,
     )
     rehearsed = None
     if record and found.pending:
@@ -361,13 +362,14 @@ async def answers_of(
     }
     lineage = (await read_lineage(connection, known, rows, histories)).get(project)
     found: dict[str, Verdict] = {}
-    for name in configuration.project(project).environments:
+    for name, environment in configuration.project(project).environments.items():
         record = records.get((project, name))
         found[name] = verdict(
             build.history,
             record.observed if record else None,
             lineage=lineage,
             evidence=changed.get(record.environment_id) if record else None,
+            follow=environment.follow,
         )
     return found
 

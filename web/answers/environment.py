@@ -144,6 +144,7 @@ async def view(
         lineage=lineage.get(project),
         evidence={each.revision: each.file_digest for each in details.applied.values()},
         reason=source.reason if source else None,
+        follow=where.follow,
     )
     rehearsed = (
         await read_rehearsal(connection, record.environment_id, observation, found.heads)

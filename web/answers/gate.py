@@ -249,10 +249,16 @@ def _migration_conditions(
     yield _nothing_in_doubt(record)
     yield judge(
         "one head",
-        ("One head", "Several heads", "Not known how many heads there are"),
+        (
+            "The heads are as configured" if len(verdict.heads) > 1 else "One head",
+            "Several heads",
+            "Not known how many heads there are",
+        ),
         "several heads" in holds,
         ", ".join(verdict.heads),
-        "Merge the heads and register the new build.",
+        "Say with `follow` which heads are meant."
+        if verdict.separate
+        else "Merge the heads and register the new build.",
     )
     yield judge(
         "revision known",

@@ -148,12 +148,14 @@ async def read_overview(
         source = sources.get(project.name)
         cells: dict[str, Cell] = {}
         # Most environments of a project are at one of few revisions: each is judged once.
-        judged: dict[tuple[Observed | None, tuple[tuple[str, str | None], ...]], Verdict] = {}
+        judged: dict[
+            tuple[Observed | None, tuple[str, ...], tuple[tuple[str, str | None], ...]], Verdict
+        ] = {}
         for environment in project.environments.values():
             record = records.get((project.name, environment.name))
             seen = record.observed if record else None
             evidence = changed.get(record.environment_id, {}) if record else {}
-            key = (seen, tuple(sorted(evidence.items())))
+            key = (seen, environment.follow, tuple(sorted(evidence.items())))
             if key not in judged:
                 judged[key] = verdict(
                     source.history if source else None,
@@ -161,6 +163,7 @@ async def read_overview(
                     lineage=lineages.get(project.name),
                     evidence=evidence,
                     reason=source.reason if source else None,
+                    follow=environment.follow,
                 )
             cells[environment.name] = Cell(environment, record, judged[key])
         rows.append(Row(project, source, cells))

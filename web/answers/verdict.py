@@ -69,6 +69,8 @@ _EXIT: Final[Mapping[Standing, int]] = {
     "not known": 3,
 }
 
+_SEPARATE: Final = "They share no base: `follow` has to say which are meant."
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -81,6 +83,8 @@ class Verdict:
     pending: tuple[Migration, ...] = ()
     #: What of it is older than something that is applied; only where a database lists every migration that it has.
     gaps: tuple[str, ...] = ()
+    #: In the history, not in the database, and on a branch that is not followed.
+    not_followed: tuple[str, ...] = ()
     #: In the database, not in this history, but known to the project (a newer build, another branch).
     beyond: tuple[str, ...] = ()
     #: Version rows that nothing of the project has.
@@ -91,6 +95,8 @@ class Verdict:
     edits_known: bool = True
     #: Where the history ends.
     heads: tuple[str, ...] = ()
+    #: Whether these heads share no base, so that there is nothing to merge.
+    separate: bool = False
     #: Where the database is.
     revisions: tuple[str, ...] = ()
     #: Why nothing can be told, or what is odd about the history.
@@ -136,7 +142,8 @@ class Verdict:
             case "unknown revision":
                 return f"The database is at {_list(self.unknown)}, which no migration of the project has."
             case "several heads":
-                return f"The history ends in {len(self.heads)} heads: {_list(self.heads)}. They need a merge."
+                way = _SEPARATE if self.separate else "They need a merge."
+                return f"The history ends in {len(self.heads)} heads: {_list(self.heads)}. {way}"
             case "diverged":
                 return (
                     f"The database has {words.plural(len(self.beyond), 'migration')} that this history has not, "
@@ -159,6 +166,14 @@ class Verdict:
             case "in sync":
                 return "Nothing is pending: the database has exactly the migrations of this history."
 
+    def mark_of(self, revision: str) -> str:
+        """What a migration of the history is on this database: applied, pending, not followed, or not known."""
+        if self.standing in ("unreachable", "not known", "unknown revision"):
+            return "not known"
+        if revision in self.not_followed:
+            return "not followed"
+        return "pending" if any(step.revision == revision for step in self.pending) else "applied"
+
     def to_json(self) -> dict[str, object]:
         """JSON of API and CLI."""
         return {
@@ -172,6 +187,7 @@ class Verdict:
                 {"revision": migration.revision, "message": migration.message, "path": migration.path}
                 for migration in self.pending
             ],
+            "not_followed": list(self.not_followed),
             "gaps": list(self.gaps),
             "beyond": list(self.beyond),
             "unknown": list(self.unknown),
@@ -190,14 +206,16 @@ def verdict(
     lineage: Lineage | None = None,
     evidence: Mapping[str, str | None] | None = None,
     reason: str | None = None,
+    follow: Sequence[str] = (),
 ) -> Verdict:
     """Say how `history` stands to what was observed.
 
     `lineage` is what else the project is known to contain (source and builds): with it an applied
     revision that this history lacks is "ahead"; without it, it is unknown. `evidence` maps applied
     revisions to the digest that their file had when they were first seen applied. `reason` says why
-    there is no history.
+    there is no history. `follow` says which of several heads are meant.
     """
+    history = history.followed(follow) if history is not None else None
     if observed is None:
         return Verdict("not known", reason="the database has not been checked yet", heads=_heads(history))
     if not observed.reachable:
@@ -227,7 +245,11 @@ def verdict(
     applied = history.implied({*rows, *implied}) | implied
     beyond = tuple(sorted(revision for revision in applied if revision not in history))
     # An unknown row may stand for any part of the history: what is pending cannot be told then.
-    pending = tuple(step for step in history.migrations if not unknown and step.revision not in applied)
+    pending = tuple(
+        step
+        for step in history.migrations
+        if not unknown and step.revision not in applied and history.counts(step.revision)
+    )
     edited, edits_known = _edited(history, applied, evidence or {})
     holds: list[Standing] = []
     if history.problems:
@@ -235,7 +257,7 @@ def verdict(
         holds.append("not known")
     if unknown:
         holds.append("unknown revision")
-    if len(history.heads) > 1:
+    if history.is_ambiguous:
         holds.append("several heads")
     if beyond and pending:
         holds.append("diverged")
@@ -253,12 +275,18 @@ def verdict(
         holds[0],
         also=tuple(holds[1:]),
         pending=pending,
+        not_followed=tuple(
+            step.revision
+            for step in history.migrations
+            if not unknown and step.revision not in applied and not history.counts(step.revision)
+        ),
         gaps=tuple(step.revision for step in history.gaps(rows)) if pending else (),
         beyond=beyond,
         unknown=unknown,
         edited=edited,
         edits_known=edits_known,
         heads=history.heads,
+        separate=history.is_ambiguous and not history.share_a_base,
         revisions=history.tops(rows),
         reason=" ".join(history.problems) or None,
     )

@@ -123,8 +123,6 @@ async def show_migrations(board: Board, store: Store, environment: InEnvironment
     """Every migration of the source with its mark on this environment; unknown revisions first."""
     seen = await _view(board, store, environment)
     history = seen.source.history if seen.source else None
-    pending = {step.revision for step in seen.verdict.pending}
-    told = seen.verdict.standing not in ("unreachable", "not known", "unknown revision")
     return {
         **seen.verdict.to_json(),
         **seen.summary.to_json(),
@@ -136,7 +134,7 @@ async def show_migrations(board: Board, store: Store, environment: InEnvironment
                     "message": step.message,
                     "path": step.path,
                     "down": list(step.down),
-                    "mark": ("pending" if step.revision in pending else "applied") if told else "not known",
+                    "mark": seen.verdict.mark_of(step.revision),
                     "first_seen": (
                         seen.applied[step.revision].first_seen.isoformat()
                         if step.revision in seen.applied

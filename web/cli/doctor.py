@@ -21,7 +21,8 @@ from web.cli.invocation import Invocation, add
 from web.cli.transport import Json
 from web.cli.writing import coloured
 from web.config import Configuration, Project, Secret
-from web.errors import CleanStartError, SecretUnavailable
+from web.errors import CleanStartError, SecretUnavailable, SeveralHeads
+from web.tools.history import History
 
 State = Literal["ok", "warn", "fail"]
 
@@ -282,15 +283,22 @@ def _migrations(project: Project, source: Path) -> Finding:
 
     what = f"{project.name}: migrations"
     try:
-        history = tool_of(project).read_history(project.tool, source)
+        history = tool_of(project).read_history(project.tool, source).followed(project.follow)
     except CleanStartError as error:
         return _failed(what, error)
     problems = " ".join(history.problems)
+    if history.is_ambiguous:
+        several = SeveralHeads(history.heads, separate=not history.share_a_base)
+        problems = f"{problems} {several} {several.hint}".strip()
     return Finding(
         what,
         "warn" if problems else "ok",
-        problems or f"{words.plural(len(history), 'migration')}, head {', '.join(history.branch_heads)}",
+        problems or f"{words.plural(len(history), 'migration')}, {_heads(history)}",
     )
+
+
+def _heads(history: History) -> str:
+    return f"{'heads' if len(history.heads) > 1 else 'head'} {', '.join(history.heads) or 'none'}"
 
 
 def _scripts(project: Project) -> Iterator[tuple[str, Path]]:

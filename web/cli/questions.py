@@ -122,7 +122,7 @@ def history(call: Invocation, project: AProject) -> None:
 
 
 def migrations(call: Invocation, environment: AnEnvironment) -> None:
-    """List every migration with its mark on an environment: applied, pending or unknown."""
+    """List every migration with its mark on an environment: applied, pending, not followed or unknown."""
     where = where_of(environment)
     found = call.ask(lambda api: api.get(*where.path, "migrations"))
     if call.as_json:

@@ -201,7 +201,7 @@ class Reader:
         if not history.complete:
             history = await tool_of(project).ask_history(project)
         if source.name in ("head", "heads"):
-            found = history.goal
+            found = history.followed(project.follow).goal
         else:
             named = [_revision(history, each) for each in source.name.split(",")]
             found = tuple(dict.fromkeys(row for each in named for row in history.rows_at(each)))

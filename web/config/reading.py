@@ -40,6 +40,7 @@ PROJECT_LATER = {
     "install": "sources in git; use a folder",
 }
 MODELS = 'module:attribute, such as "clinic.models:Base.metadata"'
+FOLLOW = '"heads", BRANCH@head such as "main@head", or an array of these'
 BACKUPS_LATER = {
     "keep": "retention, every backup is kept",
     "recipients": "encryption, backups are not encrypted",
@@ -188,7 +189,7 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
     table = projects.table(
         name,
         keys=(
-            "title", "source", "keeps", "environments", "env", "readable", "without_wall", "limits", *TOOLS,
+            "title", "source", "keeps", "environments", "env", "readable", "without_wall", "limits", "follow", *TOOLS,
         ),
         later=PROJECT_LATER,
     )  # fmt: skip
@@ -199,6 +200,7 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
         raise table.error("source", "not yet: sources in git; expected the folder of the project")
     source = _under(table, "source", folder, written)
     environments = table.table("environments")
+    follow = _follow(table)
     return Project(
         name=name,
         title=table.text("title") or name,
@@ -210,10 +212,11 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
             for path in table.texts("readable", "an array of files and folders")
         ),
         without_wall=table.flag("without_wall"),
+        follow=follow,
         limits=_limits(table.table("limits", keys=("memory", "processes"))),
         tool=_tool(projects, name, table, source),
         environments={
-            environment: _environment(environments, name, environment, source, folder)
+            environment: _environment(environments, name, environment, source, folder, follow)
             for environment in environments.values
         },
     )
@@ -325,11 +328,26 @@ def _prelude(alembic: Table, source: Path) -> Prelude | None:
     return Prelude(sql=sql, command=command)
 
 
-def _environment(environments: Table, project: str, name: str, source: Path, folder: Path) -> Environment:
+def _follow(table: Table) -> tuple[str, ...]:
+    """Which heads of a history are meant."""
+    if "follow" not in table:
+        return ()
+    several = isinstance(table.values["follow"], list)
+    entries = table.texts("follow", FOLLOW) if several else (table.needed_text("follow", FOLLOW),)
+    if not entries or any(not re.fullmatch(r"heads|[\w.+:-]+@head", each) for each in entries):
+        raise table.error("follow", f"expected {FOLLOW}")
+    return entries
+
+
+def _environment(
+    environments: Table, project: str, name: str, source: Path, folder: Path, follow: tuple[str, ...]
+) -> Environment:
     if not NAME.fullmatch(name):
         raise environments.error(name, NAME_RULE)
     table = environments.table(
-        name, keys=("url", "tier", "approvals", "approvals_last", "reset", "backup"), later=ENVIRONMENT_LATER
+        name,
+        keys=("url", "tier", "approvals", "approvals_last", "follow", "reset", "backup"),
+        later=ENVIRONMENT_LATER,
     )
     url = _needed_secret(table, "url", folder, REFERENCE)
     tier = cast(Tier, table.choice("tier", TIERS))
@@ -340,6 +358,7 @@ def _environment(environments: Table, project: str, name: str, source: Path, fol
         tier=tier,
         approvals=table.count("approvals") or 0,
         approvals_last=table.duration("approvals_last") or APPROVALS_LAST,
+        follow=_follow(table) or follow,
         reset=_reset(table, tier, source),
         backup=_backup(table),
     )

@@ -108,6 +108,8 @@ class Environment:
     approvals: int = 0
     #: How long a request for their consent holds.
     approvals_last: timedelta = APPROVALS_LAST
+    #: Which heads of the history are meant, its own or the project's.
+    follow: tuple[str, ...] = ()
     reset: ResetPolicy | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
     smoke: SmokePolicy | None = None
@@ -154,6 +156,8 @@ class Project:
     readable: tuple[Path, ...] = ()
     #: Whether its code may run in scratch where there is no wall around it.
     without_wall: bool = False
+    #: Which heads of the history are meant (`heads`, `BRANCH@head`); empty: there is to be one.
+    follow: tuple[str, ...] = ()
     limits: CodeLimits = CodeLimits()
     #: Ours, and secrets of anybody: not there for the project's code, even where its source encloses them.
     hidden: tuple[Path, ...] = ()

@@ -108,13 +108,13 @@ async def run(work: Work[MigrateParameters]) -> Outcome:
                 "upgrade",
                 {
                     "from": list(before),
-                    "to": list(history.goal),
+                    "to": list(history.reaching(history.goal, before)),
                     "pending": [step.revision for step in pending],
                     "invalid_indexes": list(invalid),
                 },
             )
             patience = LockPatience(job.parameters.lock_timeout, job.parameters.lock_attempts)
-            result = await upgrade(work, "commit", patience)
+            result = await upgrade(work, "commit", patience, history.targets)
             require_head(work.job.project, history, result)
             await work.receive(intent, {"rows": list(result.applied)})
     async with work.progress.step("observe"):

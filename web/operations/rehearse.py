@@ -47,7 +47,7 @@ async def run(work: Work[Parameters]) -> Outcome:
             stage,
             job.project,
             job.environment_id,
-            source.history,
+            source.history.followed(job.environment.follow),
             connection,
             work.url,
             tell=work.progress.log,

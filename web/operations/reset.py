@@ -198,7 +198,9 @@ async def _migrate(work: Work[ResetParameters], connection: Connection, history:
     async with work.progress.step("migrate"):
         rows = (await tool_of(work.job.project).applied(work.job.project, connection)).revisions
         intent = await work.intend("upgrade", {"from": list(rows), "to": list(history.goal)})
-        result = await upgrade(work, "commit", LockPatience(work.job.parameters.lock_timeout))
+        result = await upgrade(
+            work, "commit", LockPatience(work.job.parameters.lock_timeout), history.targets
+        )
         require_head(work.job.project, history, result)
         await work.receive(intent, {"rows": list(result.applied)})
         return [step.revision for step in result.ran]

@@ -54,27 +54,31 @@ async def run(work: Work[StampParameters]) -> Outcome:
     async with work.target() as connection:
         async with work.progress.step("check"):
             history = await history_that_runs(work)
-            wanted = _revision(history, job.parameters.revision)
+            targets = _targets(history, job.parameters.revision)
+            wanted = ", ".join(targets)
             await require_writable(connection)
             before = (await tool_of(job.project).applied(job.project, connection)).revisions
             await require_seen(work, connection, before)
             await _require_approved(work, history)
-            goal = history.rows_at(wanted)
+            rows = dict.fromkeys(row for each in targets for row in history.rows_at(each))
+            goal = history.reaching(tuple(rows), before)
             if set(before) == set(goal):
                 await work.progress.skip("stamp", "It is recorded already.")
                 return Outcome("Nothing to stamp", f"{job.environment.label} is at {wanted} already.")
-            await _require_true(work, connection, history, wanted)
+            await _require_true(work, connection, history, wanted, goal)
         async with work.progress.step("stamp"):
             intent = await work.intend("stamp", {"from": list(before), "to": list(goal)})
-            result = await tool_of(job.project).stamp(
-                job.project,
-                confinement=await on_target(job.project, work.database),
-                revision=wanted,
-                purge=bool(history.unknown(before)),
-                on_event=_Heard(work).hear,
-                application_name=work.application_name,
-                acknowledge=_Heard(work).acknowledge,
-            )
+            # One head of a branch after the other: each leaves those of the others where they are.
+            for number, revision in enumerate(targets):
+                result = await tool_of(job.project).stamp(
+                    job.project,
+                    confinement=await on_target(job.project, work.database),
+                    revision=revision,
+                    purge=bool(history.unknown(before)) and number == 0,
+                    on_event=_Heard(work).hear,
+                    application_name=work.application_name,
+                    acknowledge=_Heard(work).acknowledge,
+                )
             if result.remark is not None:
                 await work.progress.log(result.remark, level="warning")
             if set(history.effective(result.applied)) != set(goal):
@@ -91,17 +95,18 @@ async def run(work: Work[StampParameters]) -> Outcome:
     )
 
 
-def _revision(history: History, wanted: str) -> str:
+def _targets(history: History, wanted: str) -> tuple[str, ...]:
+    """The revisions that the database is recorded at; more than one where several heads are meant."""
     if wanted in ("head", "heads"):
         require_one_head(history)
         if not history.heads:
             raise Conflict("The project has no migrations.")
-        return history.heads[0]
+        return history.heads
     if history.get(wanted) is None:
         raise Invalid(
             f"No migration of the project is called “{wanted}”.", hint="`cleanstart history` lists them."
         )
-    return wanted
+    return (wanted,)
 
 
 async def _require_approved(work: Work[StampParameters], history: History) -> None:
@@ -114,7 +119,11 @@ async def _require_approved(work: Work[StampParameters], history: History) -> No
 
 
 async def _require_true(
-    work: Work[StampParameters], connection: Connection, history: History, wanted: str
+    work: Work[StampParameters],
+    connection: Connection,
+    history: History,
+    wanted: str,
+    goal: tuple[str, ...],
 ) -> None:
     """Refuse a stamp that the schema contradicts. Raises Conflict."""
     job = work.job
@@ -126,7 +135,7 @@ async def _require_true(
         work.resources.scratch,
         job.project,
         history,
-        history.rows_at(wanted),
+        goal,
         major=target.major,
         roles=tuple(await read_roles(connection)),
         extensions=[(each.name, each.version) for each in actual.extensions],

@@ -184,6 +184,8 @@ async def build_rows(
             if record and record.build:
                 deployed.setdefault((project.name, record.build.number), []).append(ref(each))
     names = [project.name for project in projects]
+    # Where several are meant.
+    several = {project.name for project in projects if project.follow}
     return tuple(
         BuildRow(
             project=build.project,
@@ -194,7 +196,9 @@ async def build_rows(
             registered_at=build.registered_at,
             registered_by=build.registered_by,
             deployed=tuple(deployed.get((build.project, build.number), ())),
-            problem=Mark("blocked", f"{len(build.heads)} heads") if len(build.heads) > 1 else None,
+            problem=Mark("blocked", f"{len(build.heads)} heads")
+            if len(build.heads) > 1 and build.project not in several
+            else None,
         )
         for build in await read_builds(store, *names, limit=limit, histories=board.histories)
     )

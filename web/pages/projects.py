@@ -37,12 +37,17 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
         Fact(tool.program_is.capitalize(), str(tool.program), mono=True),
     ]
     if history is not None:
+        history = history.followed(project.follow)
         facts.append(Fact("Migrations", str(len(history))))
         facts.append(
             Fact("Head", history.heads[0], mono=True)
             if len(history.heads) == 1
+            else Fact("Heads", ", ".join(history.heads), mono=True)
+            if history.heads and not history.is_ambiguous
             else Fact("Heads", mark=Mark("blocked", ", ".join(history.heads) or "none"))
         )
+        if project.follow:
+            facts.append(Fact("Followed", ", ".join(project.follow), mono=True))
     if tool.prelude:
         facts.append(
             Fact("Prelude", str(tool.prelude.sql or " ".join(tool.prelude.command or ())), mono=True)
@@ -50,8 +55,8 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
     if row.source:
         facts.append(Fact("Read", moment=row.source.read_at))
     refusals = [stored_error(row.source.error, 422)] if row.source and row.source.error else []
-    if history is not None and len(history.branch_heads) > 1:
-        refusals.append(error_view(SeveralHeads(history.branch_heads)))
+    if history is not None and history.is_ambiguous:
+        refusals.append(error_view(SeveralHeads(history.heads, separate=not history.share_a_base)))
     moment = now()
     view = ProjectPage(
         name=project.name,

@@ -106,8 +106,8 @@ async def rehearse(
         Conflict: the target has revisions that the history lacks.
         TargetChanged: its version rows changed meanwhile, so nothing can be said.
     """
-    if len(history.heads) > 1:
-        raise SeveralHeads(history.heads)
+    if history.is_ambiguous:
+        raise SeveralHeads(history.heads, separate=not history.share_a_base)
     say = tell or _silent
     target = await read_identity(connection)
     applied = (await tool_of(project).applied(project, connection)).revisions
@@ -207,6 +207,7 @@ async def _run(
             result = await tool_of(project).upgrade(
                 project,
                 confinement=confinement,
+                revisions=recorder.history.targets,
                 on_event=recorder.hear,
                 application_name=stage.application_name,
                 step_by_step=True,

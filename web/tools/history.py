@@ -5,7 +5,6 @@ Every question is answered in one walk over the graph, so 800 migrations cost a 
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,8 @@ from typing import Literal, cast
 #: What the version rows of a database stand for: "heads" for all that they imply, "every" for themselves alone.
 Listing = Literal["heads", "every"]
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+#: How `follow` names all heads, and the end of a branch.
+EVERY_HEAD, HEAD = "heads", "head"
 #: Version of the manifest that `History.to_json` writes.
 MANIFEST = 1
 
@@ -62,6 +63,8 @@ class History:
     complete: bool = True
     #: What a database's version rows stand for with this tool.
     listing: Listing = "heads"
+    #: Which heads are meant, as configured: `heads` or `BRANCH@head`. Empty: there is to be one.
+    follow: tuple[str, ...] = ()
 
     @cached_property
     def _by_revision(self) -> Mapping[str, Migration]:
@@ -85,10 +88,84 @@ class History:
         """These revisions and all that they imply, dependencies included; unknown ones are left out."""
         return self._walk(revisions)
 
+    def followed(self, follow: Sequence[str]) -> History:
+        """The same history as it is meant: only what leads to the followed heads is to be applied.
+
+        What follows nothing, or several heads where one is meant, becomes a problem.
+        """
+        if not follow:
+            return self
+        if EVERY_HEAD in follow:
+            return replace(self, follow=tuple(follow))
+        found: list[str] = []
+        problems = list(self.problems)
+        for name in follow:
+            heads = self.heads_of(name.removesuffix(f"@{HEAD}"))
+            if not heads:
+                problems.append(f"`follow` names {name}, and no branch or revision is called that.")
+            if len(heads) > 1:
+                problems.append(f"`follow` names {name}, which has {len(heads)} heads: {', '.join(heads)}.")
+            found += heads
+        scope = self.ancestors(found)
+        implied = {parent for revision in scope for parent in self._parents[revision]}
+        return replace(
+            self,
+            heads=tuple(each.revision for each in self.migrations if each.revision in set(found) - implied),
+            branch_heads=tuple(dict.fromkeys(found)),
+            problems=tuple(problems),
+            follow=tuple(follow),
+        )
+
+    def heads_of(self, branch: str) -> tuple[str, ...]:
+        """The heads of a branch, which is named by a label or by a revision of it."""
+        labelled = {each.revision for each in self.migrations if branch in (each.revision, *each.labels)}
+        return tuple(head for head in self.branch_heads if labelled & self._line(head))
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether it has several heads, and nobody has said which are meant."""
+        return len(self.heads) > 1 and not self.follow
+
+    @cached_property
+    def share_a_base(self) -> bool:
+        """Whether all heads come from one beginning, so that a merge makes sense."""
+        return bool(frozenset.intersection(*map(self._line, self.heads or ("",))))
+
+    @property
+    def targets(self) -> tuple[str, ...] | None:
+        """What an upgrade has to be told to go to; None: to every head."""
+        return self.heads if self.follow and EVERY_HEAD not in self.follow else None
+
+    @cached_property
+    def _scope(self) -> frozenset[str] | None:
+        """What leads to the followed heads; None: everything counts."""
+        return None if self.targets is None else self.ancestors(self.targets)
+
+    def counts(self, revision: str) -> bool:
+        """Whether a migration leads to a head that is followed."""
+        return self._scope is None or revision in self._scope
+
+    def _line(self, head: str) -> frozenset[str]:
+        """A head and what it follows, without what it only depends on."""
+        seen: set[str] = set()
+        todo = [head]
+        while todo:
+            migration = self.get(todo.pop())
+            if migration is not None and migration.revision not in seen:
+                seen.add(migration.revision)
+                todo.extend(migration.down)
+        return frozenset(seen)
+
     @property
     def goal(self) -> tuple[str, ...]:
         """The version rows that a complete upgrade leaves."""
-        return self.heads if self.listing == "heads" else tuple(each.revision for each in self.migrations)
+        counted = tuple(each.revision for each in self.migrations if self.counts(each.revision))
+        return self.heads if self.listing == "heads" else counted
+
+    def reaching(self, goal: Sequence[str], rows: Iterable[str]) -> tuple[str, ...]:
+        """The version rows that lead to `goal` and to what a database with these rows has that is not followed."""
+        beside = [row for row in rows if row in self and not self.counts(row)]
+        return self.effective((*goal, *beside)) if beside else tuple(goal)
 
     def implied(self, rows: Iterable[str]) -> frozenset[str]:
         """The migrations that a database with these version rows has; unknown ones are left out."""
@@ -97,7 +174,11 @@ class History:
     def pending(self, rows: Collection[str]) -> tuple[Migration, ...]:
         """What a complete upgrade has to run on a database with these version rows, in order."""
         implied = self.implied(rows)
-        return tuple(migration for migration in self.migrations if migration.revision not in implied)
+        return tuple(
+            migration
+            for migration in self.migrations
+            if migration.revision not in implied and self.counts(migration.revision)
+        )
 
     def rows_at(self, revision: str) -> tuple[str, ...]:
         """The version rows of a database that is at this revision, with nothing missing below it."""
@@ -132,7 +213,12 @@ class History:
 
     def is_at_head(self, applied: Collection[str]) -> bool:
         """Whether nothing is pending and nothing unknown on a database with these version rows."""
-        return not self.unknown(applied) and set(self.effective(applied)) == set(self.goal)
+        if self.unknown(applied):
+            return False
+        # What is not followed may be there as well.
+        if self.targets is not None:
+            return not self.pending(applied)
+        return set(self.effective(applied)) == set(self.goal)
 
     def _below(self, revisions: Iterable[str]) -> frozenset[str]:
         """What these imply, without themselves unless another one implies them."""
@@ -361,78 +447,3 @@ def _in_order(
                 path[parent] = None
                 todo.append((parent, iter(nodes[parent].parents)))
     return tuple(ordered), circle
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Where a migration is drawn: row 0 is the newest, lane 0 the leftmost."""
-
-    migration: Migration
-    row: int
-    lane: int
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A line from a migration down to one that it needs."""
-
-    child: str
-    parent: str
-    #: The lane in which the line runs between the two rows.
-    lane: int
-    #: True for `depends_on`, False for `down`.
-    dependency: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Lanes:
-    """A history laid out for drawing."""
-
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-    #: How many lanes there are side by side.
-    width: int
-
-
-def lanes(history: History) -> Lanes:
-    """Lay a history out, newest first; a line keeps to its lane until it meets its parent."""
-    nodes: list[Node] = []
-    edges: list[Edge] = []
-    #: Lanes in which a line already runs towards a revision.
-    expected: dict[str, list[int]] = {}
-    free: list[int] = []
-    placed: set[str] = set()
-    width = 0
-
-    def open_lane() -> int:
-        nonlocal width
-        if free:
-            return heapq.heappop(free)
-        width += 1
-        return width - 1
-
-    for row, migration in enumerate(reversed(history.migrations)):
-        waiting = expected.pop(migration.revision, [])
-        lane = min(waiting) if waiting else open_lane()
-        for other in set(waiting) - {lane}:
-            heapq.heappush(free, other)
-        nodes.append(Node(migration, row, lane))
-        placed.add(migration.revision)
-        kept = False
-        for parent in migration.parents:
-            if parent not in history or parent in placed:
-                continue
-            dependency = parent not in migration.down
-            if not dependency and not kept:
-                kept = True
-                run = lane
-                expected.setdefault(parent, []).append(lane)
-            elif parent in expected:
-                run = expected[parent][0]
-            else:
-                run = open_lane()
-                expected[parent] = [run]
-            edges.append(Edge(migration.revision, parent, run, dependency))
-        if not kept:
-            heapq.heappush(free, lane)
-    return Lanes(tuple(nodes), tuple(edges), width)

@@ -152,7 +152,7 @@ class MigrationTool(ABC):
         *,
         confinement: Confinement,
         on_event: OnEvent,
-        revision: str | None = None,
+        revisions: Sequence[str] | None = None,
         application_name: str = "cleanstart",
         lock_timeout: str | None = None,
         statement_timeout: str | None = None,
@@ -160,7 +160,7 @@ class MigrationTool(ABC):
         step_by_step: bool = False,
         source: Path | None = None,
     ) -> UpgradeResult:
-        """Apply what is pending up to `revision` (None: all of it) in the database that the run may open.
+        """Apply what is pending up to these revisions (None: all of it) in the database that the run may open.
 
         Before each commit `acknowledge` is awaited. With `step_by_step` the run stands still at the start and the end
         of every statement until `on_event` returns, its locks held, where the tool can. Cancelling ends the process

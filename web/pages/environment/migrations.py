@@ -17,6 +17,13 @@ from web.pages.views.environment.migrations import MigrationRow, MigrationsTab
 from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Mark
 
+_MARKS = {
+    "applied": Mark("ok", "applied"),
+    "pending": Mark("pending", "pending"),
+    "not followed": Mark("queued", "not followed"),
+    "not known": Mark("unknown", "not known"),
+}
+
 
 def _note(revision: str, verdict: Verdict) -> Mark | None:
     if revision in verdict.edited:
@@ -30,7 +37,7 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
     history = seen.source.history if seen.source else None
     plan = seen.rehearsed.content if seen.rehearsed else {}
     rehearsed = planned_of(plan, verdict.pending)
-    pending = {step.revision for step in verdict.pending}
+    pending = {*(step.revision for step in verdict.pending), *verdict.not_followed}
     told = verdict.standing not in ("unreachable", "not known")
     rows = [
         MigrationRow(
@@ -51,7 +58,7 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
                 revision=step.revision,
                 message=step.message or step.revision,
                 state="pending" if waits else "applied",
-                mark=_mark(step.revision, pending, told=told and verdict.standing != "unknown revision"),
+                mark=_MARKS[verdict.mark_of(step.revision)],
                 file=step.path,
                 created=words.written(step.created) if step.created else None,
                 note=_note(step.revision, verdict),
@@ -68,14 +75,14 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
         rows=tuple(rows),
         graph=lay_out(((step.revision, step.parents) for step in newest_first), pending),
         applied=len(newest_first) - len(pending) if told else 0,
-        pending=len(pending),
+        pending=len(verdict.pending),
         unknown=len(verdict.unknown),
         heads=verdict.heads,
         refusals=tuple(_refusals(seen)),
         problems=history.problems if history else (),
-        rehearsal=_rehearsal(seen) if pending else None,
+        rehearsal=_rehearsal(seen) if verdict.pending else None,
         actions=actions_at(board.kinds, "migrations", who, seen, made=seen.rehearsed is not None)
-        if pending
+        if verdict.pending
         else (),
         never_migrated=observation is not None and observation.version_table is False,
         empty_because=seen.source.reason
@@ -84,19 +91,13 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
     )
 
 
-def _mark(revision: str, pending: set[str], *, told: bool) -> Mark:
-    if not told:
-        return Mark("unknown", "not known")
-    return Mark("pending", "pending") if revision in pending else Mark("ok", "applied")
-
-
 def _refusals(seen: View) -> list[ErrorView]:
     found = []
     if seen.source and seen.source.error:
         found.append(stored_error(seen.source.error, 422))
     holds = {seen.verdict.standing, *seen.verdict.also}
     if "several heads" in holds:
-        found.append(error_view(SeveralHeads(seen.verdict.heads)))
+        found.append(error_view(SeveralHeads(seen.verdict.heads, separate=seen.verdict.separate)))
     if seen.verdict.unknown:
         found.append(
             ErrorView(

@@ -123,7 +123,7 @@ class Alembic(MigrationTool):
         *,
         confinement: Confinement,
         on_event: OnEvent,
-        revision: str | None = None,
+        revisions: Sequence[str] | None = None,
         application_name: str = "cleanstart",
         lock_timeout: str | None = None,
         statement_timeout: str | None = None,
@@ -135,7 +135,7 @@ class Alembic(MigrationTool):
         return await change(
             project,
             "upgrade",
-            ["heads" if revision is None else revision],
+            ["heads"] if revisions is None else list(revisions),
             confinement=confinement,
             on_event=on_event,
             settings=session_settings(application_name, lock_timeout, statement_timeout),
