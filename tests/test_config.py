@@ -424,6 +424,10 @@ BAD: dict[str, tuple[str, str]] = {
         PROJECT + 'commands = { upgrad = ["clinic", "db", "upgrade"] }',
         '6: projects.clinic.alembic.commands.upgrad: unknown key; did you mean "upgrade"?',
     ),
+    "downgrade without a place for the revision": (
+        PROJECT + 'commands = { downgrade = ["clinic", "db", "downgrade"] }',
+        "6: projects.clinic.alembic.commands.downgrade: expected {revision} where the command takes it",
+    ),
     "empty command": (
         PROJECT + "commands = { upgrade = [] }",
         '6: projects.clinic.alembic.commands.upgrade: expected a command as an array of text, such as ["clinic", "db", "upgrade"], found an empty array',

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import sys
 
+import psycopg
 import pytest
 from pydantic import ValidationError
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_revert import drifted
 from tests.remedies.test_ignoring import add, rule
+from tests.tools.test_commands import SHARED, SHOP
 from web.operations.adopt import ADOPT, AdoptParameters
 from web.operations.stamp import STAMP
 from web.remedies.adoption import Adoption, adoption_of
@@ -208,5 +211,93 @@ async def test_a_way_back_is_there_only_where_it_was_seen_to_run(site: Site) -> 
     env_py.write_text(text)
     written = await adopted(site)
     assert written.proven
-    assert written.no_downgrade is not None
-    assert "NotImplementedError" in written.text
+    # Reviewers of the project read a sentence; what was seen is the job's.
+    sentence = "There is no way back: undoing this was tried, and did not run to its end."
+    assert written.no_downgrade == sentence
+    assert f"    raise NotImplementedError({sentence!r})\n" in written.text
+    assert "never ran Alembic on the database" in (written.no_downgrade_detail or "")
+    assert "op.add_column('users'" in written.text
+
+
+async def test_an_error_of_the_way_back_is_no_part_of_the_file(site: Site) -> None:
+    """The server's own words, and whatever they name, are the job's."""
+    await drifted(site)
+    env_py = site.folder / "migrations" / "env.py"
+    refused = 'if "downgrade" in sys.argv: connection.execute(text("SELECT 1/0"))'
+    text = env_py.read_text().replace(
+        "context.run_migrations()", f"{refused}\n            context.run_migrations()"
+    )
+    env_py.write_text(f"import sys\nfrom sqlalchemy import text\n{text}")
+    job = await site.run(ADOPT)
+    async with site.store.connect() as store:
+        found = await adoption_of(store, job.id)
+    assert found is not None
+    (written, _) = found
+    assert written.proven
+    sentence = "There is no way back: undoing this was tried, and PostgreSQL refused it."
+    assert written.no_downgrade == sentence
+    assert sentence in written.text
+    assert "division by zero" not in written.text
+    detail = outcome(job)["data"]["no_downgrade_detail"]
+    assert "division by zero" in detail
+    assert written.to_json()["no_downgrade_detail"] == detail
+    assert "op.add_column('users'" in written.text
+
+
+async def test_a_template_without_a_downgrade_gets_calls(site: Site) -> None:
+    template = TEMPLATE.partition("def downgrade")[0]
+    (site.folder / "migrations" / "script.py.mako").write_text(template)
+    await drifted(site)
+    written = await adopted(site)
+    assert written.proven
+    assert written.no_downgrade == "The project's template has no downgrade."
+    assert "op.add_column('users', sa.Column('note', sa.Text()" in written.text
+    assert "downgrade" not in written.text
+
+
+BODY = "CREATE FUNCTION {name}() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM public.{table}'"
+OFF = "op.execute('SET LOCAL check_function_bodies = off')"
+
+
+async def test_bodies_that_name_what_is_made_after_them(site: Site) -> None:
+    """A table's default calls a function that reads the table: it has to be made first, and not checked."""
+    await drifted(site)
+    with psycopg.connect(site.url) as connection:
+        connection.execute("SET check_function_bodies = off")
+        connection.execute(BODY.format(name="visit_count", table="visits"))
+        connection.execute("CREATE TABLE visits (id int PRIMARY KEY, n bigint DEFAULT visit_count())")
+    await site.observe()
+    written = await adopted(site)
+    assert written.proven, written.refusal
+    assert written.no_downgrade is None
+    upgrade, _, downgrade = written.text.partition("def downgrade")
+    assert upgrade.count(OFF) == 1
+    assert upgrade.index(OFF) < upgrade.index("CREATE FUNCTION")
+    assert "check_function_bodies" not in downgrade
+    assert "op.create_table(" in upgrade
+
+
+async def test_bodies_that_name_what_is_there_are_checked(site: Site) -> None:
+    await drifted(site, BODY.format(name="user_count", table="users"))
+    written = await adopted(site)
+    assert written.proven
+    assert written.no_downgrade is None
+    assert "CREATE FUNCTION" in written.text
+    assert "check_function_bodies" not in written.text
+
+
+async def test_a_project_with_commands_of_its_own(site: Site) -> None:
+    """Its upgrade has a connection and folders of its own, and there is no command that goes back."""
+    program = site.folder / "clinic"
+    program.write_text(SHOP.format(python=sys.executable))
+    program.chmod(0o755)
+    (site.folder / "migrations" / "env.py").write_text(SHARED)
+    (site.folder / "alembic.ini").write_text("[alembic]\n")
+    commands = {"upgrade": (str(program), "upgrade", "{revision}"), "history": (str(program), "history")}
+    site.set_tool(commands=commands)
+    await drifted(site)
+    written = await adopted(site)
+    assert written.proven, written.refusal
+    assert written.no_downgrade is None
+    assert "op.add_column('users', sa.Column('note', sa.Text()" in written.text
+    assert written.path.startswith("migrations/versions/")

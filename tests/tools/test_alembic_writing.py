@@ -14,7 +14,9 @@ from tests.tools.written import INI, execute, migration, write_project
 from web.config import AlembicSettings
 from web.errors import CleanStartError, OperationFailed, SourceInvalid
 from web.schema.ddl.statement import Statement
-from web.tools.alembic_tool.writing import stand_in, write_migration
+from web.tools.alembic_tool.stand_in import stand_in
+from web.tools.alembic_tool.writing import write_migration
+from web.tools.history import History
 from web.tools.protocol import WrittenMigration
 
 TEMPLATE = Path(alembic.__file__).with_name("templates") / "generic" / "script.py.mako"
@@ -35,8 +37,9 @@ def write(folder: Path, ini: str = INI) -> AlembicSettings:
 
 async def written(folder: Path, tool: AlembicSettings) -> WrittenMigration:
     project = project_of(folder, tool)
-    async with stand_in(project, folder) as copy:
-        return await write_migration(copy, await ALEMBIC.history(project), "what is live", FORTH, BACK)
+    history = await ALEMBIC.history(project)
+    async with stand_in(project, folder, history) as copy:
+        return await write_migration(copy, history, "what is live", FORTH, BACK)
 
 
 async def test_the_file_has_the_projects_own_form(tmp_path: Path) -> None:
@@ -60,8 +63,9 @@ async def test_the_oldest_alembic_writes_and_runs_it(tmp_path: Path, database: s
     columns = (
         "SELECT attname::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 ORDER BY 1"
     )
-    async with stand_in(project, tmp_path) as copy:
-        await write_migration(copy, await ALEMBIC.history(project), "old", FORTH, BACK)
+    history = await ALEMBIC.history(project)
+    async with stand_in(project, tmp_path, history) as copy:
+        await write_migration(copy, history, "old", FORTH, BACK)
         await replay(copy, url=database)
         assert await ask(database, columns) == ["at", "id", "more"]
         assert await ask(database, "SELECT enumlabel::text FROM pg_enum ORDER BY 1") == ["new", "old"]
@@ -71,9 +75,10 @@ async def test_the_oldest_alembic_writes_and_runs_it(tmp_path: Path, database: s
 
 async def test_a_downgrade_that_is_none_says_why(tmp_path: Path, database: str) -> None:
     project = project_of(tmp_path, write(tmp_path))
-    async with stand_in(project, tmp_path) as copy:
+    history = await ALEMBIC.history(project)
+    async with stand_in(project, tmp_path, history) as copy:
         why = 'There is no way back: "it" is gone.'
-        await write_migration(copy, await ALEMBIC.history(project), "one way", FORTH, why)
+        await write_migration(copy, history, "one way", FORTH, why)
         await replay(copy, url=database)
         with pytest.raises(CleanStartError, match='"it" is gone'):
             await downgrade(copy, url=database, revision="a")
@@ -84,8 +89,8 @@ async def test_migrations_outside_of_the_source_are_not_written_to(tmp_path: Pat
     ini = INI.replace("%(here)s/migrations", str(tmp_path / "elsewhere" / "migrations"))
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "alembic.ini").write_text(ini)
-    with pytest.raises(SourceInvalid, match="is not below"):
-        async with stand_in(project_of(tmp_path / "source", tool), tmp_path / "source"):
+    with pytest.raises(SourceInvalid, match="are not below"):
+        async with stand_in(project_of(tmp_path / "source", tool), tmp_path / "source", History()):
             pass
 
 

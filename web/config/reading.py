@@ -314,8 +314,11 @@ def _models(alembic: Table) -> tuple[str, ...]:
 
 
 def _commands(alembic: Table) -> dict[str, tuple[str, ...]]:
-    table = alembic.table("commands", keys=("upgrade", "stamp", "history"))
-    return {name: command for name in table.values if (command := table.command(name))}
+    table = alembic.table("commands", keys=("upgrade", "downgrade", "stamp", "history"))
+    found = {name: command for name in table.values if (command := table.command(name))}
+    if "downgrade" in found and not any("{revision}" in part for part in found["downgrade"]):
+        raise table.error("downgrade", "expected {revision} where the command takes it")
+    return found
 
 
 def _prelude(alembic: Table, source: Path) -> Prelude | None:

@@ -24,7 +24,8 @@ from web.jobs.work import Evidence, Work
 from web.observation.records import Observation
 from web.operations.parameters import Parameters
 from web.postgres.identity import read_identity
-from web.remedies.adoption import Adoption, Live, adopt, store_adoption
+from web.remedies.adopting import Live, adopt
+from web.remedies.adoption import Adoption, store_adoption
 from web.starting.operation import Before, Offer, Onward, Operation, Told
 from web.tools.history import History
 from web.tools.registry import tool_of
@@ -84,6 +85,10 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
             await announce_change(store, job.environment_id)
     for item, reason in adoption.left:
         await work.progress.log(f"Left: {item.kind} {item.object}. {reason}", level="warning")
+    for remark in adoption.remarks:
+        await work.progress.log(remark, level="warning")
+    if adoption.no_downgrade_detail is not None:
+        await work.progress.log(f"No way back: {adoption.no_downgrade_detail}", level="warning")
     if not adoption.proven:
         said = adoption.refusal or (
             "Run after the old head in scratch, it leaves a difference: the "
@@ -99,7 +104,13 @@ async def run(work: Work[AdoptParameters]) -> Outcome:
         "as a scratch database showed.",
         f"Put it into the source as `{adoption.path}`; then stamp {job.environment.label}, where it is so already, and "
         "apply it everywhere else.",
-        data={"revision": adoption.revision, "path": adoption.path, "differences": count},
+        data={
+            "revision": adoption.revision,
+            "path": adoption.path,
+            "differences": count,
+            "no_downgrade": adoption.no_downgrade,
+            "no_downgrade_detail": adoption.no_downgrade_detail,
+        },
     )
 
 

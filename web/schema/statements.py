@@ -7,6 +7,7 @@ repair is offered once proof.py has seen it leave no difference.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from web.schema.ddl.actions import in_order
@@ -15,10 +16,21 @@ from web.schema.ddl.statement import Ground, Statement
 from web.schema.model import Schema
 from web.schema.renames import moved, renamed_schemas
 
-__all__ = ["Left", "Repair", "Statement", "statements"]
+__all__ = [
+    "CHECKED_AGAIN",
+    "UNCHECKED",
+    "Left",
+    "Repair",
+    "Statement",
+    "makes_function",
+    "statements",
+    "with_bodies_checked",
+]
 
 #: Functions may be made before what the text of their bodies names: those are not checked meanwhile.
 _MAKES_FUNCTION = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) ")
+UNCHECKED = Statement("SET check_function_bodies = off")
+CHECKED_AGAIN = Statement("RESET check_function_bodies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,16 @@ def statements(
     )
     planner.plan()
     made = [statement for action in in_order(planner.actions) for statement in action.statements]
-    if any(_MAKES_FUNCTION.match(each.sql) for each in made):
-        made = [Statement("SET check_function_bodies = off"), *made, Statement("RESET check_function_bodies")]
+    if any(map(makes_function, made)):
+        made = [UNCHECKED, *made, CHECKED_AGAIN]
     return Repair(tuple(made), tuple(planner.left))
+
+
+def makes_function(statement: Statement) -> bool:
+    """Whether the server checks a body when it runs."""
+    return _MAKES_FUNCTION.match(statement.sql) is not None
+
+
+def with_bodies_checked(statements: Iterable[Statement]) -> tuple[Statement, ...]:
+    """The same, with every body checked when it is made, against what is there then."""
+    return tuple(each for each in statements if each not in (UNCHECKED, CHECKED_AGAIN))

@@ -44,6 +44,10 @@ class WrittenMigration:
     #: Relative to the project's source.
     path: str
     text: str
+    #: Whether it has a place for a downgrade; a project's template may have none.
+    leads_back: bool = True
+    #: What of the project's own way of writing one could not be done, in sentences.
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +231,9 @@ class MigrationTool(ABC):
         """
         raise NotSupported(self.title, "models")
 
-    def stand_in(self, project: Project, folder: Path) -> AbstractAsyncContextManager[Project]:
+    def stand_in(
+        self, project: Project, folder: Path, history: History
+    ) -> AbstractAsyncContextManager[Project]:
         """The project in a folder that looks like its own, with migration folders that may be written into.
 
         Raises SourceInvalid where the migrations are not in the project's folder.

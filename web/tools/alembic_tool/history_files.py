@@ -89,7 +89,8 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
     yield from (entry for entry in entries if entry.is_file())
     if recursive:
         for entry in entries:
-            if entry.is_dir() and not entry.name.endswith("__pycache__"):
+            # Into a linked folder Alembic does not go.
+            if entry.is_dir() and not entry.is_symlink() and not entry.name.endswith("__pycache__"):
                 yield from _files(entry, recursive=True)
 
 

@@ -20,7 +20,7 @@ from web.tools.prelude import run_prelude
 
 #: What runs in the project's interpreter.
 INSIDE = Path(__file__).with_name("inside")
-_RUNNER = INSIDE / "alembic_runner.py"
+RUNNER = INSIDE / "alembic_runner.py"
 _SHIM = INSIDE / "runner_shim"
 _SCHEME = re.compile(r"^(postgres(?:ql)?(?:\+\w+)?)://")
 _ALL = ("head", "heads")
@@ -42,19 +42,28 @@ async def launch(
     acknowledge: Acknowledge | None = None,
     at_time_limit: Callable[[], Awaitable[None]] | None = None,
     run: Run | None = None,
+    by: str | None = None,
+    script: Path = RUNNER,
+    more: Mapping[str, object] | None = None,
 ) -> Run:
-    """Start the runner, or the project's own command with our hooks in it, and follow it to its end."""
+    """Start the runner, or the project's own command with our hooks in it, and follow it to its end.
+
+    `by` is another of its own commands, in which our hooks do what is asked for. `script` is what the interpreter
+    runs where there is none, `more` what the request says beyond what each one does.
+    """
     tool = settings_of(project)
-    own = tool.commands.get(command)
+    own = tool.commands.get(by or command)
     env = environment(tool, confinement, (settings or {}).get("application_name", "cleanstart"))
     url = confinement.opens.url if confinement.opens is not None else None
     if own is None:
-        argv: tuple[str, ...] = (str(interpreter(tool)), str(_RUNNER))
+        argv: tuple[str, ...] = (str(interpreter(tool)), str(script))
     else:
-        argv = found_command(tool, tuple(_filled(own, revisions)))
+        # Where it goes by itself is for our hooks to say, if they do something else in it.
+        argv = found_command(tool, tuple(_filled(own, revisions if by is None else _ALL[1:])))
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_SHIM), env.get("PYTHONPATH")]))
     request = {
         "command": command,
+        "by": by,
         "config": str(tool.config_file(folder).absolute()),
         "section": tool.section,
         "revisions": list(revisions),
@@ -62,6 +71,7 @@ async def launch(
         "x_arguments": list(tool.x_arguments),
         "settings": dict(settings or {}),
         "step_by_step": step_by_step,
+        **(more or {}),
     }
     done = await runner.run(
         confinement,

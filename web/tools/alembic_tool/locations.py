@@ -25,6 +25,8 @@ class Locations:
     """Where the migration files lie, and what could not be found out from the files."""
 
     folders: tuple[Path, ...]
+    #: The folder of env.py, where it is named and known.
+    home: Path | None
     recursive: bool
     #: Whether compiled files count as migrations too.
     sourceless: bool
@@ -49,6 +51,7 @@ def read_locations(source: Path, tool: AlembicSettings) -> Locations:
         return tool.working_directory(source) / location
 
     folders: list[Path | None] = []
+    home: Path | None = None
     script_location = settings.text("script_location")
     version_locations = settings.version_locations()
     if version_locations:
@@ -70,6 +73,7 @@ def read_locations(source: Path, tool: AlembicSettings) -> Locations:
         )
     return Locations(
         folders=tuple(folder for folder in folders if folder is not None),
+        home=home,
         recursive=settings.flag("recursive_version_locations"),
         sourceless=settings.flag("sourceless"),
         unresolved=tuple(unresolved),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from web.schema.ddl.statement import Statement
+from web.schema.statements import UNCHECKED, makes_function, with_bodies_checked
 from web.tools.alembic_tool.plain_forms import plain
 
 _ID = r'(?:"(?:[^"]|"")+"|[\w$]+)'
@@ -21,6 +22,8 @@ _COLUMNS = rf"\((?P<columns>{_ID}(?:, {_ID})*)\)"
 #: The end of a line inside of a string; no statement has this character.
 _INSIDE = "\0"
 
+#: To the end of the transaction: bodies may name what is made after them.
+_SET_LOCAL = "SET LOCAL check_function_bodies = off"
 _ACTION = "CASCADE|RESTRICT|SET NULL|SET DEFAULT"
 _FOREIGN_KEY = (
     rf"{_ALTER} ADD CONSTRAINT (?P<name>{_ID}) FOREIGN KEY {_COLUMNS} REFERENCES "
@@ -121,10 +124,18 @@ class _Writer:
 
 
 def lines(statements: Iterable[Statement], *, calls: bool = True) -> Lines:
-    """Write the statements of a repair, in their order; without `calls` as they are. Nothing to do is `pass`."""
+    """Write the statements of a repair, in their order; without `calls` as they are. Nothing to do is `pass`.
+
+    Where they say that bodies are not checked, each transaction says so before its first function.
+    """
     writer = _Writer()
     made: list[str] = []
-    for each in plain([one for one in statements if not _is_setting(one)]):
+    given = list(statements)
+    unchecked, said = UNCHECKED in given, False
+    for each in plain(with_bodies_checked(given)):
+        if unchecked and not said and makes_function(each):
+            made.append(f"op.execute({_SET_LOCAL!r})")
+            said = True
         if each.destructive:
             made.append("# Loses rows or values.")
         if each.note:
@@ -136,16 +147,10 @@ def lines(statements: Iterable[Statement], *, calls: bool = True) -> Lines:
         if each.alone:
             inner = call.replace("\n", "\n    ")
             made += ["with op.get_context().autocommit_block():", f"    {inner}"]
+            said = False  # what follows is another transaction
         else:
             made.append(call)
     return Lines(tuple(made) or ("pass",), frozenset(writer.imports))
-
-
-def _is_setting(statement: Statement) -> bool:
-    """Whether it is about the session alone; bodies of functions are checked at a migration's own risk."""
-    return statement.sql.endswith("check_function_bodies") or statement.sql.startswith(
-        "SET check_function_bodies"
-    )
 
 
 def _call(writer: _Writer, sql: str) -> str | None:

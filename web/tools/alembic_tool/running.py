@@ -16,7 +16,7 @@ from web.tools.alembic_tool.launch import launch
 from web.tools.alembic_tool.settings import settings_of
 from web.tools.confinement import Confinement, checkout
 from web.tools.conversation import Run
-from web.tools.ending import UpgradeResult
+from web.tools.ending import UpgradeResult, UpgradeStopped
 from web.tools.events import Acknowledge, OnEvent, RunnerEvent
 from web.tools.sessions import end_sessions, own_waits
 
@@ -36,9 +36,11 @@ async def change(
     acknowledge: Acknowledge | None = None,
     step_by_step: bool = False,
     source: Path | None = None,
+    by: str | None = None,
 ) -> UpgradeResult:
     """Run a command on the database that the run may open, with the project's own Alembic.
 
+    `by` is the project's own command in which it is done, where that is another one.
     Cancelling ends the process group and its sessions first. Raises `UpgradeStopped`, `ProgramMissing`, `Invalid`.
     """
     folder = checkout(project, source)
@@ -69,6 +71,7 @@ async def change(
             acknowledge=acknowledge,
             at_time_limit=look,
             run=run,
+            by=by,
         )
     except BaseException:
         await asyncio.shield(_end_sessions(database, run))
@@ -77,6 +80,46 @@ async def change(
         # A commit may still be under way, and the rows are read next.
         await _end_sessions(database, run)
     return await judge(settings_of(project), database, run, waits, upwards=command == "upgrade")
+
+
+async def go_back(
+    project: Project,
+    revision: str,
+    *,
+    confinement: Confinement,
+    settings: Mapping[str, str],
+    source: Path | None = None,
+) -> UpgradeResult:
+    """Downgrade by the project's own command, by its upgrade turned round, or by Alembic alone.
+
+    A project whose upgrade has a command of its own often has its connection and its folders from there.
+    """
+
+    async def back(by: str | None = None) -> UpgradeResult:
+        return await change(
+            project,
+            "downgrade",
+            [revision],
+            confinement=confinement,
+            on_event=ignore,
+            settings=settings,
+            source=source,
+            by=by,
+        )
+
+    commands = settings_of(project).commands
+    if "downgrade" in commands or "upgrade" not in commands:
+        return await back()
+    try:
+        return await back(by="upgrade")
+    except UpgradeStopped as stopped:
+        if stopped.begun:
+            raise
+        # The command saw that the newest migration is there, and never came to Alembic.
+        try:
+            return await back()
+        except CleanStartError:
+            raise stopped from None
 
 
 async def _end_sessions(database: KnownDatabase, run: Run) -> None:

@@ -20,8 +20,9 @@ from web.tools.alembic_tool.applied import VERSION_TABLE, read_applied, version_
 from web.tools.alembic_tool.history_files import read_asked, read_history
 from web.tools.alembic_tool.launch import interpreter, launch, prepare, session_settings
 from web.tools.alembic_tool.locations import read_import_paths, read_locations
-from web.tools.alembic_tool.running import change, ignore
+from web.tools.alembic_tool.running import change, go_back, ignore
 from web.tools.alembic_tool.settings import as_ours, settings_of
+from web.tools.alembic_tool.stand_in import stand_in
 from web.tools.confinement import Confinement, checkout, without_database
 from web.tools.ending import UpgradeResult
 from web.tools.events import Acknowledge, OnEvent
@@ -208,13 +209,11 @@ class Alembic(MigrationTool):
         application_name: str = "cleanstart",
         source: Path | None = None,
     ) -> UpgradeResult:
-        """`alembic downgrade`."""
-        return await change(
+        """`alembic downgrade`, or the project's own command for it."""
+        return await go_back(
             project,
-            "downgrade",
-            ["base" if revision is None else revision],
+            "base" if revision is None else revision,
             confinement=confinement,
-            on_event=ignore,
             settings=session_settings(application_name, None, None),
             source=source,
         )
@@ -237,9 +236,11 @@ class Alembic(MigrationTool):
             source=source,
         )
 
-    def stand_in(self, project: Project, folder: Path) -> AbstractAsyncContextManager[Project]:
-        """Its version locations as real folders, everything else as links."""
-        return writing.stand_in(project, folder)
+    def stand_in(
+        self, project: Project, folder: Path, history: History
+    ) -> AbstractAsyncContextManager[Project]:
+        """Its version locations as folders of their own, most of the rest as links."""
+        return stand_in(project, folder, history)
 
     async def write_migration(
         self,

@@ -94,6 +94,7 @@ class Watch:
         self.number = 0
         self.told = None  # type: Optional[BaseException]
         self.scripts = []  # type: List[Any]
+        self.config = None  # type: Any
 
     # SQLAlchemy
 
@@ -231,7 +232,8 @@ class Watch:
             if context.as_sql:
                 return run_migrations(context, **kwargs)
             plan, callbacks = context._migrations_fn, context.on_version_apply_callbacks
-            context._migrations_fn = lambda heads, ctx: watch.steps(plan, heads, ctx)
+            taken = watch.way_back(context) or plan
+            context._migrations_fn = lambda heads, ctx: watch.steps(taken, heads, ctx)
             context.on_version_apply_callbacks = (*callbacks, watch.on_version_apply)
             try:
                 return run_migrations(context, **kwargs)
@@ -246,6 +248,13 @@ class Watch:
         self.watch_bookkeeping(migration.HeadMaintainer, "update_to_step")
         self.watch_bookkeeping(migration.MigrationContext, "_ensure_version_table")
         self.watch_bookkeeping(migration.MigrationContext, "get_current_heads")
+
+    def way_back(self, context: Any) -> Optional[Callable[..., Any]]:
+        """What leads back, where that is asked of a project's own command that goes forth."""
+        if self.request.get("command") != "downgrade" or self.request.get("by") is None:
+            return None
+        (revision,) = self.request["revisions"]
+        return lambda heads, _: context.environment_context.script._downgrade_revs(revision, heads)
 
     def watch_bookkeeping(self, owner: Any, name: str) -> None:
         """Mark what Alembic itself executes while this method runs."""
@@ -262,17 +271,24 @@ class Watch:
         put(owner, name, watched)
 
     def watch_scripts(self) -> None:
-        """Remember which script directories the project's own command opens."""
+        """Remember which script directories the project's own command opens, and by which configuration."""
         from alembic.script import base
 
         opened = base.ScriptDirectory.__init__  # type: Callable[..., None]
+        configured = base.ScriptDirectory.from_config.__func__  # type: ignore[attr-defined]
         watch = self
 
         def watched(directory: Any, *args: Any, **kwargs: Any) -> None:
             opened(directory, *args, **kwargs)
             watch.scripts.append(directory)
 
+        def watched_from_config(owner: Any, config: Any) -> Any:
+            directory = configured(owner, config)
+            watch.config = config
+            return directory
+
         put(base.ScriptDirectory, "__init__", watched)
+        put(base.ScriptDirectory, "from_config", classmethod(watched_from_config))
 
     def steps(self, plan: Callable[..., Any], heads: Tuple[str, ...], context: Any) -> Iterator[Any]:
         """The planned steps one by one; Alembic takes the next one when the last is applied."""
@@ -329,7 +345,7 @@ class Watch:
         )
 
 
-def put(owner: Any, name: str, function: Callable[..., Any]) -> None:
+def put(owner: Any, name: str, function: Any) -> None:
     """Put our function in the place of the library's own."""
     setattr(owner, name, function)
 
@@ -575,7 +591,7 @@ def inject() -> None:
         return
     channel = watch.channel
     on_alembic = [watch.watch_alembic]
-    if watch.request["command"] == "history":
+    if watch.request["command"] in ("history", "revision"):
         on_alembic.append(watch.watch_scripts)
     callbacks = {"sqlalchemy": [watch.watch_sqlalchemy], "alembic": on_alembic}
     callbacks.update(watch.sessions.hooks())
@@ -588,7 +604,10 @@ def inject() -> None:
 
     def finish() -> None:
         for directory in watch.scripts[-1:]:
-            say_history(channel, directory)
+            if watch.request["command"] == "revision":
+                load_beside("revision_runner.py").attempt(watch, directory, watch.config)
+            else:
+                say_history(channel, directory)
         channel.say("finished")
 
     sys.excepthook = report
