@@ -22,7 +22,8 @@ from web.tools.alembic_tool.stand_in import stand_in
 from web.tools.alembic_tool.writing import write_migration
 from web.tools.protocol import WrittenMigration
 
-TEMPLATE = (Path(alembic.__file__).with_name("templates") / "generic" / "script.py.mako").read_text()
+TEMPLATES = Path(alembic.__file__).with_name("templates")
+TEMPLATE = (TEMPLATES / "generic" / "script.py.mako").read_text()
 TABLE = execute("CREATE TABLE t (id int)")
 FORTH = (Statement("ALTER TABLE public.t ADD COLUMN more jsonb"),)
 BACK = (Statement("ALTER TABLE public.t DROP COLUMN more"),)
@@ -209,6 +210,76 @@ async def test_a_projects_code_sets_where_they_are(tmp_path: Path, database: str
     assert "op.add_column('t', sa.Column('more', postgresql.JSONB()" in done.file.text
 
 
+#: As PyPI's own application has it: no ini, one program with commands, env.py that takes the URL from its settings.
+WAREHOUSE = {
+    "warehouse/__init__.py": "",
+    "warehouse/__main__.py": """
+        import os, sys
+        import alembic.command, alembic.config
+        from sqlalchemy import create_engine, text
+
+        def configure():
+            config = alembic.config.Config()
+            config.set_main_option("script_location", "warehouse:migrations")
+            config.set_main_option("url", os.environ["WAREHOUSE_URL"].replace("%", "%%"))
+            return config
+
+        group, command, *revisions = sys.argv[1:]
+        assert group == "db"
+        if command == "history":
+            alembic.command.history(configure())
+        else:
+            engine = create_engine(os.environ["WAREHOUSE_URL"])
+            with engine.connect() as connection:
+                connection.execute(text("SELECT pg_advisory_lock(hashtext('alembic'))"))
+                getattr(alembic.command, command)(configure(), *revisions)
+        """,
+    "warehouse/migrations/__init__.py": "",
+    "warehouse/migrations/env.py": """
+        from alembic import context
+        from sqlalchemy import create_engine, pool, text
+
+        options = context.config.get_section(context.config.config_ini_section)
+        engine = create_engine(options.pop("url"), poolclass=pool.NullPool)
+        with engine.connect() as connection:
+            connection.execute(text("SET statement_timeout = 5000"))
+            connection.commit()
+            context.configure(connection=connection, transaction_per_migration=True)
+            with context.begin_transaction():
+                context.run_migrations()
+        """,
+    "warehouse/migrations/script.py.mako": TEMPLATE,
+    "warehouse/migrations/versions/a.py": migration("a", None, TABLE),
+    "warehouse/migrations/versions/b.py": migration("b", "a"),
+}
+
+
+@pytest.mark.parametrize("commands", ["upgrade downgrade history", "upgrade history", "upgrade"])
+async def test_a_program_with_commands_for_everything(commands: str, tmp_path: Path, database: str) -> None:
+    """The configuration is not the project's own, and names its package."""
+    source = tmp_path / "source"
+    put(source, WAREHOUSE)
+    put(tmp_path, {"clean.ini": "[alembic]\nscript_location = warehouse:migrations\n"})
+    given = {
+        name: ("python", "-m", "warehouse", "db", name, *(() if name == "history" else ("{revision}",)))
+        for name in commands.split()
+    }
+    tool = replace(
+        tool_of(source),
+        config=tmp_path / "clean.ini",
+        cwd=source,
+        commands=given,
+        url_variable="WAREHOUSE_URL",
+    )
+    project = replace(
+        project_of(source, tool), env={} if commands == "upgrade" else {"WAREHOUSE_URL": "none"}
+    )
+    done = await write(project, database)
+    assert done.rows == ["more"]
+    assert done.file.path.startswith("warehouse/migrations/versions/")
+    assert "op.add_column('t', sa.Column('more', postgresql.JSONB()" in done.file.text
+
+
 async def test_migrations_of_an_installed_package(tmp_path: Path, database: str) -> None:
     """The program imports the package from where it is installed, and that leads to the real migrations."""
     place = tmp_path / "site-packages" / "shop"
@@ -250,14 +321,22 @@ async def test_what_is_large_is_not_copied(tmp_path: Path) -> None:
             ".venv/lib/x.py": "",
             "data/big.bin": "",
             "secret.toml": "password = 1",
+            "state/ours.ini": "password = 1",
         },
     )
-    project = replace(project_of(tmp_path, tool), hidden=(tmp_path / "secret.toml",))
+    project = replace(project_of(tmp_path, tool), hidden=(tmp_path / "secret.toml", tmp_path / "state"))
     async with stand_in(project, tmp_path, await ALEMBIC.history(project)) as copy:
         place = copy.source
         assert isinstance(place, Path)
         links = {str(each.relative_to(place)) for each in place.rglob("*") if each.is_symlink()}
-        assert {"node_modules", ".venv", "data/big.bin", "versions/node_modules", "secret.toml"} <= links
+        assert {
+            "node_modules",
+            ".venv",
+            "data/big.bin",
+            "versions/node_modules",
+            "secret.toml",
+            "state",
+        } <= links
         assert not (place / "versions" / "a.py").is_symlink()
 
 
@@ -283,6 +362,15 @@ async def test_a_template_without_a_downgrade(tmp_path: Path) -> None:
     assert not file.leads_back
     assert "op.add_column('t', sa.Column('more', postgresql.JSONB()" in file.text
     compile(file.text, file.path, "exec")
+
+
+async def test_a_template_without_a_place(tmp_path: Path) -> None:
+    """One for several databases has a function for each."""
+    ini = INI + "databases = one, two\n"
+    tool = write_project(tmp_path, {"a": migration("a", None, TABLE)}, ini=ini)
+    put(tmp_path, {"migrations/script.py.mako": (TEMPLATES / "multidb" / "script.py.mako").read_text()})
+    with pytest.raises(OperationFailed, match="no place for `upgrades`"):
+        await write(project_of(tmp_path, tool))
 
 
 async def test_a_template_that_imports_little(tmp_path: Path, database: str) -> None:

@@ -19,7 +19,7 @@ from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.remedies.adoption import Adoption
 from web.schema.ddl.statement import Statement
-from web.schema.difference import difference
+from web.schema.difference import Difference, difference
 from web.schema.keeping import CannotKeep, keeping
 from web.schema.model import Schema
 from web.schema.proof import ROUNDS, StatementRefused, apply
@@ -27,6 +27,7 @@ from web.schema.snapshot import read_schema
 from web.schema.statements import Left, makes_function, statements, with_bodies_checked
 from web.tools.confinement import checkout, in_scratch
 from web.tools.ending import UpgradeResult
+from web.tools.events import RunnerEvent
 from web.tools.history import History
 from web.tools.protocol import WrittenMigration
 from web.tools.registry import tool_of
@@ -152,10 +153,8 @@ async def _lead(
     """Lead the scratch database to a schema, and give what did. Raises StatementRefused."""
     made: list[Statement] = []
     left: tuple[Left, ...] = ()
-    replayed_by = (await read_identity(connection)).user
     for _ in range(ROUNDS):
-        schema = await read_schema(connection, exclude_tables=excluded_tables(project))
-        there = as_on(as_expected(schema, replayed_by), live.schema)
+        there = await _read(connection, project, live)
         repair = statements(wanted, there, destructive=True, role=usual_owner(live.schema))
         left = repair.left
         if not repair.statements:
@@ -227,13 +226,11 @@ async def _attempt(asked: _Asked, form: _Form) -> Adoption:
             remarks=written.remarks,
             loses=any(each.destructive for each in forth),
         )
-        adoption = await _prove(asked.scratch, project, adoption, asked.wanted, asked.live)
-        if none is None and adoption.proven:
-            none = await _try_back(asked.scratch, project, adoption, asked.given, asked.live)
-            if none is not None:
-                # The same file once more, with a downgrade that says why there is none.
-                (checkout(project, None) / written.path).unlink()
-                written = await write(none.sentence, written.revision)
+        adoption, seen = await _run(asked, project, adoption, back=none is None)
+        if seen is not None:
+            # The same file once more, with a downgrade that says why there is none.
+            (checkout(project, None) / written.path).unlink()
+            none, written = seen, await write(seen.sentence, written.revision)
         if none is None:
             return adoption
         return replace(
@@ -257,41 +254,55 @@ def _no_way_back(left: Sequence[Left]) -> _NoWayBack | None:
     return _NoWayBack(sentence, f"There is no statement back for the {item.kind} {item.object}: {reason}")
 
 
-async def _prove(
-    scratch: ScratchServers,
-    project: Project,
-    adoption: Adoption,
-    wanted: Schema,
-    live: Live,
-) -> Adoption:
-    async def replay(database: ScratchDatabase) -> None:
-        _require_written(adoption, await _replay(project, database))
+async def _run(
+    asked: _Asked, project: Project, adoption: Adoption, *, back: bool
+) -> tuple[Adoption, _NoWayBack | None]:
+    """Run what is written in `project` after the old head, and `back`; the proof, and why it does not lead back.
 
-    try:
-        schema = await _built(scratch, project, replay, live)
-    except CleanStartError as error:
-        return replace(adoption, refusal=str(error))
-    left = {each.key for each, _ in adoption.left}
-    differs = difference(wanted, as_on(schema, live.schema))
-    return replace(adoption, remaining=tuple(each for each in differs if each.key not in left))
-
-
-def _require_written(adoption: Adoption, result: UpgradeResult) -> None:
-    """What is about to be said of the written migration stands on its having run. Raises NotRun, NotReached."""
-    require_run(adoption.revision, result)
-    if result.cut_off or set(result.applied) != {adoption.revision}:
-        raise NotReached(
-            f"A replay up to {adoption.revision} came to {', '.join(result.applied) or 'no revision'}."
-        )
-
-
-async def _try_back(
-    scratch: ScratchServers, project: Project, adoption: Adoption, given: Schema, live: Live
-) -> _NoWayBack | None:
-    """Why its downgrade does not lead back to what the old head gives; None: it does."""
+    The old head is reached by the project itself: some make all that there is in an empty database, and stamp it.
+    """
+    remaining: tuple[Difference, ...] = ()
+    none: _NoWayBack | None = None
+    returned = False
 
     async def forth_and_back(database: ScratchDatabase) -> None:
-        _require_written(adoption, await _replay(project, database))
+        nonlocal remaining, none, returned
+        require_reached(asked.history, asked.history.goal, await _replay(asked.project, database))
+        result = await tool_of(project).upgrade(
+            project,
+            confinement=await in_scratch(project, database),
+            on_event=_ignore,
+            application_name="cleanstart/adopt",
+        )
+        require_run(adoption.revision, result)
+        if result.cut_off or set(result.applied) != {adoption.revision}:
+            raise NotReached(
+                f"A replay up to {adoption.revision} came to {', '.join(result.applied) or 'no revision'}."
+            )
+        left = {each.key for each, _ in adoption.left}
+        async with database.connect(application_name="cleanstart/adopt") as connection:
+            differs = difference(asked.wanted, await _read(connection, project, asked.live))
+        remaining = tuple(each for each in differs if each.key not in left)
+        if back and not remaining:
+            none = await _go_back(project, adoption, database)
+            returned = none is None
+
+    try:
+        schema = await _built(asked.scratch, project, forth_and_back, asked.live)
+    except CleanStartError as error:
+        return replace(adoption, refusal=str(error)), None
+    if returned and (differs := difference(asked.given, as_on(schema, asked.live.schema))):
+        item = differs[0]
+        none = _NoWayBack(
+            f"There is no way back: the {item.kind} {item.object} would not be as it was.",
+            f"The way back leaves the {item.kind} {item.object} {item.change}.",
+        )
+    return replace(adoption, remaining=remaining), none
+
+
+async def _go_back(project: Project, adoption: Adoption, database: ScratchDatabase) -> _NoWayBack | None:
+    """Run the downgrade; why it did not come to its end, or None."""
+    try:
         back = await tool_of(project).downgrade(
             project,
             confinement=await in_scratch(project, database),
@@ -301,18 +312,21 @@ async def _try_back(
         require_run(adoption.revision, back)
         if adoption.revision in back.applied:
             raise NotReached(f"The database is still at {adoption.revision}.")
-
-    try:
-        schema = await _built(scratch, project, forth_and_back, live)
     except CleanStartError as error:
         refused = isinstance(error, MigrationFailed) and error.sqlstate is not None
         return _NoWayBack(_REFUSED if refused else _NOT_RUN, str(error))
-    if differs := difference(given, as_on(schema, live.schema)):
-        item = differs[0]
-        seen = f"The way back leaves the {item.kind} {item.object} {item.change}."
-        sentence = f"There is no way back: the {item.kind} {item.object} would not be as it was."
-        return _NoWayBack(sentence, seen)
     return None
+
+
+async def _ignore(event: RunnerEvent) -> None:
+    """Nobody follows a run in scratch."""
+
+
+async def _read(connection: Connection, project: Project, live: Live) -> Schema:
+    """The scratch database's schema as it would be on the live database's server."""
+    replayed_by = (await read_identity(connection)).user
+    schema = await read_schema(connection, exclude_tables=excluded_tables(project))
+    return as_on(as_expected(schema, replayed_by), live.schema)
 
 
 async def _replay(project: Project, database: ScratchDatabase) -> UpgradeResult:

@@ -176,6 +176,8 @@ def _mirror(layout: _Layout, folder: Path, target: Path, moved: _Moved, *, whole
         path, copy = Path(entry.path), target / entry.name
         if entry.is_symlink():
             copy.symlink_to(moved.path(_led_to(path)))
+        elif path in layout.hidden:
+            copy.symlink_to(path)
         elif entry.is_dir():
             if path in layout.way or (whole and _may_hold_migrations(path)):
                 _mirror(layout, path, copy, moved, whole=whole)
@@ -185,7 +187,7 @@ def _mirror(layout: _Layout, folder: Path, target: Path, moved: _Moved, *, whole
                     shutil.copytree(path, copy)
             else:
                 copy.symlink_to(path)
-        elif path in layout.hidden or not entry.is_file():
+        elif not entry.is_file():
             copy.symlink_to(path)
         elif copy.suffix in _SETTINGS:
             copy.write_bytes(moved.bytes(path.read_bytes()))

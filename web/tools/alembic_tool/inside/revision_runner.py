@@ -130,6 +130,7 @@ def write(watch: Any, directory: Any, config: Any) -> None:
     else:
         write_plainly(directory, location, request, filled["filled"])
     path = chosen[-1]
+    require_place(path, filled["filled"]["upgrades"])
     add_imports(path, filled["names"])
     remarks = list(run_hooks(path, hooks))
     if not os.path.isfile(path):
@@ -203,6 +204,15 @@ def write_by_template(directory: Any, location: Any, request: Any, given: Dict[s
         if reason is not None:
             raise Unwritable("The template script.py.mako cannot be filled in: " + reason) from error
         raise
+
+
+def require_place(path: str, upgrades: str) -> None:
+    """A template may have a function per database, and no place for what is to be done in one."""
+    with open(path, "rb") as file:
+        if upgrades.splitlines()[0].encode() not in file.read():
+            raise Unwritable(
+                "The template script.py.mako has no place for `upgrades`, what a migration does."
+            )
 
 
 def why_not_rendered(directory: Any, given: Dict[str, Any]) -> Optional[str]:
