@@ -128,6 +128,16 @@ def adoption_file(number: int) -> str:
     return _path("jobs", number, "migration", "file")
 
 
+def baseline(number: int) -> str:
+    """The baseline that a job wrote."""
+    return _path("jobs", number, "baseline")
+
+
+def change_set(number: int, form: str) -> str:
+    """What a job would change in a repository, as `patch` or `zip`."""
+    return _path("jobs", number, "change-set", form)
+
+
 def cancellation(number: int) -> str:
     """Where the wish to cancel a job is sent to; a GET asks first."""
     return _path("jobs", number, "cancellation")

@@ -38,8 +38,10 @@ def test_every_kind_has_a_command(cli: Cli, kind: AnyOperation) -> None:
     assert kind.name not in OWN_COMMANDS
     done = cli(kind.name, "--help")
     assert done.code == 0
-    for name in kind.parameters.model_fields:
-        assert f"--{name.replace('_', '-')}" in done.out
+    for name, field in kind.parameters.model_fields.items():
+        extra = field.json_schema_extra
+        named = extra.get("flag") if isinstance(extra, dict) else None
+        assert str(named or f"--{name.replace('_', '-')}") in done.out
     assert ("--confirm" in done.out) == kind.mutating
 
 

@@ -104,7 +104,8 @@ class Site:
             job_id = await start(
                 connection,
                 kind,
-                environment=self.dev,
+                environment=self.dev if kind.belongs_to == "environment" else None,
+                project="clinic",
                 parameters=kind.parameters.model_validate(values),
                 requested_by="ada",
                 **seen,

@@ -117,6 +117,11 @@ async def to_pin(site: Site) -> dict[str, Any]:
         return {"identity": (await read_identity(connection)).identity.as_text}
 
 
+async def from_live(site: Site) -> dict[str, Any]:
+    await at_head(site)
+    return {"source": "dev"}
+
+
 CASES: dict[str, Case] = {
     "observe": Case(at_head),
     "backup": Case(at_head),
@@ -130,6 +135,7 @@ CASES: dict[str, Case] = {
     "reset": Case(backed_up),
     "pin": Case(to_pin),
     "compare": Case(at_head),
+    "baseline": Case(from_live),
 }
 
 

@@ -57,7 +57,8 @@ class KilledWorkers:
             return await start(
                 connection,
                 kind,
-                environment=self.site.dev,
+                environment=self.site.dev if kind.belongs_to == "environment" else None,
+                project="clinic",
                 parameters=kind.parameters.model_validate(values),
                 requested_by="ada",
                 shown_hash=shown_hash,

@@ -103,6 +103,7 @@ def test_a_zip_file_holds_what_is_there_afterwards() -> None:
     )
     packed = change.zip()
     assert packed == change.zip()
+    assert ChangeSet.unpack(change.pack()) == change
     with zipfile.ZipFile(io.BytesIO(packed)) as read:
         assert {name: read.read(name) for name in read.namelist()} == {
             "archive/old.py": b"old\n",

@@ -132,6 +132,8 @@ ROUTES = (
     Route("GET", "/jobs/{job}/log", SEEN),
     Route("GET", "/jobs/{job}/migration", (303, 404, 404, 404, 404, 404)),
     Route("GET", "/jobs/{job}/migration/file", (303, 404, 404, 404, 404, 404)),
+    Route("GET", "/jobs/{job}/baseline", (303, 404, 404, 404, 404, 404)),
+    Route("GET", "/jobs/{job}/change-set/{form}", (303, 404, 404, 404, 404, 404), {"form": "patch"}),
     Route("GET", "/jobs/{job}/cancellation", (303, 404, 403, 200, 200, 200), {"job": JOBS["running"]}),
     Route(
         "POST",
@@ -140,6 +142,8 @@ ROUTES = (
         {"job": JOBS["running"]},
         form={},
     ),
+    Route("GET", _API + "/jobs/{job}/baseline", (401, 404, 404, 404, 404, 404)),
+    Route("GET", _API + "/jobs/{job}/change-set", (401, 404, 404, 404, 404, 404)),
     Route("GET", "/approvals", SIGNED_IN),
     Route("GET", "/approvals/{request_number}", SEEN),
     Route("GET", _E + "/approvals/new/{kind}", SEEN, {"environment": "production", "kind": "migrate"}),

@@ -65,6 +65,7 @@ OBJECTS = {
     "environment": NAMES,
     "kind": NAMES,
     "name": NAMES,
+    "form": NAMES,
     "number": NUMBERS,
     "request_number": NUMBERS,
     "job": NUMBERS,

@@ -8,8 +8,30 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from web.api import adoptions, approvals, builds, comparisons, doubts, ignore_rules, jobs, people, projects
+from web.api import (
+    adoptions,
+    approvals,
+    baselines,
+    builds,
+    comparisons,
+    doubts,
+    ignore_rules,
+    jobs,
+    people,
+    projects,
+)
 
 router = APIRouter(prefix="/api/v1")
-for module in (projects, comparisons, doubts, ignore_rules, builds, jobs, approvals, adoptions, people):
+for module in (
+    projects,
+    comparisons,
+    doubts,
+    ignore_rules,
+    builds,
+    jobs,
+    approvals,
+    adoptions,
+    baselines,
+    people,
+):
     router.include_router(module.router)

@@ -91,7 +91,9 @@ def command_of(kind: AnyOperation) -> Command:
 
 
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:
-    flag = f"--{name.replace('_', '-')}"
+    extra = field.json_schema_extra
+    named = extra.get("flag") if isinstance(extra, dict) else None
+    flag = str(named or f"--{name.replace('_', '-')}")
     simple = _simple(field.annotation)
     declared = f"{flag}/--no-{flag[2:]}" if simple is bool else flag
     read_as = simple if field.is_required() else simple | None

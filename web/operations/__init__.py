@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from web.operations.adopt import ADOPT
 from web.operations.backup import BACKUP
+from web.operations.baseline import BASELINE
 from web.operations.compare import COMPARE
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
@@ -34,4 +35,5 @@ KINDS: tuple[AnyOperation, ...] = (
     RESET,
     PIN,
     COMPARE,
+    BASELINE,
 )

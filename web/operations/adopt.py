@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
@@ -22,7 +20,7 @@ from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.observation.records import Observation
-from web.operations.parameters import Parameters
+from web.operations.parameters import Parameters, one_line
 from web.postgres.identity import read_identity
 from web.remedies.adopting import Live, adopt
 from web.remedies.adoption import Adoption, store_adoption
@@ -30,27 +28,11 @@ from web.starting.operation import Before, Offer, Onward, Operation, Told
 from web.tools.history import History
 from web.tools.registry import tool_of
 
-#: Ends of lines, characters that do not show, and those that make the text around them read in another order.
-_HIDDEN = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff]"
-)
-#: What could end the file's docstring.
-_QUOTES = re.compile(r"[\"'\\]")
-
-
-def _one_line(message: str) -> str:
-    """Refuse what would not read in the file as it was written. It stands in its docstring and in its name."""
-    if _QUOTES.search(message):
-        raise PydanticCustomError("message", "Quotes and backslashes cannot stand in it")
-    if not message.strip() or _HIDDEN.search(message):
-        raise PydanticCustomError("message", "It should be one line of characters that show")
-    return message
-
 
 class AdoptParameters(Parameters):
     """What an adoption takes."""
 
-    message: Annotated[str, AfterValidator(_one_line)] = Field(
+    message: Annotated[str, AfterValidator(one_line)] = Field(
         default="adopt what is live",
         min_length=1,
         max_length=100,

@@ -6,7 +6,9 @@ Nothing here touches the repository. A patch holds whole contents and no renames
 from __future__ import annotations
 
 import io
+import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -36,6 +38,19 @@ class ChangeSet:
         """What `git apply` takes, at the repository's root."""
         return b"".join(part for each in self.files for part in _difference(each))
 
+    def pack(self) -> bytes:
+        """All of it for the store, compressed."""
+        rows = [[each.path, _text(each.before), _text(each.after)] for each in self.files]
+        return zlib.compress(json.dumps(rows).encode())
+
+    @staticmethod
+    def unpack(packed: bytes) -> ChangeSet:
+        """Read `pack` back."""
+        rows = json.loads(zlib.decompress(packed))
+        return ChangeSet(
+            tuple(ChangedFile(path, _content(before), _content(after)) for path, before, after in rows)
+        )
+
     def zip(self) -> bytes:
         """The files that are there afterwards, and a list of those that go."""
         made = io.BytesIO()
@@ -55,6 +70,15 @@ def moved(files: Iterable[tuple[str, str, bytes]]) -> Iterator[ChangedFile]:
     for old, new, content in files:
         yield ChangedFile(old, content, None)
         yield ChangedFile(new, None, content)
+
+
+def _text(content: bytes | None) -> str | None:
+    # Each byte is a character of the same number: any file comes back as it was.
+    return None if content is None else content.decode("latin-1")
+
+
+def _content(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("latin-1")
 
 
 def _difference(file: ChangedFile) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -25,7 +26,7 @@ from web.tools.history import History
 from web.tools.inputs import Inputs, digest
 
 #: What a tool may be able to do beyond reading, upgrading, stamping and replaying.
-Ability = Literal["downgrade", "write a migration", "write a baseline", "archive", "models"]
+Ability = Literal["downgrade", "write a migration", "archive", "models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +233,21 @@ class MigrationTool(ABC):
         raise NotSupported(self.title, "models")
 
     def stand_in(
-        self, project: Project, folder: Path, history: History
+        self, project: Project, folder: Path, history: History, without: Collection[str] = ()
     ) -> AbstractAsyncContextManager[Project]:
         """The project in a folder that looks like its own, with migration folders that may be written into.
 
+        `without` are files that are not there, by their paths as the history has them.
         Raises SourceInvalid where the migrations are not in the project's folder.
         """
         raise NotSupported(self.title, "write a migration")
+
+    def archive_folder(self, project: Project, day: date) -> tuple[str, str]:
+        """A folder in which old migrations are nobody's, and the one from which their paths count in it.
+
+        Both are relative to the source; the first one is not there yet. Reads files. Raises SourceInvalid.
+        """
+        raise NotSupported(self.title, "archive")
 
     async def write_migration(
         self,

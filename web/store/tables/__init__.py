@@ -17,7 +17,7 @@ from web.store.tables.approvals import ApprovalRequestRow, ApprovalRow
 from web.store.tables.backups import BackupRow
 from web.store.tables.builds import BuildRow, DeploymentRow, PlanRow
 from web.store.tables.declarative import Base
-from web.store.tables.drift import AdoptionRow, ComparisonRow, IgnoreRuleRow, RepairRow
+from web.store.tables.drift import AdoptionRow, BaselineRow, ComparisonRow, IgnoreRuleRow, RepairRow
 from web.store.tables.environments import (
     AppliedRevisionRow,
     DriftRow,
@@ -56,6 +56,7 @@ __all__ = [
     "AuditEntryRow",
     "BackupRow",
     "Base",
+    "BaselineRow",
     "BuildRow",
     "ComparisonRow",
     "DeploymentRow",

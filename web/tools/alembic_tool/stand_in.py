@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,20 +34,24 @@ _NOT_AHEAD = frozenset({"alembic", *sys.stdlib_module_names})
 
 
 @asynccontextmanager
-async def stand_in(project: Project, folder: Path, history: History) -> AsyncIterator[Project]:
+async def stand_in(
+    project: Project, folder: Path, history: History, without: Collection[str] = ()
+) -> AsyncIterator[Project]:
     """Give the project in a folder that looks like its own, with migration folders that may be written into.
 
+    `without` are files that are not there, by their paths as the history has them: nothing is ever deleted.
     Raises SourceInvalid where the migrations are not in the project's folder.
     """
     made = tempfile.TemporaryDirectory(prefix="cleanstart-adopt-")
     try:
-        yield await asyncio.to_thread(_make, project, folder, history, Path(made.name))
+        yield await asyncio.to_thread(_make, project, folder, history, without, Path(made.name))
     finally:
         await asyncio.to_thread(made.cleanup)
 
 
-def _make(project: Project, folder: Path, history: History, made: Path) -> Project:
+def _make(project: Project, folder: Path, history: History, without: Collection[str], made: Path) -> Project:
     layout, packages = _find_layout(project, folder, history), made / "packages"
+    layout = replace(layout, without=frozenset((folder / each).resolve() for each in without))
     place = made.joinpath(*["above"] * layout.climbs, "project")
     moved = _Moved.between(folder, place)
     try:
@@ -89,6 +93,8 @@ class _Layout:
     sourceless: bool
     #: What project code is not to see.
     hidden: tuple[Path, ...]
+    #: Files that are left out.
+    without: frozenset[Path] = frozenset()
 
     @property
     def climbs(self) -> int:
@@ -174,6 +180,8 @@ def _mirror(layout: _Layout, folder: Path, target: Path, moved: _Moved, *, whole
     whole = whole or folder in layout.whole
     for entry in os.scandir(folder):
         path, copy = Path(entry.path), target / entry.name
+        if layout.without and path.resolve() in layout.without:
+            continue
         if entry.is_symlink():
             copy.symlink_to(moved.path(_led_to(path)))
         elif path in layout.hidden:

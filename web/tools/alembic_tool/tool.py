@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +18,7 @@ from web.postgres.connections import Connection
 from web.schema.ddl.statement import Statement
 from web.tools.alembic_tool import models, writing
 from web.tools.alembic_tool.applied import VERSION_TABLE, read_applied, version_table
+from web.tools.alembic_tool.archive import archive_folder
 from web.tools.alembic_tool.history_files import read_asked, read_history
 from web.tools.alembic_tool.launch import interpreter, launch, prepare, session_settings
 from web.tools.alembic_tool.locations import read_import_paths, read_locations
@@ -35,7 +37,7 @@ class Alembic(MigrationTool):
     """Alembic. Its version rows are effective heads: each stands for all that it implies."""
 
     settings: ClassVar[type[ToolSettings]] = AlembicSettings
-    can: ClassVar[frozenset[Ability]] = frozenset({"downgrade", "write a migration", "models"})
+    can: ClassVar[frozenset[Ability]] = frozenset({"downgrade", "write a migration", "archive", "models"})
     astray: ClassVar[str] = (
         "See whether env.py sets version locations of its own, or stops at a revision of its choice."
     )
@@ -237,10 +239,14 @@ class Alembic(MigrationTool):
         )
 
     def stand_in(
-        self, project: Project, folder: Path, history: History
+        self, project: Project, folder: Path, history: History, without: Collection[str] = ()
     ) -> AbstractAsyncContextManager[Project]:
         """Its version locations as folders of their own, most of the rest as links."""
-        return stand_in(project, folder, history)
+        return stand_in(project, folder, history, without)
+
+    def archive_folder(self, project: Project, day: date) -> tuple[str, str]:
+        """Outside of every version location."""
+        return archive_folder(project, day)
 
     async def write_migration(
         self,

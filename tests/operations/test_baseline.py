@@ -1,0 +1,183 @@
+"""A baseline in place of a history: written in the project's own style, proven, and put into a change set."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.operations.conftest import Site, outcome
+from tests.tools.written import execute, migration
+from web.errors import Invalid, NotFound
+from web.jobs.reading import JobRecord
+from web.operations.baseline import BASELINE, BaselineParameters
+from web.operations.migrate import MIGRATE
+from web.remedies.stored_baselines import StoredBaseline, baseline_of
+from web.tools.registry import tool_of
+
+MORE = {
+    "d": migration(
+        "d",
+        "c",
+        execute(
+            "CREATE SCHEMA audit",
+            "CREATE TYPE mood AS ENUM ('good', 'bad')",
+            "CREATE TABLE feelings (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mood mood NOT NULL, "
+            "user_id int REFERENCES users (id), other int)",
+            "CREATE TABLE circles (id int PRIMARY KEY, feeling int REFERENCES feelings (id))",
+            "ALTER TABLE feelings ADD FOREIGN KEY (other) REFERENCES circles (id)",
+            "CREATE FUNCTION audit.touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
+            "CREATE TRIGGER touch BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION audit.touched()",
+            "CREATE VIEW moods AS SELECT mood, count(*) FROM feelings GROUP BY mood",
+            "CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM users",
+            "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY mine ON users USING (email = current_user)",
+            "COMMENT ON TABLE users IS 'Who may sign in.'",
+            "GRANT SELECT ON users TO PUBLIC",
+        ),
+    )
+}
+
+
+def git(folder: Path, *arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, check=False)
+
+
+async def kept(site: Site, job: JobRecord) -> StoredBaseline:
+    async with site.store.connect() as connection:
+        found = await baseline_of(connection, job.id)
+    assert found is not None
+    return found
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(each.relative_to(folder)): each.read_bytes()
+        for each in folder.rglob("*")
+        if each.is_file() and "__pycache__" not in each.parts and ".git" not in each.parts
+    }
+
+
+async def test_the_head_in_one_migration(site: Site) -> None:
+    site.write(**MORE)
+    before = files(site.folder)
+    job = await site.run(BASELINE, message="first of all")
+    assert job.state == "succeeded", outcome(job)
+    data = outcome(job)["data"]
+    assert (data["replaces"], data["against_head"]) == (4, 0)
+    assert "Going down empties the database again, and up again gives the same." in outcome(job)["account"]
+    # Nothing is written into the source.
+    assert files(site.folder) == before
+    stored = await kept(site, job)
+    baseline = stored.baseline
+    assert (baseline.proven, baseline.no_downgrade, baseline.left, baseline.remaining) == (True, None, (), ())
+    for piece in (
+        "down_revision = None",
+        "CREATE SCHEMA audit",
+        "CREATE TYPE public.mood",
+        "CREATE VIEW public.moods",
+        "CREATE MATERIALIZED VIEW public.totals",
+        "CREATE POLICY mine",
+        "Who may sign in.",
+        "op.create_foreign_key",
+    ):
+        assert piece in baseline.text, piece
+    assert "OWNER TO" not in baseline.text
+    assert "Loses rows" not in baseline.text
+    assert baseline.text.count("CREATE TYPE public.mood") == 1
+    # Keys that form a circle come after both tables.
+    assert (
+        baseline.text.index("fk") > baseline.text.index("circles") or "feelings_other_fkey" in baseline.text
+    )
+    manifest = stored.manifest
+    assert manifest["heads"] == ["d"]
+    assert [each["revision"] for each in manifest["migrations"]] == ["a", "b", "c", "d"]
+    assert [each["down"] for each in manifest["migrations"]] == [[], ["a"], ["b"], ["c"]]
+    assert manifest["baseline"]["revision"] == baseline.revision
+    assert manifest["version_tables"] == ["alembic_version"]
+
+
+async def test_the_change_set_is_what_the_repository_becomes(site: Site, tmp_path: Path) -> None:
+    """Applied by git, it gives a source with one migration, which the dashboard reads and runs."""
+    repository = site.folder
+    git(repository, "init", "-q")
+    job = await site.run(BASELINE)
+    assert job.state == "succeeded", outcome(job)
+    stored = await kept(site, job)
+    old = files(repository)
+    applied = git(repository, "apply", given=stored.change_set.patch())
+    assert applied.returncode == 0, applied.stderr
+    clinic = site.configuration.project("clinic")
+    history = await tool_of(clinic).history(clinic)
+    assert [each.revision for each in history.migrations] == [stored.baseline.revision]
+    now = files(repository)
+    for each in stored.manifest["migrations"]:
+        assert each["path"] not in now
+        assert now[each["kept"]] == old[each["path"]]
+    folder = Path(stored.manifest["migrations"][0]["kept"]).parts
+    assert "archive" in folder
+    # A fresh database is brought there by the one migration.
+    await site.observe()
+    done = await site.run(MIGRATE)
+    assert done.state == "succeeded", outcome(done)
+    assert site.revisions == [stored.baseline.revision]
+    # A second baseline finds another place for its archive.
+    again = await site.run(BASELINE)
+    assert again.state == "succeeded", outcome(again)
+    assert (await kept(site, again)).manifest["migrations"][0]["kept"] not in now
+
+
+async def test_a_change_set_for_another_history_does_not_apply(site: Site) -> None:
+    git(site.folder, "init", "-q")
+    job = await site.run(BASELINE, archive=False)
+    stored = await kept(site, job)
+    assert all(each["kept"] is None for each in stored.manifest["migrations"])
+    site.write(c=migration("c", "b", execute("CREATE TABLE tenants (id bigint PRIMARY KEY)")))
+    before = files(site.folder)
+    applied = git(site.folder, "apply", given=stored.change_set.patch())
+    assert applied.returncode != 0
+    assert files(site.folder) == before
+
+
+async def test_from_what_is_live(site: Site) -> None:
+    """What a database has and the migrations have not is said first."""
+    await site.at_head()
+    site.query("CREATE INDEX by_hand ON users (email)")
+    site.query("ALTER TABLE tenants ADD COLUMN name text NOT NULL")
+    job = await site.run(BASELINE, source="dev")
+    assert job.state == "succeeded", outcome(job)
+    stored = await kept(site, job)
+    assert stored.source == "clinic/dev"
+    assert {(each.kind, each.change) for each in stored.against_head} == {
+        ("index", "added"),
+        ("column", "added"),
+    }
+    assert "by_hand" in stored.baseline.text
+
+
+async def test_sources_that_make_no_baseline(site: Site) -> None:
+    async with site.store.connect() as connection:
+        clinic = site.configuration.project("clinic")
+        for source, error in (
+            ("nowhere", NotFound),
+            ("other/dev", Invalid),
+            ("env:URL", Invalid),
+            ("backup:00000000-0000-4000-8000-000000000000", Invalid),
+        ):
+            parameters = BaselineParameters(source=source)
+            assert BASELINE.require_named is not None
+            with pytest.raises(error):
+                await BASELINE.require_named(connection, clinic, None, parameters)
+
+
+async def test_an_empty_schema_and_migrations_that_do_not_run(site: Site) -> None:
+    site.write(c=migration("c", "b", execute("SELECT 1 / 0")))
+    job = await site.run(BASELINE)
+    assert job.state == "failed"
+    assert "division by zero" in outcome(job)["account"]
+    for name in ("a", "b", "c"):
+        site.write(**{name: migration(name, {"a": None, "b": "a", "c": "b"}[name])})
+    job = await site.run(BASELINE)
+    assert job.state == "failed"
+    assert "nothing in this schema" in outcome(job)["account"]

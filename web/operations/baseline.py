@@ -1,0 +1,210 @@
+"""Baseline: one fresh migration in place of a whole history, proven in scratch; the source is only read."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web import addresses, words
+from web.acts.history import history_that_runs
+from web.comparison.alike import as_on
+from web.comparison.sources import Reader, Source, Sourced
+from web.comparison.stored_comparisons import sources_of
+from web.config import Environment, Project
+from web.errors import Invalid, NotSupported, OperationFailed
+from web.jobs.events import announce_change
+from web.jobs.job import Outcome, Reconciled, StepTitle
+from web.jobs.reading import JobRecord
+from web.jobs.work import Evidence, Work
+from web.operations.parameters import Parameters, one_line
+from web.remedies.archiving import change_set, plan_archive
+from web.remedies.baseline import Ground, make_baseline
+from web.remedies.stored_baselines import store_baseline
+from web.schema.difference import Difference, difference
+from web.starting.operation import Offer, Onward, Operation, Told
+from web.tools.registry import tool_of
+
+
+class BaselineParameters(Parameters):
+    """What a baseline takes."""
+
+    source: str = Field(
+        default="head",
+        max_length=300,
+        title="From",
+        description="What it shall give: head (what all migrations give), models, or an environment.",
+        json_schema_extra={"flag": "--from"},
+    )
+    message: Annotated[str, AfterValidator(one_line)] = Field(
+        default="baseline",
+        min_length=1,
+        max_length=100,
+        title="Message",
+        description="What the migration is called.",
+    )
+    archive: bool = Field(
+        default=True,
+        title="Keep the old migrations in an archive",
+        description="In a folder beside the migrations; else they are deleted. The dashboard keeps them either way.",
+    )
+
+
+class BaselineNotProven(OperationFailed):
+    """The written baseline does not give the schema; it is kept all the same."""
+
+    title = "The baseline was not proven"
+    hint = "Take the file as a beginning, and complete it by hand."
+
+
+async def run(work: Work[BaselineParameters]) -> Outcome:
+    """Read, write, prove, keep. What was not proven ends the job as failed, with its file kept."""
+    job, tool = work.job, tool_of(work.job.project)
+    project, parameters = job.project, job.parameters
+    if "archive" not in tool.can:
+        raise NotSupported(tool.title, "archive")
+    async with work.progress.step("read"):
+        history = await history_that_runs(work)
+        reader = Reader(work.configuration, work.store, work.resources.scratch, work.resources.programs)
+        source = _source(project, parameters)
+        wanted = await reader.read(source, project)
+        lost = await _against_head(work, reader, source, wanted)
+        archive = await asyncio.to_thread(
+            plan_archive, project, history, datetime.now(UTC).date(), keep=parameters.archive
+        )
+        await work.progress.log(
+            f"{words.plural(len(history), 'migration')} will be replaced by one that gives {source.text}"
+        )
+    async with work.progress.step("write"):
+        extensions = tuple(each.name for each in wanted.schema.extensions)
+        ground = Ground(work.resources.scratch, wanted.schema.server_major, wanted.roles, extensions)
+        kept = {new: content for _, new, content in archive.files if archive.folder is not None}
+        baseline = await make_baseline(ground, project, history, wanted.schema, parameters.message, kept)
+        change, manifest = await asyncio.to_thread(change_set, project, history, baseline, archive)
+        async with work.writing() as store:
+            await store_baseline(
+                store,
+                job.id,
+                project.name,
+                baseline,
+                source=source.text,
+                against_head=lost,
+                manifest=manifest,
+                change_set=change,
+            )
+            await announce_change(store, None)
+    for item, reason in baseline.left:
+        await work.progress.log(f"Left: {item.kind} {item.object}. {reason}", level="warning")
+    if not baseline.proven:
+        first = next(iter(baseline.remaining), None)
+        raise BaselineNotProven(
+            baseline.refusal or f"Run in scratch, it leaves a difference: the {first.kind} {first.object}."  # type: ignore[union-attr]
+        )
+    but = f", but for {len(baseline.left)} that are left out of it" if baseline.left else ""
+    way_back = (
+        "Going down empties the database again, and up again gives the same."
+        if baseline.no_downgrade is None
+        else f"There is no way down: {baseline.no_downgrade}."
+    )
+    return Outcome(
+        f"Baseline {baseline.revision} written",
+        f"From nothing it gives exactly {source.text}{but}, as a scratch database showed in "
+        f"{words.duration(baseline.seconds or 0)}. {way_back}",
+        f"Apply its change set to the repository: `cleanstart change-set {job.id} --output FOLDER`, then "
+        "`git apply baseline.patch`.",
+        data={
+            "revision": baseline.revision,
+            "path": baseline.path,
+            "replaces": len(history),
+            "statements": baseline.statements,
+            "against_head": len(lost),
+        },
+    )
+
+
+def _source(project: Project, parameters: BaselineParameters) -> Source:
+    """Where the schema is read: of this project alone. Raises Invalid, NotFound."""
+    given = parameters.source.strip()
+    if given in ("head", "heads"):
+        text = f"{project.name}@{given}"
+    elif given == "models":
+        text = f"{project.name}:models"
+    else:
+        text = given if "/" in given or "@" in given or ":" in given else f"{project.name}/{given}"
+    (source,) = sources_of(project, text)
+    if source.kind not in ("revision", "models", "live"):
+        raise Invalid(
+            f"A baseline is made from head, models or an environment, not from “{given}”.",
+            hint="Back up and restore is another way to move data.",
+        )
+    return source
+
+
+async def _against_head(
+    work: Work[BaselineParameters], reader: Reader, source: Source, wanted: Sourced
+) -> tuple[Difference, ...]:
+    """What a database at the old head has differently from what the baseline will give."""
+    (head,) = sources_of(work.job.project, f"{work.job.project.name}@head")
+    if source == head:
+        return ()
+    await work.progress.log(f"Comparing {source.text} with what the migrations give")
+    there = await reader.read(head, work.job.project, wanted)
+    found = difference(as_on(there.schema, wanted.schema), wanted.schema)
+    for each in found[:20]:
+        await work.progress.log(
+            f"Unlike the migrations: {each.kind} {each.object} {each.change}", level="warning"
+        )
+    return found
+
+
+async def reconcile(evidence: Evidence[BaselineParameters]) -> Reconciled:
+    """A baseline leaves databases and source alone."""
+    return Reconciled("not done", "Nothing was written.", next_step="Make the baseline again.")
+
+
+async def require_named(
+    store: AsyncConnection, project: Project, environment: Environment | None, parameters: BaselineParameters
+) -> None:
+    """The source is the project's. Raises Invalid, NotFound."""
+    _source(project, parameters)
+
+
+def told(job: JobRecord) -> Told:
+    """What was written is read on a page of its own, proven or not."""
+    ended = job.outcome or {}
+    written = ended.get("data") or (ended.get("error") or {}).get("type") == BaselineNotProven.__name__
+    if not written:
+        return Told()
+    return Told(onward=(Onward("See the baseline", addresses.baseline(job.id), "scroll-text", primary=True),))
+
+
+BASELINE = Operation(
+    name="baseline",
+    title="Baseline",
+    verb="Make a baseline of",
+    parameters=BaselineParameters,
+    permission="baseline",
+    mutating=False,
+    destructive=False,
+    belongs_to="project",
+    steps=(
+        StepTitle("read", "Read the migrations and the schema"),
+        StepTitle("write", "Write the baseline and prove it"),
+    ),
+    run=run,
+    reconcile=reconcile,
+    noun="baseline",
+    icon="git-branch",
+    help="Write one migration that gives a project's schema from nothing, in place of all others, and prove it.",
+    lead=(
+        "One migration is written in the project's own style that gives the schema from nothing, and run in scratch. "
+        "Nothing is written into the source: you get a change set, which also puts the old migrations into an archive."
+    ),
+    offers=(Offer("project", "Make a baseline…"),),
+    tells=told,
+    require_named=require_named,
+    code="in scratch",
+)

@@ -1,0 +1,121 @@
+"""`/jobs/{id}/baseline`: the baseline that a job wrote, with its proof; `…/change-set/{form}`: its patch or zip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web import addresses, words
+from web.dashboard import Board, Id, OneJob, Store, on_job
+from web.errors import NotFound
+from web.jobs.reading import JobRecord
+from web.pages.differences import Sides, groups, portion
+from web.pages.jobs import project_link
+from web.pages.shell import Framed
+from web.pages.views.baseline import BaselinePage, ReplacedMigration
+from web.pages.views.marks import Check, Link, Mark
+from web.remedies.baseline import Baseline
+from web.remedies.stored_baselines import StoredBaseline, baseline_of
+
+router = APIRouter()
+
+TYPES = {"patch": "text/x-diff", "zip": "application/zip"}
+
+
+@router.get("/jobs/{job}/baseline", dependencies=[on_job("view")])
+async def show(board: Board, store: Store, frame: Framed, job: OneJob, page: Id = 1) -> HTMLResponse:
+    """The file, what it replaces, and what running it showed."""
+    found = await _baseline(store, job)
+    baseline, manifest = found.baseline, found.manifest
+    differences, pages = portion(found.against_head, page, addresses.baseline(job.id))
+    archived = next((each["kept"] for each in manifest["migrations"] if each["kept"]), None)
+    view = BaselinePage(
+        job=job.id,
+        project=job.project,
+        revision=baseline.revision,
+        file=baseline.path,
+        text=baseline.text,
+        mark=Mark("ok", "Proven in a scratch database") if baseline.proven else Mark("failed", "Not proven"),
+        account=_account(baseline, found.source),
+        made_at=found.made_at,
+        proofs=tuple(_proofs(found)),
+        replaced=tuple(
+            ReplacedMigration(each["revision"], each["message"], each["path"], each["kept"] or "")
+            for each in reversed(manifest["migrations"])
+        ),
+        archive=archived or "",
+        against_head=groups(
+            differences,
+            Sides("the migrations", found.source, ("At the old head", "With the baseline")),
+        ),
+        count=len(found.against_head),
+        pages=pages,
+        left=tuple(f"{each.kind} {each.object}: {reason}" for each, reason in baseline.left),
+    )
+    return frame.show(
+        "baselines/show.html",
+        view,
+        here=f"Baseline {baseline.revision}",
+        section="jobs",
+        crumbs=(
+            Link("Overview", addresses.overview()),
+            project_link(board, job),
+            Link(f"Job {job.id}", addresses.job(job.id)),
+        ),
+        project=job.project,
+    )
+
+
+@router.get("/jobs/{job}/change-set/{form}", dependencies=[on_job("view")])
+async def download(store: Store, job: OneJob, form: str) -> Response:
+    """The change set, to be applied to the repository."""
+    if form not in TYPES:
+        raise NotFound(f"A change set is a patch or a zip file, not “{form[:50]}”.")
+    change = (await _baseline(store, job)).change_set
+    return Response(
+        change.patch() if form == "patch" else change.zip(),
+        media_type=TYPES[form],
+        headers={"Content-Disposition": f'attachment; filename="baseline.{form}"'},
+    )
+
+
+async def _baseline(store: AsyncConnection, job: JobRecord) -> StoredBaseline:
+    found = await baseline_of(store, job.id)
+    if found is None:
+        raise NotFound(f"Job {job.id} wrote no baseline.", hint="Make one from the project's page.")
+    return found
+
+
+def _account(baseline: Baseline, source: str) -> str:
+    if baseline.proven:
+        but = ", but for what is named below" if baseline.left else ""
+        return f"Run in an empty scratch database, it gave exactly the schema of {source}{but}."
+    if baseline.refusal is not None:
+        return f"It could not be run: {baseline.refusal}"
+    first = baseline.remaining[0]
+    count = words.plural(len(baseline.remaining), "difference")
+    return f"Run in a scratch database, it leaves {count}: {first.kind} {first.object}."
+
+
+def _proofs(found: StoredBaseline) -> Iterator[Check]:
+    baseline = found.baseline
+    if baseline.refusal is None:
+        took = words.duration(baseline.seconds) if baseline.seconds is not None else None
+        mark = Mark("ok" if baseline.proven else "failed", f"From nothing to {found.source}")
+        yield Check(mark, end=took)
+    if baseline.no_downgrade is None and baseline.proven:
+        yield Check(Mark("ok", "Down to empty, types included, and up again"))
+    elif baseline.no_downgrade is not None:
+        yield Check(Mark("warn", "No way down"), account=f"{baseline.no_downgrade.capitalize()}.")
+    if found.against_head:
+        count = words.plural(len(found.against_head), "difference")
+        yield Check(
+            Mark("warn", "Unlike what the old migrations give"),
+            end=count,
+            account="Databases at the old head are another way. See below what this would lose or bring.",
+        )
+    elif found.source.endswith(("@head", "@heads")):
+        yield Check(Mark("ok", "The same as what the old migrations give"))

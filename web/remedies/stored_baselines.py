@@ -1,0 +1,110 @@
+"""Baselines as they are kept under the jobs that made them, with their change sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.remedies.archiving import files_as_json
+from web.remedies.baseline import Baseline
+from web.remedies.change_set import ChangeSet
+from web.schema.difference import Difference
+from web.store.tables import BaselineRow
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBaseline:
+    """A baseline, what it replaces, and what a repository has to change."""
+
+    job_id: int
+    project: str
+    baseline: Baseline
+    #: Where its schema was read, as people write it.
+    source: str
+    #: What databases at the old head have differently: lost or new by the baseline; empty where that is its source.
+    against_head: tuple[Difference, ...]
+    manifest: Mapping[str, Any]
+    change_set: ChangeSet
+    made_at: datetime
+
+    def to_json(self) -> dict[str, object]:
+        """JSON of API and CLI."""
+        baseline = self.baseline
+        return {
+            "job": self.job_id,
+            "project": self.project,
+            "source": self.source,
+            "revision": baseline.revision,
+            "path": baseline.path,
+            "proven": baseline.proven,
+            "refusal": baseline.refusal,
+            "no_downgrade": baseline.no_downgrade,
+            "seconds": baseline.seconds,
+            "left": [{**each.to_json(), "reason": reason} for each, reason in baseline.left],
+            "remaining": [each.to_json() for each in baseline.remaining],
+            "against_head": [each.to_json() for each in self.against_head],
+            "manifest": dict(self.manifest),
+            "files": files_as_json(self.change_set),
+            "made_at": self.made_at.isoformat(),
+            "text": baseline.text,
+        }
+
+
+async def store_baseline(
+    connection: AsyncConnection,
+    job_id: int,
+    project: str,
+    baseline: Baseline,
+    *,
+    source: str,
+    against_head: tuple[Difference, ...],
+    manifest: Mapping[str, Any],
+    change_set: ChangeSet,
+) -> None:
+    """Keep a baseline under the job that made it."""
+    await connection.execute(
+        insert(BaselineRow).values(
+            job_id=job_id,
+            project=project,
+            content={
+                **{
+                    name: getattr(baseline, name)
+                    for name in ("revision", "path", "text", "refusal", "no_downgrade", "seconds")
+                },
+                "left": [[asdict(each), reason] for each, reason in baseline.left],
+                "remaining": [asdict(each) for each in baseline.remaining],
+                "source": source,
+                "against_head": [asdict(each) for each in against_head],
+            },
+            manifest=dict(manifest),
+            change_set=change_set.pack(),
+        )
+    )
+
+
+async def baseline_of(connection: AsyncConnection, job_id: int) -> StoredBaseline | None:
+    """What a job wrote; None: it wrote no baseline."""
+    row = (
+        await connection.execute(select(BaselineRow.__table__).where(BaselineRow.job_id == job_id))
+    ).one_or_none()
+    if row is None:
+        return None
+    content = dict(row.content)
+    source, against = content.pop("source"), content.pop("against_head")
+    content["remaining"] = tuple(Difference(**each) for each in content["remaining"])
+    content["left"] = tuple((Difference(**each), reason) for each, reason in content["left"])
+    return StoredBaseline(
+        job_id,
+        row.project,
+        Baseline(**content),
+        source,
+        tuple(Difference(**each) for each in against),
+        row.manifest,
+        ChangeSet.unpack(row.change_set),
+        row.made_at,
+    )
