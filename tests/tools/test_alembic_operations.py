@@ -28,6 +28,13 @@ CASES = {
         "op.alter_column('users', 'at', server_default=sa.text('now()'))"
     ),
     "ALTER TABLE public.users ALTER COLUMN at DROP DEFAULT": "op.alter_column('users', 'at', server_default=None)",
+    "ALTER TABLE public.users ALTER COLUMN n TYPE bigint": "op.alter_column('users', 'n', type_=sa.BigInteger())",
+    "ALTER TABLE a.users ALTER COLUMN n TYPE numeric(8,2) USING n::text::numeric(8,2)": (
+        "op.alter_column('users', 'n', type_=sa.Numeric(8, 2), postgresql_using='n::text::numeric(8,2)', schema='a')"
+    ),
+    'ALTER TABLE public.users ALTER COLUMN n TYPE text COLLATE "C"': (
+        "op.execute('ALTER TABLE public.users ALTER COLUMN n TYPE text COLLATE \"C\"')"
+    ),
     "ALTER TABLE public.users RENAME COLUMN a TO b": "op.alter_column('users', 'a', new_column_name='b')",
     "ALTER TABLE public.users RENAME TO people": "op.rename_table('users', 'people')",
     "DROP TABLE public.users": "op.drop_table('users')",

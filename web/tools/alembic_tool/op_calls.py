@@ -13,7 +13,7 @@ from typing import Final
 from web.schema.ddl.statement import Statement
 from web.schema.statements import UNCHECKED, makes_function, with_bodies_checked
 from web.tools.alembic_tool.plain_forms import plain
-from web.tools.alembic_tool.quoting import ID, INSIDE, given, name, names, text
+from web.tools.alembic_tool.quoting import ID, INSIDE, given, literal, name, names, text
 from web.tools.alembic_tool.table_parts import Writer, enums_of, key_of
 
 _TABLE = rf"(?P<schema>{ID})\.(?P<table>{ID})"
@@ -108,6 +108,14 @@ def _default(writer: Writer, match: re.Match[str]) -> str:
     return f"op.alter_column({_on(match)}, {name(match['column'])!r}, server_default={given}{_schema(match)})"
 
 
+def _retype(writer: Writer, match: re.Match[str]) -> str | None:
+    kind, using = writer.type(match["type"]), match["using"]
+    if kind is None or "%" in (using or ""):  # as in an index's condition
+        return None
+    cast = "" if using is None else f", postgresql_using={literal(using)}"
+    return f"op.alter_column({_on(match)}, {name(match['column'])!r}, type_={kind}{cast}{_schema(match)})"
+
+
 def _rename_column(_: Writer, match: re.Match[str]) -> str:
     names = f"{name(match['column'])!r}, new_column_name={name(match['new'])!r}"
     return f"op.alter_column({_on(match)}, {names}{_schema(match)})"
@@ -199,6 +207,10 @@ _FORMS: Final[Sequence[tuple[re.Pattern[str], Callable[[Writer, re.Match[str]], 
         (
             rf"{_ALTER} ALTER COLUMN (?P<column>{ID}) (?:SET DEFAULT (?P<default>.*)|DROP DEFAULT)",
             _default,
+        ),
+        (
+            rf"{_ALTER} ALTER COLUMN (?P<column>{ID}) TYPE (?P<type>.+?)(?: USING (?P<using>.+))?",
+            _retype,
         ),
         (rf"{_ALTER} RENAME COLUMN (?P<column>{ID}) TO (?P<new>{ID})", _rename_column),
         (rf"{_ALTER} RENAME TO (?P<new>{ID})", _rename_table),
