@@ -57,7 +57,10 @@ async def test_the_file_has_the_projects_own_form(tmp_path: Path) -> None:
 
 
 async def test_the_oldest_alembic_writes_and_runs_it(tmp_path: Path, database: str) -> None:
-    tool = write(tmp_path, ini=INI.replace("path_separator", "version_path_separator"))
+    locations = "version_locations = %(here)s/migrations/versions:%(here)s/migrations/more\n"
+    tool = write(tmp_path, ini=INI.replace("path_separator", "version_path_separator") + locations)
+    (tmp_path / "migrations" / "more").mkdir()
+    (tmp_path / "migrations" / "more" / "b.py").write_text(migration("b", "a"))
     tool = replace(tool, python=foreign("oldest").python, url_driver="postgresql+psycopg2")
     project = project_of(tmp_path, tool)
     columns = (
@@ -65,7 +68,8 @@ async def test_the_oldest_alembic_writes_and_runs_it(tmp_path: Path, database: s
     )
     history = await ALEMBIC.history(project)
     async with stand_in(project, tmp_path, history) as copy:
-        await write_migration(copy, history, "old", FORTH, BACK)
+        file = await write_migration(copy, history, "old", FORTH, BACK)
+        assert file.path.startswith("migrations/more/")
         await replay(copy, url=database)
         assert await ask(database, columns) == ["at", "id", "more"]
         assert await ask(database, "SELECT enumlabel::text FROM pg_enum ORDER BY 1") == ["new", "old"]

@@ -307,6 +307,21 @@ async def test_migrations_of_an_installed_package(tmp_path: Path, database: str)
     assert (await write(whole, database)).file.path.startswith("db/migrations/versions/")
 
 
+async def test_what_is_imported_from_above_the_project(tmp_path: Path, database: str) -> None:
+    """Its own folder by its name, and another one beside it."""
+    source = tmp_path / "shop"
+    imports = "from shop.settings import ONE\nfrom beside.settings import TWO\n"
+    tool = write_project(
+        source,
+        {"a": migration("a", None, TABLE)},
+        env_py=imports + env(),
+        ini=INI.replace("prepend_sys_path = .", "prepend_sys_path = .."),
+    )
+    put(tmp_path, {"shop/settings.py": "ONE = 1", "beside/settings.py": "TWO = 2"})
+    project = replace(project_of(source, tool), readable=(tmp_path,))
+    assert (await write(project, database)).rows == ["more"]
+
+
 async def test_what_is_large_is_not_copied(tmp_path: Path) -> None:
     tool = replace(
         write_project(tmp_path, {"a": migration("a")}, ini=INI.replace("migrations", "")), commands={}

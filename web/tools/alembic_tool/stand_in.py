@@ -52,7 +52,7 @@ async def stand_in(
 def _make(project: Project, folder: Path, history: History, without: Collection[str], made: Path) -> Project:
     layout, packages = _find_layout(project, folder, history), made / "packages"
     layout = replace(layout, without=frozenset((folder / each).resolve() for each in without))
-    place = made.joinpath(*["above"] * layout.climbs, "project")
+    place = made.joinpath("place", *["above"] * layout.climbs, layout.real.name)
     moved = _Moved.between(folder, place)
     try:
         _link_beside(layout, place)
@@ -169,9 +169,18 @@ def _link_beside(layout: _Layout, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     for each in layout.outside:
         there = Path(os.path.normpath(place / os.path.relpath(each, layout.real)))
-        if not there.exists() and not place.is_relative_to(there):
+        if not place.is_relative_to(there):
             there.parent.mkdir(parents=True, exist_ok=True)
-            there.symlink_to(each)
+            _link(there, each)
+        elif each.is_dir():
+            for beside in each.iterdir():
+                if not layout.real.is_relative_to(beside):
+                    _link(there / beside.name, beside)
+
+
+def _link(link: Path, target: Path) -> None:
+    if not os.path.lexists(link):
+        link.symlink_to(target)
 
 
 def _mirror(layout: _Layout, folder: Path, target: Path, moved: _Moved, *, whole: bool) -> None:
