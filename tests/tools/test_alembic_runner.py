@@ -27,16 +27,19 @@ def test_old_interpreters_can_read_it(name: str) -> None:
     # At the top only the standard library of every version: the rest may be shadowed or missing.
     assert imported <= {
         "argparse",
+        "ast",
         "asyncio",
         "atexit",
         "gc",
         "importlib",
+        "io",
         "json",
         "os",
         "re",
         "sys",
         "threading",
         "time",
+        "tokenize",
         "traceback",
     }
 

@@ -259,7 +259,7 @@ async def _run(
 ) -> tuple[Adoption, _NoWayBack | None]:
     """Run what is written in `project` after the old head, and `back`; the proof, and why it does not lead back.
 
-    The old head is reached by the project itself: some make all that there is in an empty database, and stamp it.
+    The old head is reached by the project itself: some run no migration in an empty database, and record all of them.
     """
     remaining: tuple[Difference, ...] = ()
     none: _NoWayBack | None = None
