@@ -39,7 +39,7 @@ class Foreign:
 def foreign(name: str) -> Foreign:
     """The environment of this name, made where it is missing or other packages are wanted now."""
     wanted = tomllib.loads(LIST.read_text(encoding="utf-8"))[name]["packages"]
-    stamp = json.dumps([sys.version, wanted])
+    stamp = json.dumps([sys.version, "compiled", wanted])
     place = Foreign(CACHE / name)
     CACHE.mkdir(parents=True, exist_ok=True)
     # Test processes run side by side; one makes it, the others wait.
@@ -50,7 +50,7 @@ def foreign(name: str) -> Foreign:
         shutil.rmtree(place.folder, ignore_errors=True)
         _uv("venv", "--python", sys.executable, str(place.folder))
         if wanted:
-            _uv("pip", "install", "--python", str(place.python), *wanted)
+            _uv("pip", "install", "--compile-bytecode", "--python", str(place.python), *wanted)
         done.write_text(hashlib.sha256(stamp.encode()).hexdigest())
     return place
 
