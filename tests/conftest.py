@@ -21,6 +21,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -29,7 +30,7 @@ import psycopg
 import pytest
 from _pytest.nodeid import coerce_node_id
 from psycopg import sql
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs, find_programs
@@ -210,6 +211,25 @@ def tmp_path(tmp_path: Path) -> Path:
     """pytest's own, but readable by other users: project code runs as one, and checkouts are written here."""
     tmp_path.chmod(0o755)
     return tmp_path
+
+
+class Statements(dict[tuple[Any, ...], Any]):
+    """SQLAlchemy's statements, compiled for whichever engine was the first to send one; all are of one dialect."""
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        super().__setitem__(key[1:], compiled)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Compile the store's statements once per test process, as a process of the product does, not once per store."""
+    with pytest.MonkeyPatch.context() as patch:
+        opening = partial(create_async_engine, execution_options={"compiled_cache": Statements()})
+        patch.setattr("web.store.database.create_async_engine", opening)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,8 @@ AS_NOBODY = (
     *("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"),
     "--securebits=+no_setuid_fixup",
 )
+#: As pip does, and for everybody: the ordinary user could not keep what is compiled.
+COPIED = ("--quiet", "--offline", "--no-deps", "--compile-bytecode")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def _install(wheel: Path, place: Path) -> Path:
     python = place / "bin" / "python"
     for argv in (
         ["venv", "--quiet", "--python", sys.executable, str(place)],
-        ["pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(python), str(wheel)],
+        ["pip", "install", *COPIED, "--python", str(python), str(wheel)],
     ):
         done = subprocess.run([uv, *argv, "--no-config", "--no-cache"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

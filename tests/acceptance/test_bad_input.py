@@ -6,7 +6,6 @@ import html
 import os
 import re
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ import pytest
 
 from tests.acceptance.installation import Installation, installed, query
 from tests.conftest import fresh_database
+from tests.interpreter import project_python
 from tests.operations.conftest import Site, copies, outcome, site
 from tests.small_disk import small_disk
 from tests.tools.foreign import foreign
@@ -172,7 +172,7 @@ def configure(cleanstart: Installation, server: EmbeddedServer, urls: dict[str, 
                 "source": str(folder),
                 "alembic": {
                     "config": "alembic.ini",
-                    "python": str(foreign("empty").python) if project == "interpreter" else sys.executable,
+                    "python": str(foreign("empty").python if project == "interpreter" else project_python()),
                     "url_variable": "DATABASE_URL",
                     "url_driver": "postgresql+psycopg",
                 },

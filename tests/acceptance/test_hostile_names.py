@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from tests.acceptance.installation import Installation, query
+from tests.interpreter import project_python
 from tests.tools.written import env, execute, migration, write_project
 from web.postgres.connections import parameters
 from web.postgres.embedded import EmbeddedServer
@@ -103,7 +103,7 @@ def configure(cleanstart: Installation, server: EmbeddedServer, url: str) -> Non
         "keeps": ["<b>x</b> 😀"],
         "alembic": {
             "config": "alembic.ini",
-            "python": sys.executable,
+            "python": str(project_python()),
             "url_variable": "DATABASE_URL",
             "url_driver": "postgresql+psycopg",
             "version_table": VERSIONS,

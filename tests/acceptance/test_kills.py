@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import stat
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ import pytest
 
 from tests.acceptance.installation import FINISHED, Installation, backends, query, until
 from tests.conftest import fresh_database
+from tests.interpreter import project_python
 from tests.tools.written import env, migration, write_project
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs, client_for
@@ -193,7 +193,7 @@ def write_projects(folder: Path, witness: str) -> dict[str, Any]:
             "source": str(folder / name),
             "alembic": {
                 "config": "alembic.ini",
-                "python": sys.executable,
+                "python": str(project_python()),
                 "url_variable": "DATABASE_URL",
                 "url_driver": "postgresql+psycopg",
             },

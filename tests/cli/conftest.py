@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,6 +25,7 @@ from psycopg import sql
 from tests import forked
 from tests.conftest import STORE_OWNER, STORE_RUNTIME, fresh_database
 from tests.forked import Forked, start
+from tests.interpreter import project_python
 from tests.tools.written import execute, migration, write_project
 from web.cli.program import run
 from web.postgres.embedded import EmbeddedServer
@@ -240,7 +240,7 @@ def _configuration(names: tuple[str, ...]) -> str:
             '[scratch]\n17 = "embedded"',
             '[backups]\nlocation = "backups"',
             '[projects.clinic]\ntitle = "Clinic"\nsource = "clinic"\nkeeps = ["application code"]',
-            f'[projects.clinic.alembic]\nconfig = "alembic.ini"\npython = "{sys.executable}"',
+            f'[projects.clinic.alembic]\nconfig = "alembic.ini"\npython = "{project_python()}"',
             'url_variable = "DATABASE_URL"\nurl_driver = "postgresql+psycopg"',
             *environments,
         ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import psycopg
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.interpreter import project_python
 from web.config import AlembicSettings, Backups, Configuration, Environment, Project, Secret
 from web.errors import OperationFailed
 from web.jobs.job import Outcome, Reconciled, StepTitle
@@ -56,7 +56,7 @@ def configuration() -> Configuration:
                 name=environment.project,
                 title=environment.project.title(),
                 source=folder,
-                tool=AlembicSettings(config=folder / "alembic.ini", python=Path(sys.executable)),
+                tool=AlembicSettings(config=folder / "alembic.ini", python=project_python()),
                 environments={environment.name: environment},
             )
         },

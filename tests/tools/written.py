@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
+from tests.interpreter import project_python
 from web.config import AlembicSettings
 
 ENV = """
@@ -96,10 +96,10 @@ def write_project(
 
 
 def tool_of(folder: Path, config: str = "alembic.ini") -> AlembicSettings:
-    """The tool of a written project, run by the interpreter of the tests."""
+    """The tool of a written project, run by the interpreter of such projects."""
     return AlembicSettings(
         config=folder / config,
-        python=Path(sys.executable),
+        python=project_python(),
         url_variable="DATABASE_URL",
         url_driver="postgresql+psycopg",
     )
