@@ -35,15 +35,35 @@ begin
   for item in select fdwname from pg_foreign_data_wrapper loop
     execute format('drop foreign data wrapper %I cascade', item.fdwname);
   end loop;
-  for item in select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
+  for item in select nspname from pg_namespace
+    where nspname !~ '^pg_' and nspname not in ('information_schema', 'public')
   loop
     execute format('drop schema %I cascade', item.nspname);
   end loop;
+  -- Dropping a schema has all plans made anew, so this one is kept where it is as it was made.
+  if (select (nspowner::regrole::text, nspacl::text, obj_description(oid, 'pg_namespace'))
+        = ('pg_database_owner', '{pg_database_owner=UC/pg_database_owner,=U/pg_database_owner}',
+           'standard public schema') from pg_namespace where nspname = 'public') then
+    for item in select i.type, i.identity
+      from pg_depend, pg_identify_object(classid, objid, 0) i
+      where refclassid = 'pg_namespace'::regclass and refobjid = 'public'::regnamespace and deptype = 'n'
+    loop
+      if item.identity is not null then
+        execute format('drop %s if exists %s cascade',
+                       case item.type when 'composite type' then 'type' when 'statistics object' then 'statistics'
+                                      else item.type end, item.identity);
+      end if;
+    end loop;
+  else
+    drop schema if exists public cascade;
+    create schema public authorization pg_database_owner;
+    grant usage on schema public to public;
+    comment on schema public is 'standard public schema';
+  end if;
 end $$;
-create schema public authorization pg_database_owner;
-grant usage on schema public to public;
-comment on schema public is 'standard public schema';
 """
+#: For each of its sessions. A plan with parameters would be made five times before one is kept.
+SESSION = "set client_min_messages = error; set plan_cache_mode = force_generic_plan;"
 
 
 #: What there is of all that cases make; the last three are what EMPTY cannot undo.
@@ -75,7 +95,9 @@ class CaseDatabase:
                 await connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
             url = self._server.url(name.as_string().strip('"'))
             self.connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
-            await self.connection.execute("set client_min_messages = error")
+            # psycopg forgets all prepared statements at a DROP, ALTER or ROLLBACK that it may prepare itself.
+            self.connection.prepare_threshold = None
+            await self.connection.execute(SESSION)
             self._made = await self._state(self.connection)
         return self.connection
 
@@ -84,7 +106,7 @@ class CaseDatabase:
         if self.connection is None:
             return
         try:
-            await self.connection.execute("reset all; set client_min_messages = error;" + EMPTY)
+            await self.connection.execute("reset all;" + SESSION + EMPTY)
             if await self._state(self.connection) == self._made:
                 return
         except psycopg.Error:
