@@ -11,10 +11,12 @@ from tests.tools.written import execute, migration
 from web.answers.environment import view
 from web.answers.verdict import Verdict
 from web.config import ResetPolicy
+from web.operations.adopt import ADOPT
 from web.operations.migrate import MIGRATE
 from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
 from web.operations.stamp import STAMP
+from web.remedies.adoption import adoption_of
 
 PLUGIN = {
     "p1": migration("p1", None, execute("CREATE TABLE plugins (id int)"), branch_labels=("plugin",)),
@@ -129,3 +131,28 @@ async def test_what_is_followed_and_not_there_is_told(two: Site) -> None:
     job = await two.run(MIGRATE)
     assert job.state == "failed"
     assert "no branch or revision is called that" in str(outcome(job))
+
+
+async def test_a_drift_is_adopted_into_the_branch_that_it_belongs_to(two: Site) -> None:
+    two.change(follow=("heads",))
+    await two.observe()
+    assert (await two.run(MIGRATE)).state == "succeeded"
+    two.query("ALTER TABLE plugins ADD COLUMN name text")
+    await two.observe()
+    job = await two.run(ADOPT)
+    assert job.state == "failed"
+    assert "Say with `branch` which of them" in str(outcome(job))
+    job = await two.run(ADOPT, branch="nothing")
+    assert "No branch or revision of the history is called" in outcome(job)["account"]
+    job = await two.run(ADOPT, branch="plugin")
+    assert job.state == "succeeded", outcome(job)
+    async with two.store.connect() as store:
+        found = await adoption_of(store, job.id)
+    assert found is not None
+    adoption = found[0]
+    assert (adoption.down, adoption.proven, adoption.no_downgrade) == ("p2", True, None)
+    # Followed alone, there is nothing to ask; the other branch stays where it is.
+    two.change(follow=("plugin@head",))
+    await two.observe()
+    job = await two.run(ADOPT)
+    assert job.state == "succeeded", outcome(job)

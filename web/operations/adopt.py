@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -38,6 +39,12 @@ class AdoptParameters(Parameters):
         max_length=100,
         title="Message",
         description="What the migration is called.",
+    )
+    branch: str = Field(
+        default="",
+        max_length=200,
+        title="Branch",
+        description="Of several that are followed, the one that it belongs to: a label or a revision.",
     )
 
 
@@ -108,16 +115,28 @@ async def before(store: AsyncConnection, seen: View) -> Before:
 
 
 async def _history(work: Work[AdoptParameters], seen: Observation) -> History:
-    """The history, at whose one head the database has to be. Raises Conflict, SeveralHeads, SourceInvalid."""
+    """The history, with the one head that the migration follows; the database has to be at its heads.
+
+    Raises Conflict, SeveralHeads, SourceInvalid.
+    """
     history = await history_that_runs(work)
-    if len(history.branch_heads) > 1:
-        raise SeveralHeads(history.branch_heads)
+    if history.is_ambiguous:
+        raise SeveralHeads(history.heads, separate=not history.share_a_base)
+    branch = work.job.parameters.branch.strip()
+    heads = history.heads_of(branch) if branch else history.branch_heads
+    if branch and not heads:
+        raise Conflict(f"No branch or revision of the history is called “{branch}”.")
+    if len(heads) > 1:
+        raise Conflict(
+            f"The history ends in {len(heads)} branches: {', '.join(heads)}.",
+            hint="Say with `branch` which of them the new migration belongs to, by its label or a revision.",
+        )
     if not history.is_at_head(seen.revisions):
         raise Conflict(
             f"{work.job.environment.label} is not at the head of its migrations, and a new one would follow that.",
             hint="Apply what is pending first.",
         )
-    return history
+    return replace(history, branch_heads=heads)
 
 
 async def _adopt(work: Work[AdoptParameters], seen: Observation, history: History) -> Adoption | None:
@@ -133,13 +152,16 @@ async def _adopt(work: Work[AdoptParameters], seen: Observation, history: Histor
     async with work.target(lock=False, read_only=True) as connection:
         target = await read_identity(connection)
         roles = tuple(await read_roles(connection))
+    # Where it is at every head, the project's own command need not be able to go anywhere else.
+    every = set(history.effective(seen.revisions)) == set(history.heads) and history.targets is None
+    rows = None if every and len(history.heads) == 1 else tuple(seen.revisions)
     await work.progress.log("Writing the migration and running it in scratch")
     return await adopt(
         work.resources.scratch,
         work.job.project,
         history,
         migrated,
-        Live(live, target.user, roles, target.major),
+        Live(live, target.user, roles, target.major, rows),
         rules,
         work.job.parameters.message,
     )

@@ -41,6 +41,8 @@ class Live:
     role: str
     roles: tuple[str, ...]
     major: int
+    #: The version rows of what the migrations give; None: all heads.
+    rows: tuple[str, ...] | None = None
 
 
 async def adopt(
@@ -127,7 +129,7 @@ async def _find_ways(
     found: list[_Ways] = []
 
     async def make(database: ScratchDatabase) -> None:
-        require_reached(history, history.goal, await _replay(project, database))
+        require_reached(history, live.rows or history.goal, await _replay(project, database, live.rows))
         async with database.connect(application_name="cleanstart/adopt") as connection:
             try:
                 forth, left = await _lead(connection, project, wanted, live)
@@ -267,15 +269,20 @@ async def _run(
 
     async def forth_and_back(database: ScratchDatabase) -> None:
         nonlocal remaining, none, returned
-        require_reached(asked.history, asked.history.goal, await _replay(asked.project, database))
+        rows = asked.live.rows
+        require_reached(
+            asked.history, rows or asked.history.goal, await _replay(asked.project, database, rows)
+        )
         result = await tool_of(project).upgrade(
             project,
             confinement=await in_scratch(project, database),
             on_event=_ignore,
+            revisions=None if rows is None else [adoption.revision],
             application_name="cleanstart/adopt",
         )
         require_run(adoption.revision, result)
-        if result.cut_off or set(result.applied) != {adoption.revision}:
+        beside = set(rows or ()) - {adoption.down}
+        if result.cut_off or set(result.applied) != {adoption.revision, *beside}:
             raise NotReached(
                 f"A replay up to {adoption.revision} came to {', '.join(result.applied) or 'no revision'}."
             )
@@ -329,10 +336,11 @@ async def _read(connection: Connection, project: Project, live: Live) -> Schema:
     return as_on(as_expected(schema, replayed_by), live.schema)
 
 
-async def _replay(project: Project, database: ScratchDatabase) -> UpgradeResult:
+async def _replay(project: Project, database: ScratchDatabase, rows: tuple[str, ...] | None) -> UpgradeResult:
     return await tool_of(project).replay(
         project,
         confinement=await in_scratch(project, database),
+        revisions=rows,
         application_name="cleanstart/adopt",
     )
 
