@@ -17,7 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-PLACE = Path(__file__).parents[1] / ".cache" / "interpreter"
+# Where it really is: copies of the product have a link to this folder.
+PLACE = (Path(__file__).parents[1] / ".cache").resolve() / "interpreter"
 PACKAGES = (
     *("alembic", "mako", "markupsafe", "typing-extensions"),
     *("sqlalchemy", "greenlet"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests import forked
 from tests.cli.conftest import HOSTILE, Cli, Site, clean_environment
 from tests.conftest import ServerOf, fresh_database
 from web.cli.exits import CANNOT_TELL, NO, YES
@@ -140,13 +140,11 @@ def test_an_unknown_severity(cli: Cli) -> None:
 
 def diff(a: str, b: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Compare two URLs, in a process that has nothing else."""
-    return subprocess.run(
-        [sys.executable, "-m", "web.cli", "diff", "env:A", "env:B", *options],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd="/",
-        env={**clean_environment(), "A": a, "B": b, "PYTHONPATH": str(Path.cwd())},
+    return forked.run(
+        "web.cli",
+        ["diff", "env:A", "env:B", *options],
+        environment={**clean_environment(), "A": a, "B": b},
+        folder=Path("/"),
     )
 
 
