@@ -1,5 +1,5 @@
 """Who people and tokens are, what each may do, and what is written down of it.
 
-Sign-in, sessions, roles, permissions, tokens, confirmations, the audit trail.
+Sign-in, sessions, roles, permissions, tokens, confirmations, approvals, the audit trail.
 What a job kind asks before it starts is in `web.starting`.
 """
