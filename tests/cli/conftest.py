@@ -64,6 +64,7 @@ TARGETS: dict[str, tuple[str, list[str]] | None] = {
     "changed": ("a", []),
     "backed-up": ("c", ["INSERT INTO users SELECT n, 'x' FROM generate_series(1, 50) n"]),
     "reset-me": ("c", ["INSERT INTO users VALUES (1, 'a@example.com')"]),
+    "approved": ("a", []),
     "production": ("c", []),
     "production-behind": ("a", []),
 }
@@ -232,6 +233,7 @@ def _configuration(names: tuple[str, ...]) -> str:
         f'[projects.clinic.environments.{name}]\nurl = "file:secrets/{name}"\n'
         f'tier = "{"production" if name.startswith("production") else "development"}"\n'
         + ("reset = {}\n" if name == "reset-me" else "")
+        + ("approvals = 1\n" if name == "approved" else "")
         for name in (*names, "dead")
     ]
     return "\n".join(

@@ -193,6 +193,6 @@ def _title(kind: AnyOperation, seen: View, before: Before) -> str:
 
 def _way_to_something(before: Before) -> str:
     """What has to be done before there is something to approve."""
-    return next(
-        (each.way for each in before.held_by if each.name != "approval" and each.way), "Check it first."
-    )
+    closed = before.gate.closed_by if before.gate is not None else ()
+    ways = {each.name: each.way for each in closed}
+    return ways.get("rehearsal") or ways.get("proven repair") or "Check the environment first."
