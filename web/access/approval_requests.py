@@ -173,8 +173,13 @@ async def read_request(connection: AsyncConnection, number: int, *, lock: bool =
 
 async def open_requests(connection: AsyncConnection, projects: Collection[str]) -> Sequence[Request]:
     """The requests on these projects that wait for somebody, oldest first."""
+    return [each for each in await living_requests(connection, projects) if each.state == "open"]
+
+
+async def living_requests(connection: AsyncConnection, projects: Collection[str]) -> Sequence[Request]:
+    """The requests on these projects that can be decided on or used, oldest first."""
     found = await _read(connection, ApprovalRequestRow.project.in_(projects), _LIVING, limit=1000)
-    return [each for each in reversed(found) if each.state == "open"]
+    return list(reversed(found))
 
 
 async def read_requests(

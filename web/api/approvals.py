@@ -56,7 +56,7 @@ async def list_requests(
 ) -> dict[str, object]:
     """The requests that wait, oldest first; with `state=all` every one, newest first."""
     projects = visible_projects(who, board.configuration.projects)
-    async with board.store.begin() as store:
+    async with board.store.connect() as store:
         found = (
             await true_open_requests(store, board.configuration, board.kinds, projects, board.histories)
             if state == "open"
@@ -138,6 +138,6 @@ async def withdraw(board: Board, who: Who, asked: OneRequest) -> dict[str, objec
 
 
 async def _true(board: Dashboard, number: int) -> Asked:
-    """The request as it is: ended, where what would run has changed."""
-    async with board.store.begin() as store:
+    """The request as it is: void, where what would run has changed."""
+    async with board.store.connect() as store:
         return await read_true_request(store, board.configuration, board.kinds, number, board.histories)

@@ -60,7 +60,7 @@ async def index(board: Board, who: Who, frame: Framed, before: Id | None = None)
     """Every request, those that wait first."""
     projects = visible_projects(who, board.configuration.projects)
     known = environments(board.configuration)
-    async with board.store.begin() as store:
+    async with board.store.connect() as store:
         waiting = (
             ()
             if before
@@ -97,8 +97,7 @@ async def decide(
     """Approve or reject it. What cannot be done comes back with the page."""
     form = await request.form()
     try:
-        async with board.store.begin() as store:
-            # Ended where what would run has changed: said by itself, before anything is decided.
+        async with board.store.connect() as store:
             true = await read_true_request(store, board.configuration, board.kinds, asked.id, board.histories)
         if not true.living:
             raise Conflict(_over(true))
@@ -249,7 +248,7 @@ async def _page(
     board: Dashboard, frame: Frame, number: int, refused: CleanStartError | None = None
 ) -> HTMLResponse:
     who = frame.who
-    async with board.store.begin() as store:
+    async with board.store.connect() as store:
         asked = await read_true_request(store, board.configuration, board.kinds, number, board.histories)
         where = environments(board.configuration).get(asked.label)
         kind = board.kinds.by_name.get(asked.kind)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access import approvals
-from web.access.approval_requests import Request, living_request, open_requests, read_request
+from web.access.approval_requests import Request, living_request, living_requests, read_request
 from web.access.permissions import Principal, require
 from web.answers.environment import View, view
 from web.answers.gate import approvals_needed
 from web.config import Configuration, Environment
 from web.errors import Conflict, NotFound, OperationNotAllowed, TargetChanged
+from web.jobs.events import announce_change
 from web.observation.history_cache import Histories
 from web.starting.operation import AnyOperation, Before, Operations
 from web.starting.preparation import prepare
@@ -147,15 +149,12 @@ async def read_true_request(
     number: int,
     histories: Histories | None = None,
 ) -> Request:
-    """A request in its true state: one that is for something else now is ended. Raises NotFound."""
+    """A request in its true state: void, where it is for something else than what would run now. Raises NotFound."""
     request = await read_request(connection, number)
     if not request.living:
         return request
     reason = await why_void(connection, configuration, kinds, request, histories)
-    if reason is None:
-        return request
-    await approvals.end(connection, number, "void", by=None, why=reason)
-    return await read_request(connection, number)
+    return request if reason is None else replace(request, state="void", why=reason)
 
 
 async def true_open_requests(
@@ -165,15 +164,27 @@ async def true_open_requests(
     projects: Sequence[str],
     histories: Histories | None = None,
 ) -> tuple[Request, ...]:
-    """The requests that wait for somebody, oldest first; what is for something else now is ended on the way."""
-    found: list[Request] = []
-    for each in await open_requests(connection, projects):
-        reason = await why_void(connection, configuration, kinds, each, histories)
-        if reason is None:
-            found.append(each)
-        else:
+    """The requests that wait for somebody, oldest first, without those for something else than what would run now."""
+    return tuple(
+        [
+            each
+            for each in await living_requests(connection, projects)
+            if each.state == "open"
+            and await why_void(connection, configuration, kinds, each, histories) is None
+        ]
+    )
+
+
+async def end_void(connection: AsyncConnection, configuration: Configuration, kinds: Operations) -> int:
+    """End every request for something else than what would run now, for good; returns how many."""
+    ended = 0
+    for each in await living_requests(connection, tuple(configuration.projects)):
+        reason = await why_void(connection, configuration, kinds, each)
+        if reason is not None:
             await approvals.end(connection, each.id, "void", by=None, why=reason)
-    return tuple(found)
+            await announce_change(connection, each.environment_id)
+            ended += 1
+    return ended
 
 
 def as_asked(kind: AnyOperation, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from web.jobs.start import start
 from web.operations import KINDS
 from web.operations.observe import OBSERVE
 from web.operations.rehearse import REHEARSE
-from web.starting.asking import true_open_requests
+from web.starting.asking import end_void
 from web.starting.operation import Operations
 from web.store.tables import EnvironmentRow, EnvironmentStateRow, JobRow
 from web.tools.registry import tool_of
@@ -139,7 +139,7 @@ async def start_owed_looks(store: AsyncEngine, configuration: Configuration) -> 
 async def end_void_requests(store: AsyncEngine, configuration: Configuration) -> None:
     """End requests for approval of what would not run like that any more."""
     async with store.begin() as connection:
-        await true_open_requests(connection, configuration, Operations(KINDS), tuple(configuration.projects))
+        await end_void(connection, configuration, Operations(KINDS))
 
 
 async def start_due_looks(store: AsyncEngine, configuration: Configuration) -> None:
