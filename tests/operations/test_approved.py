@@ -359,6 +359,8 @@ async def test_a_failed_rehearsal_is_passed_over_on_production_with_consent(site
     reason = {"despite_failed_rehearsal": "production has users, scratch has none"}
     with pytest.raises(CleanStartError, match="The rehearsal failed"):
         await press(site, MIGRATE, parameters=reason)
+    with pytest.raises(Invalid, match="There is no reason"):
+        await asked(site, MIGRATE)
     number = await asked(site, MIGRATE, reason="production has users")
     assert (await true(site, number)).title.endswith(", although the rehearsal failed")
     await decided(site, number, BOB)

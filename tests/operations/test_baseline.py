@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,21 @@ async def test_an_empty_schema_and_migrations_that_do_not_run(site: Site) -> Non
     job = await site.run(BASELINE)
     assert job.state == "failed"
     assert "nothing in this schema" in outcome(job)["account"]
+
+
+async def test_several_heads_become_one_where_all_are_meant(site: Site) -> None:
+    site.write(p1=migration("p1", None, execute("CREATE TABLE plugins (id int)"), branch_labels=("plugin",)))
+    job = await site.run(BASELINE)
+    assert job.state == "failed"
+    assert "say with `follow` which are meant" in str(outcome(job))
+    for follow, said in ((("plugin@head",), "leads to no head that is followed"), (("heads",), "")):
+        clinic = site.configuration.project("clinic")
+        changed = replace(clinic, follow=follow)
+        site.configuration = replace(site.configuration, projects={"clinic": changed})
+        job = await site.run(BASELINE)
+        assert job.state == ("failed" if said else "succeeded"), outcome(job)
+        assert said in str(outcome(job))
+    stored = await kept(site, job)
+    assert stored.manifest["heads"] == ["c", "p1"]
+    assert "down_revision = None" in stored.baseline.text
+    assert "'plugins'" in stored.baseline.text

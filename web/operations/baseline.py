@@ -10,12 +10,12 @@ from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
-from web.acts.history import history_that_runs
+from web.acts.history import history_that_runs, require_one_head
 from web.comparison.alike import as_on
 from web.comparison.sources import Reader, Source, Sourced
 from web.comparison.stored_comparisons import sources_of
 from web.config import Environment, Project
-from web.errors import Invalid, NotSupported, OperationFailed
+from web.errors import Conflict, Invalid, NotSupported, OperationFailed
 from web.jobs.events import announce_change
 from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
@@ -68,6 +68,12 @@ async def run(work: Work[BaselineParameters]) -> Outcome:
         raise NotSupported(tool.title, "archive")
     async with work.progress.step("read"):
         history = await history_that_runs(work)
+        require_one_head(history)
+        if beside := [each.revision for each in history.migrations if not history.counts(each.revision)]:
+            raise Conflict(
+                f"A baseline replaces the whole history, and {beside[-1]} leads to no head that is followed.",
+                hint='Follow every head (`follow = "heads"`), or take the other branches out of the project.',
+            )
         reader = Reader(work.configuration, work.store, work.resources.scratch, work.resources.programs)
         source = _source(project, parameters)
         wanted = await reader.read(source, project)

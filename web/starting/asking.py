@@ -15,7 +15,7 @@ from web.access.permissions import Principal, require
 from web.answers.environment import View, view
 from web.answers.gate import approvals_needed
 from web.config import Configuration, Environment
-from web.errors import Conflict, NotFound, OperationNotAllowed, TargetChanged
+from web.errors import Conflict, Invalid, NotFound, OperationNotAllowed, TargetChanged
 from web.jobs.events import announce_change
 from web.observation.history_cache import Histories
 from web.starting.operation import AnyOperation, Before, Operations
@@ -66,6 +66,8 @@ async def ask(
         )
     if shown_hash is not None and shown_hash != before.shown_hash:
         raise TargetChanged("What would run is not what you saw.", hint="Read it again.")
+    if _failed(before) and not reason.strip():
+        raise Invalid("There is no reason.", hint="Say why it should be done although the rehearsal failed.")
     hidden = {"confirmation", "closed", "live_workers", "type_to_confirm"}
     subject = approvals.Subject(
         project=environment.project,
