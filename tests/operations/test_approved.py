@@ -112,6 +112,10 @@ async def rehearsed(site: Site) -> None:
 
 async def test_a_plan_runs_once_somebody_else_approves_it(site: Site) -> None:
     site.change(approvals=1)
+    await site.observe()
+    with pytest.raises(Conflict, match="nothing to approve") as early:
+        await asked(site, MIGRATE)
+    assert early.value.hint == "Rehearse the migrations."
     await rehearsed(site)
     with pytest.raises(OperationNotAllowed, match="Not approved"):
         await press(site, MIGRATE)
