@@ -14,6 +14,7 @@ from web.errors import Invalid, NotFound
 from web.jobs.reading import JobRecord
 from web.operations.baseline import BASELINE, BaselineParameters
 from web.operations.migrate import MIGRATE
+from web.pages.job_parts import database_state
 from web.remedies.stored_baselines import StoredBaseline, baseline_of
 from web.tools.registry import tool_of
 
@@ -155,6 +156,9 @@ async def test_from_what_is_live(site: Site) -> None:
         ("column", "added"),
     }
     assert "by_hand" in stored.baseline.text
+    assert "A database at the old head differs from it in 2 places" in outcome(job)["account"]
+    # It belongs to a project: there is no database of which anything could be said.
+    assert database_state(job) == ""
 
 
 async def test_sources_that_make_no_baseline(site: Site) -> None:

@@ -115,10 +115,16 @@ async def run(work: Work[BaselineParameters]) -> Outcome:
         if baseline.no_downgrade is None
         else f"There is no way down: {baseline.no_downgrade}."
     )
+    unlike = (
+        f" A database at the old head differs from it in {words.plural(len(lost), 'place')}: see what that would "
+        "lose or bring."
+        if lost
+        else ""
+    )
     return Outcome(
         f"Baseline {baseline.revision} written",
         f"From nothing it gives exactly {source.text}{but}, as a scratch database showed in "
-        f"{words.duration(baseline.seconds or 0)}. {way_back}",
+        f"{words.duration(baseline.seconds or 0)}. {way_back}{unlike}",
         f"Apply its change set to the repository: `cleanstart change-set {job.id} --output FOLDER`, then "
         "`git apply baseline.patch`.",
         data={

@@ -175,7 +175,7 @@ class JobParts:
             number=job.id,
             mark=mark,
             heading=str(said.get("title") or mark.words),
-            state_of_database=_database_state(job),
+            state_of_database=database_state(job),
             account=" ".join(part for part in (said.get("account"), said.get("next_step")) if part),
             message=error.get("server_message"),
             sqlstate=error.get("sqlstate"),
@@ -262,7 +262,10 @@ def _text(event: Event) -> str:
     return event.text
 
 
-def _database_state(job: JobRecord) -> str:
+def database_state(job: JobRecord) -> str:
+    """What became of the job's database, in a sentence; empty: it has none, or its own account says it."""
+    if job.environment is None:
+        return ""
     if not job.mutating:
         return "The database was only read."
     return {
