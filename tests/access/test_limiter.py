@@ -102,6 +102,7 @@ async def test_nobody_is_slowed_by_others_at_the_same_address(store: AsyncEngine
 async def test_a_known_device_is_not_slowed_by_strangers_nor_they_by_it(store: AsyncEngine) -> None:
     await fail(store, ("ada", "10.0.0.1"), 20)
     await at_once(store, BY_NAME.free - 20, *(("ada", f"10.1.{number}.1") for number in range(50)))
+    await age(store, "-15 minutes")
     assert await attempts(store, ("ada", "10.0.0.1"), ("ada", "10.2.0.1")) == 0
     assert await attempts(store, ("ada", "10.0.0.1", "known")) == 1
     await fail(store, ("bob", "10.0.0.1", "known to bob"), 20)

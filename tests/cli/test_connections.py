@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -255,14 +256,17 @@ def test_too_many_connections_lose_the_one_that_has_waited_longest(serve: Serve)
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(server.connect(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n"))
         read_until(stream, b"still here")
-        half = [stack.enter_context(server.connect(GET)) for _ in range(50)]
+        # All of them at once, as it sees them when it was busy.
+        server.process.send_signal(signal.SIGSTOP)
+        silent = [stack.enter_context(server.connect()) for _ in range(50)]
+        server.process.send_signal(signal.SIGCONT)
         for _ in range(5):
             assert b"0 bytes" in _ask(server)
-        for each in half[:30]:
+        for each in silent[:30]:
             assert read_all(each) == b""
-        half[-1].setblocking(False)
+        silent[-1].setblocking(False)
         with pytest.raises(BlockingIOError):
-            half[-1].recv(1)
+            silent[-1].recv(1)
         read_until(stream, b"still here")
 
 

@@ -7,6 +7,7 @@ that does not read its answer, it waits for ever; and it keeps whatever is sent 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import resource
 from typing import Any
 
@@ -33,11 +34,13 @@ class Connection(HttpToolsProtocol):
     #: Seconds.
     limit: float = 30.0
     most: int = MOST
+    #: Numbers the waits of all connections: many begin at the same reading of the loop's clock.
+    _turns = itertools.count()
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        #: Since when it waits for a request or for the rest of one, by the loop's clock; None: it does not.
-        self.waiting_since: float | None = None
+        #: The turn at which it began to wait for a request or for the rest of one; None: it does not.
+        self.waiting_since: int | None = None
         #: Whether the request that was begun last has come to the end of its headers, and to its own.
         self._headed = self._whole = True
         self._head_bytes = 0
@@ -119,7 +122,7 @@ class Connection(HttpToolsProtocol):
 
     def _wait(self) -> None:
         self._stop_waiting()
-        self.waiting_since = self.loop.time()
+        self.waiting_since = next(self._turns)
         self._giving_up = self.loop.call_later(self.limit, self.give_up, self._unsent())
 
     def _stop_waiting(self) -> None:
