@@ -67,7 +67,7 @@ async def test_the_head_in_one_migration(site: Site) -> None:
     job = await site.run(BASELINE, message="first of all")
     assert job.state == "succeeded", outcome(job)
     data = outcome(job)["data"]
-    assert (data["replaces"], data["against_head"]) == (4, 0)
+    assert (data["replaces"], data["old_head_differences"]) == (4, 0)
     assert "Going down empties the database again, and up again gives the same." in outcome(job)["account"]
     # Nothing is written into the source.
     assert files(site.folder) == before
@@ -151,7 +151,7 @@ async def test_from_what_is_live(site: Site) -> None:
     assert job.state == "succeeded", outcome(job)
     stored = await kept(site, job)
     assert stored.source == "clinic/dev"
-    assert {(each.kind, each.change) for each in stored.against_head} == {
+    assert {(each.kind, each.change) for each in stored.old.differences} == {
         ("index", "added"),
         ("column", "added"),
     }
@@ -169,8 +169,9 @@ async def test_sources_that_make_no_baseline(site: Site) -> None:
             ("other/dev", Invalid),
             ("env:URL", Invalid),
             ("backup:00000000-0000-4000-8000-000000000000", Invalid),
+            ("models", Invalid),
         ):
-            parameters = BaselineParameters(source=source)
+            parameters = BaselineParameters(source=source, rows=("roles",))
             assert BASELINE.require_named is not None
             with pytest.raises(error):
                 await BASELINE.require_named(connection, clinic, None, parameters)
@@ -204,3 +205,100 @@ async def test_several_heads_become_one_where_all_are_meant(site: Site) -> None:
     assert stored.manifest["heads"] == ["c", "p1"]
     assert "down_revision = None" in stored.baseline.text
     assert "'plugins'" in stored.baseline.text
+
+
+LOOKUPS = {
+    "d": migration(
+        "d",
+        "c",
+        execute(
+            "CREATE TABLE countries (id int GENERATED ALWAYS AS IDENTITY, code text UNIQUE NOT NULL, name text, "
+            "shown text GENERATED ALWAYS AS (code || ' ' || name) STORED, PRIMARY KEY (id))",
+            "CREATE TABLE roles (id serial PRIMARY KEY, name text UNIQUE, above int REFERENCES roles (id), "
+            "home int REFERENCES countries (id))",
+            "ALTER TABLE countries ADD COLUMN keeper int REFERENCES roles (id)",
+            "INSERT INTO countries (code, name) VALUES "
+            "('DE', E'it''s ' || chr(58) || E'one\\\\ %s\\nline'), ('CH', NULL)",
+            "INSERT INTO roles (name, above, home) VALUES ('owner', NULL, 2), ('guest', 1, NULL)",
+            "UPDATE countries SET keeper = 2",
+            "CREATE TABLE log (said text)",
+            "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN INSERT INTO log VALUES (NEW.name); NEW.name := 'changed'; RETURN NEW; END $$",
+            "CREATE TRIGGER note BEFORE INSERT ON roles FOR EACH ROW EXECUTE FUNCTION noted()",
+            "CREATE MATERIALIZED VIEW known AS SELECT count(*) FROM countries",
+            "ALTER TABLE countries ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE countries FORCE ROW LEVEL SECURITY",
+        ),
+    )
+}
+
+
+async def test_rows_of_look_up_tables_come_along(site: Site) -> None:
+    """Identities, keys in a circle, triggers and policies are in the way of none of them."""
+    site.write(**LOOKUPS)
+    git(site.folder, "init", "-q")
+    job = await site.run(BASELINE, rows="countries, public.roles")
+    assert job.state == "succeeded", outcome(job)
+    assert outcome(job)["data"]["rows"] == {"public.countries": 2, "public.roles": 2}
+    assert "4 rows of 2 look-up tables came along" in outcome(job)["account"]
+    stored = await kept(site, job)
+    assert stored.old.offered == (("public.countries", 2), ("public.roles", 2), ("public.users", 100))
+    assert stored.old.seconds is not None
+    assert "OVERRIDING SYSTEM VALUE" in stored.baseline.text
+    git(site.folder, "apply", given=stored.change_set.patch())
+    await site.observe()
+    done = await site.run(MIGRATE)
+    assert done.state == "succeeded", outcome(done)
+    assert site.query("SELECT id, code, name, keeper, shown FROM countries ORDER BY id") == [
+        (1, "DE", "it's :one\\ %s\nline", 2, "DE it's :one\\ %s\nline"),
+        (2, "CH", None, 2, None),
+    ]
+    assert site.query("SELECT id, name, above, home FROM roles ORDER BY id") == [
+        (1, "owner", None, 2),
+        (2, "guest", 1, None),
+    ]
+    assert site.query("SELECT count(*) FROM users, log") == [(0,)]
+    assert site.query("SELECT * FROM known") == [(2,)]
+    assert site.query("INSERT INTO countries (code) VALUES ('AT') RETURNING id") == [(3,)]
+    assert site.query("INSERT INTO roles (name) VALUES ('new') RETURNING id") == [(3,)]
+
+
+async def test_rows_as_they_are_in_a_database(site: Site) -> None:
+    site.write(**LOOKUPS)
+    await site.at_head()
+    site.query("ALTER TABLE countries NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY")
+    site.query("INSERT INTO countries OVERRIDING SYSTEM VALUE VALUES (70, 'AT', 'Austria')")
+    job = await site.run(BASELINE, source="dev", rows=["countries", "roles"])
+    assert job.state == "succeeded", outcome(job)
+    stored = await kept(site, job)
+    assert dict(stored.baseline.rows) == {"public.countries": 3, "public.roles": 2}
+    assert dict(stored.old.offered)["public.users"] == 100
+    assert "'id'), 70)" in stored.baseline.text
+
+
+async def test_rows_that_cannot_come(site: Site) -> None:
+    site.write(**LOOKUPS)
+    for rows, said in (
+        (["roles"], "Rows of public.roles refer to public.countries"),
+        (["nowhere"], "There is no table nowhere in the schema."),
+    ):
+        job = await site.run(BASELINE, rows=rows)
+        assert job.state == "failed"
+        assert said in outcome(job)["account"], outcome(job)
+    site.write(
+        e=migration("e", "d", execute("INSERT INTO users SELECT n, n FROM generate_series(101, 10001) n"))
+    )
+    job = await site.run(BASELINE, rows=["users"])
+    assert "public.users holds more than 10,000 rows: it is no look-up table." in outcome(job)["account"]
+
+
+async def test_from_what_is_live_where_the_migrations_do_not_run(site: Site) -> None:
+    await site.at_head()
+    site.write(a=migration("a", None, execute("SELECT 1 / 0")))
+    job = await site.run(BASELINE, source="dev")
+    assert job.state == "succeeded", outcome(job)
+    assert "The old migrations cannot be run from nothing" in outcome(job)["account"]
+    stored = await kept(site, job)
+    assert stored.old.refusal is not None
+    assert "division by zero" in stored.old.refusal
+    assert stored.baseline.proven

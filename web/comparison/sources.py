@@ -8,7 +8,8 @@ comparison.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -26,7 +27,7 @@ from web.comparison.second_connection import second_connection
 from web.comparison.snapshots import load_schema
 from web.config import Configuration, Project, Secret
 from web.errors import CleanStartError, Invalid, NotFound
-from web.postgres.connections import connect_to_observe
+from web.postgres.connections import Connection, connect_to_observe
 from web.postgres.identity import TargetIdentity, read_identity, require_identity
 from web.postgres.programs import Programs
 from web.postgres.scratch import ScratchServers
@@ -171,11 +172,17 @@ class Reader:
             raise CouldNotCompare(f"{source.text} is in the dashboard's store, and none is configured here.")
         return self._store
 
-    async def _live(self, source: Source, url: str, exclude: Sequence[str]) -> Sourced:
+    @asynccontextmanager
+    async def connect(self, source: Source, url: str) -> AsyncIterator[Connection]:
+        """Connect to a live source read-only; an environment's database is the one that is pinned for it."""
         async with connect_to_observe(url, application_name="cleanstart/diff") as connection:
             if (pinned := await self._pinned(source)) is not None:
                 # The URL may lead elsewhere by now, and that is no difference.
                 await require_identity(connection, pinned)
+            yield connection
+
+    async def _live(self, source: Source, url: str, exclude: Sequence[str]) -> Sourced:
+        async with self.connect(source, url) as connection:
             target = await read_identity(connection)
             async with second_connection(connection, url, application_name="cleanstart/diff") as second:
                 schema = await read_schema_beside(connection, second, exclude)

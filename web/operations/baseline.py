@@ -6,13 +6,13 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
 from web.acts.history import history_that_runs, require_one_head
 from web.comparison.alike import as_on
-from web.comparison.sources import Reader, Source, Sourced
+from web.comparison.sources import CouldNotCompare, Reader, Source, Sourced
 from web.comparison.stored_comparisons import sources_of
 from web.config import Environment, Project
 from web.errors import Conflict, Invalid, NotSupported, OperationFailed
@@ -22,10 +22,19 @@ from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters, one_line
 from web.remedies.archiving import change_set, plan_archive
-from web.remedies.baseline import Ground, make_baseline
-from web.remedies.stored_baselines import store_baseline
-from web.schema.difference import Difference, difference
+from web.remedies.baseline import Baseline, Ground, make_baseline, run_old_chain
+from web.remedies.lookup_rows import (
+    MOST_OFFERED,
+    MOST_ROWS,
+    TableRows,
+    count_lookups,
+    parse_tables,
+    read_rows,
+)
+from web.remedies.stored_baselines import OldHead, store_baseline
+from web.schema.difference import difference
 from web.starting.operation import Offer, Onward, Operation, Told
+from web.tools.history import History
 from web.tools.registry import tool_of
 
 
@@ -50,6 +59,15 @@ class BaselineParameters(Parameters):
         default=True,
         title="Keep the old migrations in an archive",
         description="In a folder beside the migrations; else they are deleted. The dashboard keeps them either way.",
+    )
+    rows: Annotated[tuple[str, ...], BeforeValidator(parse_tables)] = Field(
+        default=(),
+        max_length=MOST_OFFERED,
+        title="Rows of these tables",
+        description=(
+            f"Look-up tables whose rows come along, up to {MOST_ROWS:,} of each, as they are where the schema is read: "
+            "public.country, public.role."
+        ),
     )
 
 
@@ -77,18 +95,23 @@ async def run(work: Work[BaselineParameters]) -> Outcome:
         reader = Reader(work.configuration, work.store, work.resources.scratch, work.resources.programs)
         source = _source(project, parameters)
         wanted = await reader.read(source, project)
-        lost = await _against_head(work, reader, source, wanted)
+        extensions = tuple(each.name for each in wanted.schema.extensions)
+        ground = Ground(work.resources.scratch, wanted.schema.server_major, wanted.roles, extensions)
+        old, rows = await _old_head(work, reader, ground, history, source, wanted)
         archive = await asyncio.to_thread(
             plan_archive, project, history, datetime.now(UTC).date(), keep=parameters.archive
         )
         await work.progress.log(
             f"{words.plural(len(history), 'migration')} will be replaced by one that gives {source.text}"
         )
+        if rows:
+            listed = ", ".join(f"{each.table} ({len(each.rows)})" for each in rows)
+            await work.progress.log(f"Rows come along: {listed}")
     async with work.progress.step("write"):
-        extensions = tuple(each.name for each in wanted.schema.extensions)
-        ground = Ground(work.resources.scratch, wanted.schema.server_major, wanted.roles, extensions)
         kept = {new: content for _, new, content in archive.files if archive.folder is not None}
-        baseline = await make_baseline(ground, project, history, wanted.schema, parameters.message, kept)
+        baseline = await make_baseline(
+            ground, project, history, wanted.schema, parameters.message, kept=kept, rows=rows
+        )
         change, manifest = await asyncio.to_thread(change_set, project, history, baseline, archive)
         async with work.writing() as store:
             await store_baseline(
@@ -97,7 +120,7 @@ async def run(work: Work[BaselineParameters]) -> Outcome:
                 project.name,
                 baseline,
                 source=source.text,
-                against_head=lost,
+                old=old,
                 manifest=manifest,
                 change_set=change,
             )
@@ -109,22 +132,9 @@ async def run(work: Work[BaselineParameters]) -> Outcome:
         raise BaselineNotProven(
             baseline.refusal or f"Run in scratch, it leaves a difference: the {first.kind} {first.object}."  # type: ignore[union-attr]
         )
-    but = f", but for {len(baseline.left)} that are left out of it" if baseline.left else ""
-    way_back = (
-        "Going down empties the database again, and up again gives the same."
-        if baseline.no_downgrade is None
-        else f"There is no way down: {baseline.no_downgrade}."
-    )
-    unlike = (
-        f" A database at the old head differs from it in {words.plural(len(lost), 'place')}: see what that would "
-        "lose or bring."
-        if lost
-        else ""
-    )
     return Outcome(
         f"Baseline {baseline.revision} written",
-        f"From nothing it gives exactly {source.text}{but}, as a scratch database showed in "
-        f"{words.duration(baseline.seconds or 0)}. {way_back}{unlike}",
+        _account(baseline, source, old),
         f"Apply its change set to the repository: `cleanstart change-set {job.id} --output FOLDER`, then "
         "`git apply baseline.patch`.",
         data={
@@ -132,9 +142,40 @@ async def run(work: Work[BaselineParameters]) -> Outcome:
             "path": baseline.path,
             "replaces": len(history),
             "statements": baseline.statements,
-            "against_head": len(lost),
+            "rows": dict(baseline.rows),
+            "old_head_differences": None if old.refusal is not None else len(old.differences),
         },
     )
+
+
+def _account(baseline: Baseline, source: Source, old: OldHead) -> str:
+    """What was seen, in sentences."""
+    but = f", but for {len(baseline.left)} that are left out of it" if baseline.left else ""
+    took = words.duration(baseline.seconds or 0)
+    said = [f"From nothing it gives exactly {source.text}{but}, as a scratch database showed in {took}."]
+    if old.seconds is not None:
+        said.append(f"The old migrations took {words.duration(old.seconds)}.")
+    if baseline.rows:
+        total = sum(count for _, count in baseline.rows)
+        said.append(
+            f"{words.plural(total, 'row')} of {words.plural(len(baseline.rows), 'look-up table')} came along, and one "
+            "more could be inserted after them."
+        )
+    said.append(
+        "Going down empties the database again, and up again gives the same."
+        if baseline.no_downgrade is None
+        else f"There is no way down: {baseline.no_downgrade}."
+    )
+    if old.refusal is not None:
+        said.append(
+            f"The old migrations cannot be run from nothing, so nothing is known of what they give: {old.refusal}"
+        )
+    elif old.differences:
+        said.append(
+            f"A database at the old head differs from it in {words.plural(len(old.differences), 'place')}: see what "
+            "that would lose or bring."
+        )
+    return " ".join(said)
 
 
 def _source(project: Project, parameters: BaselineParameters) -> Source:
@@ -155,21 +196,40 @@ def _source(project: Project, parameters: BaselineParameters) -> Source:
     return source
 
 
-async def _against_head(
-    work: Work[BaselineParameters], reader: Reader, source: Source, wanted: Sourced
-) -> tuple[Difference, ...]:
-    """What a database at the old head has differently from what the baseline will give."""
-    (head,) = sources_of(work.job.project, f"{work.job.project.name}@head")
+async def _old_head(
+    work: Work[BaselineParameters],
+    reader: Reader,
+    ground: Ground,
+    history: History,
+    source: Source,
+    wanted: Sourced,
+) -> tuple[OldHead, tuple[TableRows, ...]]:
+    """How the old migrations stand to what the baseline will give, and the rows that come along."""
+    project, tables = work.job.project, work.job.parameters.rows
+    (head,) = sources_of(project, f"{project.name}@head")
     if source == head:
-        return ()
+        chain = await run_old_chain(ground, project, history, wanted.schema, tables)
+        return OldHead(seconds=chain.seconds, offered=chain.inserted), chain.rows
+    rows: tuple[TableRows, ...] = ()
+    offered: tuple[tuple[str, int], ...] = ()
+    if source.kind == "live":
+        assert wanted.url is not None
+        async with reader.connect(source, wanted.url) as connection:
+            offered = await count_lookups(connection, wanted.schema)
+            rows = await read_rows(connection, wanted.schema, tables)
     await work.progress.log(f"Comparing {source.text} with what the migrations give")
-    there = await reader.read(head, work.job.project, wanted)
+    try:
+        there = await reader.read(head, project, wanted)
+    except CouldNotCompare as error:
+        await work.progress.log(f"They cannot be run from nothing: {error}", level="warning")
+        return OldHead(refusal=str(error), offered=offered), rows
     found = difference(as_on(there.schema, wanted.schema), wanted.schema)
     for each in found[:20]:
         await work.progress.log(
             f"Unlike the migrations: {each.kind} {each.object} {each.change}", level="warning"
         )
-    return found
+    chain = await run_old_chain(ground, project, history, there.schema)
+    return OldHead(found, None, chain.seconds, offered), rows
 
 
 async def reconcile(evidence: Evidence[BaselineParameters]) -> Reconciled:
@@ -180,8 +240,12 @@ async def reconcile(evidence: Evidence[BaselineParameters]) -> Reconciled:
 async def require_named(
     store: AsyncConnection, project: Project, environment: Environment | None, parameters: BaselineParameters
 ) -> None:
-    """The source is the project's. Raises Invalid, NotFound."""
-    _source(project, parameters)
+    """The source is the project's, and holds rows where some are to come along. Raises Invalid, NotFound."""
+    if _source(project, parameters).kind == "models" and parameters.rows:
+        raise Invalid(
+            "Models hold no rows.",
+            hint="Make the baseline from head or an environment, or leave the rows out of it.",
+        )
 
 
 def told(job: JobRecord) -> Told:

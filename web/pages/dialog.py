@@ -235,7 +235,7 @@ async def _fields(
             options = tuple(Option(*each, each[0] == chosen.get(name, "")) for each in THREE_ANSWERS)
             found.append(Field(name, title, "select", options=options, hint=hint))
         else:
-            value = chosen.get(name, "" if field.default is None else str(field.default))
+            value = chosen.get(name, "" if field.default in (None, ()) else str(field.default))
             number = field.annotation is int
             found.append(Field(name, title, "number" if number else "text", value=value, hint=hint))
     return tuple(found)

@@ -109,7 +109,7 @@ def job_parameters(job: JobRecord, kinds: Operations) -> tuple[Fact, ...]:
     return tuple(
         Fact(
             (field.title if (field := fields.get(name)) else None) or name.replace("_", " ").capitalize(),
-            "yes" if value is True else str(value),
+            "yes" if value is True else ", ".join(map(str, value)) if isinstance(value, list) else str(value),
         )
         for name, value in job.parameters.items()
         if value

@@ -87,7 +87,11 @@ async def _ask(
     token: str,
 ) -> HTMLResponse:
     wanted = kind_for(board.kinds, where, kind)
-    view = await _dialog(board, store, frame.who, where, wanted, dict(request.query_params))
+    chosen: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        # What may be given more than once is one field.
+        chosen[name] = f"{chosen[name]}, {value}" if name in chosen else value
+    view = await _dialog(board, store, frame.who, where, wanted, chosen)
     if is_swap(request):
         return HTMLResponse(partial("dialogs/_dialog.html", dialog=view, csrf_token=token))
     return _page(frame, view, where)

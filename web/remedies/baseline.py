@@ -16,12 +16,13 @@ from typing import Any
 
 from web.comparison.alike import MIGRATING_ROLE, as_expected, as_on
 from web.comparison.expected import build, excluded_tables
-from web.comparison.reached import NotReached, require_run
+from web.comparison.reached import NotReached, require_reached, require_run
 from web.config import Project
-from web.errors import CleanStartError, Conflict, SourceInvalid
+from web.errors import CleanStartError, Conflict, OperationFailed, SourceInvalid
 from web.postgres.connections import Connection
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchDatabase, ScratchServers
+from web.remedies.lookup_rows import TableRows, count_lookups, difference_of_rows, read_rows, with_rows
 from web.schema.ddl.statement import Statement
 from web.schema.difference import Difference, difference
 from web.schema.model import CatalogObject, Schema
@@ -85,6 +86,8 @@ class Baseline:
     no_downgrade: str | None = None
     #: Seconds from an empty database to its head, as its proof ran.
     seconds: float | None = None
+    #: Look-up tables whose rows it inserts, with their numbers.
+    rows: tuple[tuple[str, int], ...] = ()
     statements: int = field(default=0, compare=False)
 
     @property
@@ -93,23 +96,67 @@ class Baseline:
         return self.refusal is None and not self.remaining
 
 
+class RowsDiffer(OperationFailed):
+    """The tables do not hold what the baseline was to bring along."""
+
+    title = "The rows are not those that were read"
+    hint = "Leave the rows of this table out of the baseline, and load them after it."
+
+
+@dataclass(frozen=True, slots=True)
+class OldChain:
+    """What running the whole history from nothing showed."""
+
+    #: Seconds from an empty database to its head.
+    seconds: float
+    #: Tables that hold rows then, with their numbers: what the migrations insert.
+    inserted: tuple[tuple[str, int], ...]
+    #: The rows that were asked for.
+    rows: tuple[TableRows, ...] = ()
+
+
+async def run_old_chain(
+    ground: Ground, project: Project, history: History, schema: Schema, tables: Sequence[str] = ()
+) -> OldChain:
+    """Run the migrations that are to be replaced, and read the rows of these tables after them.
+
+    `schema` is what they give. Raises Invalid where a table cannot be taken, and what keeps them from running.
+    """
+    goal = history.followed(project.follow).goal
+    found: list[OldChain] = []
+
+    async def replay(database: ScratchDatabase) -> None:
+        began = monotonic()
+        require_reached(history, goal, await _replay(project, database, sorted(goal)))
+        took = monotonic() - began
+        async with database.connect(application_name=APPLICATION) as connection:
+            inserted = await count_lookups(connection, schema)
+            found[:] = [OldChain(took, inserted, await read_rows(connection, schema, tables))]
+
+    await _built(ground, project, replay)
+    return found[0]
+
+
 async def make_baseline(
     ground: Ground,
     project: Project,
     history: History,
     wanted: Schema,
     message: str,
+    *,
     kept: Mapping[str, bytes] | None = None,
+    rows: Sequence[TableRows] = (),
 ) -> Baseline:
     """Write the baseline that gives a schema, in place of the project's whole history, and run it in scratch.
 
-    `kept` are files of the archive: they are there when it is run, so that nobody takes them for migrations.
-    Raises Conflict where there is nothing to write, SourceInvalid, OperationFailed, ProgramMissing.
+    `kept` are files of the archive: they are there when it is run, so that nobody takes them for migrations. `rows`
+    come along. Raises Conflict where there is nothing to write, SourceInvalid, OperationFailed, ProgramMissing.
     """
     wanted = _without_owners(wanted)
     ways = await _find_ways(ground, project, wanted)
     if not ways.forth:
         raise Conflict("There is nothing in this schema that a baseline could give.")
+    ways = replace(ways, forth=with_rows(ways.forth, rows), rows=tuple(rows))
     found: Baseline | None = None
     # Should a call of the tool's own not give what its statement gives, the statements themselves are taken.
     for calls in (True, False):
@@ -131,6 +178,9 @@ class _Ways:
     left: tuple[Left, ...]
     back: tuple[Statement, ...]
     no_way_back: str | None
+    #: Tables that hold rows after the prelude, and the rows that come along.
+    filled: tuple[str, ...] = ()
+    rows: tuple[TableRows, ...] = ()
 
 
 async def _find_ways(ground: Ground, project: Project, wanted: Schema) -> _Ways:
@@ -141,6 +191,7 @@ async def _find_ways(ground: Ground, project: Project, wanted: Schema) -> _Ways:
         await _replay(project, database, ())
         async with database.connect(application_name=APPLICATION) as connection:
             base = await _read(connection, project)
+            filled = tuple(name for name, _ in await count_lookups(connection, base))
             try:
                 forth, left = await _lead(connection, project, _beside(wanted, base))
             except StatementRefused as refused:
@@ -154,7 +205,7 @@ async def _find_ways(ground: Ground, project: Project, wanted: Schema) -> _Ways:
                 back, why = (), "what it makes cannot be taken away in an order that is known"
         # That going down from the first migration loses everything goes without saying.
         back = tuple(replace(each, destructive=False) for each in back) if why is None else ()
-        found[:] = [_Ways(base, _grouped(forth), left, back, why)]
+        found[:] = [_Ways(base, _grouped(forth), left, back, why, filled)]
 
     await _built(ground, project, make)
     return found[0]
@@ -184,9 +235,10 @@ async def _write_and_prove(
             written.text,
             tuple((each.difference, each.reason) for each in ways.left),
             no_downgrade=ways.no_way_back,
+            rows=tuple((each.table, len(each.rows)) for each in ways.rows),
             statements=len(ways.forth),
         )
-        found = await _prove(ground, copy, found, written, wanted)
+        found = await _prove(ground, copy, found, written, wanted, ways)
         if found.proven and ways.no_way_back is None:
             reason = await _try_back(ground, copy, written, wanted, ways)
             found = replace(found, no_downgrade=reason)
@@ -206,7 +258,12 @@ def _put(place: Path, files: Mapping[str, bytes]) -> None:
 
 
 async def _prove(
-    ground: Ground, copy: Project, baseline: Baseline, written: WrittenMigration, wanted: Schema
+    ground: Ground,
+    copy: Project,
+    baseline: Baseline,
+    written: WrittenMigration,
+    wanted: Schema,
+    ways: _Ways,
 ) -> Baseline:
     took: list[float] = []
 
@@ -214,6 +271,9 @@ async def _prove(
         began = monotonic()
         _require_reached(written, await _replay(copy, database, None))
         took[:] = [monotonic() - began]
+        if ways.rows:
+            async with database.connect(application_name=APPLICATION) as connection:
+                await _require_rows(connection, wanted, ways)
 
     try:
         schema = await _built(ground, copy, replay)
@@ -224,6 +284,20 @@ async def _prove(
     return replace(
         baseline, remaining=tuple(each for each in differs if each.key not in left), seconds=took[0]
     )
+
+
+async def _require_rows(connection: Connection, wanted: Schema, ways: _Ways) -> None:
+    """The rows that were read are there, one more can come, and no other table holds any. Raises RowsDiffer."""
+    ours = {each.table for each in ways.rows}
+    beside = [
+        name for name, _ in await count_lookups(connection, wanted) if name not in {*ours, *ways.filled}
+    ]
+    if beside:
+        raise RowsDiffer(
+            f"As the rows come, {', '.join(beside[:3])} is filled too: a rule or trigger does that."
+        )
+    if reason := await difference_of_rows(connection, wanted, ways.rows):
+        raise RowsDiffer(f"After the baseline, {reason}.")
 
 
 async def _try_back(

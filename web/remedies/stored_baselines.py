@@ -18,6 +18,20 @@ from web.store.tables import BaselineRow
 
 
 @dataclass(frozen=True, slots=True)
+class OldHead:
+    """How the history that is replaced stands to the baseline."""
+
+    #: What databases at the old head have differently: lost or new by the baseline; empty where that is its source.
+    differences: tuple[Difference, ...] = ()
+    #: Why it cannot be run from nothing, and nothing of it is known; None: it can.
+    refusal: str | None = None
+    #: Seconds from an empty database to its head.
+    seconds: float | None = None
+    #: Tables that hold rows where the baseline's schema was read, with their numbers: look-up tables are among them.
+    offered: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBaseline:
     """A baseline, what it replaces, and what a repository has to change."""
 
@@ -26,8 +40,7 @@ class StoredBaseline:
     baseline: Baseline
     #: Where its schema was read, as people write it.
     source: str
-    #: What databases at the old head have differently: lost or new by the baseline; empty where that is its source.
-    against_head: tuple[Difference, ...]
+    old: OldHead
     manifest: Mapping[str, Any]
     change_set: ChangeSet
     made_at: datetime
@@ -47,7 +60,13 @@ class StoredBaseline:
             "seconds": baseline.seconds,
             "left": [{**each.to_json(), "reason": reason} for each, reason in baseline.left],
             "remaining": [each.to_json() for each in baseline.remaining],
-            "against_head": [each.to_json() for each in self.against_head],
+            "rows": dict(baseline.rows),
+            "rows_offered": dict(self.old.offered),
+            "old_head": {
+                "seconds": self.old.seconds,
+                "refusal": self.old.refusal,
+                "differences": [each.to_json() for each in self.old.differences],
+            },
             "manifest": dict(self.manifest),
             "files": files_as_json(self.change_set),
             "made_at": self.made_at.isoformat(),
@@ -62,7 +81,7 @@ async def store_baseline(
     baseline: Baseline,
     *,
     source: str,
-    against_head: tuple[Difference, ...],
+    old: OldHead,
     manifest: Mapping[str, Any],
     change_set: ChangeSet,
 ) -> None:
@@ -79,7 +98,8 @@ async def store_baseline(
                 "left": [[asdict(each), reason] for each, reason in baseline.left],
                 "remaining": [asdict(each) for each in baseline.remaining],
                 "source": source,
-                "against_head": [asdict(each) for each in against_head],
+                "rows": baseline.rows,
+                "old": asdict(old),
             },
             manifest=dict(manifest),
             change_set=change_set.pack(),
@@ -95,7 +115,8 @@ async def baseline_of(connection: AsyncConnection, job_id: int) -> StoredBaselin
     if row is None:
         return None
     content = dict(row.content)
-    source, against = content.pop("source"), content.pop("against_head")
+    source, old = content.pop("source"), content.pop("old")
+    content["rows"] = tuple((name, count) for name, count in content["rows"])
     content["remaining"] = tuple(Difference(**each) for each in content["remaining"])
     content["left"] = tuple((Difference(**each), reason) for each, reason in content["left"])
     return StoredBaseline(
@@ -103,7 +124,12 @@ async def baseline_of(connection: AsyncConnection, job_id: int) -> StoredBaselin
         row.project,
         Baseline(**content),
         source,
-        tuple(Difference(**each) for each in against),
+        OldHead(
+            tuple(Difference(**each) for each in old["differences"]),
+            old["refusal"],
+            old["seconds"],
+            tuple((name, count) for name, count in old["offered"]),
+        ),
         row.manifest,
         ChangeSet.unpack(row.change_set),
         row.made_at,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.pages.samples.ground import DEV, REVISIONS, before
 from web import addresses
 from web.pages.views.adoption import AdoptionPage
-from web.pages.views.baseline import BaselinePage, ReplacedMigration
+from web.pages.views.baseline import BaselinePage, LookupTable, ReplacedMigration, RowsForm
 from web.pages.views.comparison import ComparisonPage
 from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
 from web.pages.views.drift import DriftTab, RepairStatement, ShownRepair
@@ -263,6 +263,18 @@ def baseline(*, proven: bool = True) -> BaselinePage:
         against_head=() if proven else drift().groups,
         count=0 if proven else 4,
         left=() if proven else ("cast (text AS integer): Clean Start does not write a cast.",),
+        rows=RowsForm(
+            addresses.new_project_job("clinic", "baseline"),
+            (("source", "head"), ("message", "baseline"), ("archive", "true")),
+            (
+                LookupTable("public.country", 249, carried=True),
+                LookupTable("public.invoice_state", 5, carried=True),
+                LookupTable('public."Odd name, with a comma"', 1, carried=False),
+                LookupTable("public.patient", 9_840, carried=False),
+            ),
+            "4 tables held rows in clinic@head. Tick those that every database needs: countries, roles, states. "
+            "The rows of 2 tables are not in this baseline.",
+        ),
     )
 
 

@@ -21,6 +21,27 @@ class ReplacedMigration:
 
 
 @dataclass(frozen=True, slots=True)
+class LookupTable:
+    """A table with rows that the baseline may bring along."""
+
+    name: str
+    rows: int
+    #: They are in it.
+    carried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowsForm:
+    """Which rows come along, and where one asks for another choice."""
+
+    #: The dialog, and what of it stays as it was.
+    path: str
+    chosen: tuple[tuple[str, str], ...]
+    tables: tuple[LookupTable, ...]
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
 class BaselinePage:
     """A baseline."""
 
@@ -42,3 +63,4 @@ class BaselinePage:
     #: Where more differences are.
     pages: Pages | None = None
     left: tuple[str, ...] = ()
+    rows: RowsForm | None = None

@@ -1,0 +1,246 @@
+"""Rows of look-up tables: read as they are, inserted as they were, and what keeps them from it is named."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from web.errors import Invalid
+from web.postgres.connections import Connection, connect
+from web.remedies.lookup_rows import (
+    TableRows,
+    count_lookups,
+    difference_of_rows,
+    parse_tables,
+    read_rows,
+    with_rows,
+)
+from web.schema.ddl.statement import Statement
+from web.schema.snapshot import read_schema
+
+VALUES = {
+    "text": ["''", "E'it''s \\\\ back\\nslash'", "'50 % :name ::cast'", "E'\\t'", "'ü€𝄞'", "NULL", "'NULL'"],
+    "integer": ["0", "-2147483648", "NULL"],
+    "bigint": ["9223372036854775807"],
+    "numeric(20,4)": ["1.5", "-0.0001", "'NaN'"],
+    "numeric": ["'Infinity'", "123456789012345678901234567890.123456789"],
+    "double precision": ["0.1", "'-0'", "1e308", "'NaN'", "'-Infinity'", "5e-324"],
+    "real": ["0.1", "3.4e38"],
+    "boolean": ["true", "false"],
+    "bytea": [r"'\x00ff27'", "''"],
+    "date": ["'infinity'", "'0044-03-15 BC'", "'2026-11-30'"],
+    "timestamptz": ["'2026-11-30 12:00:00.123456+05:30'", "'-infinity'"],
+    "time": ["'24:00:00'"],
+    "interval": ["'-1 day 02:00'", "'1 year -3 mons 4 days -05:06:07.008'"],
+    "jsonb": ["""'{"a": ["b''c", null, 1.0]}'"""],
+    "json": ["""'{"a" : 1, "a": 2}'"""],
+    "text[]": ["""ARRAY['a,b', '"', NULL, '\\', 'NULL']""", "'{}'"],
+    "mood": ["'so so'"],
+    "small": ["3"],
+    "pair": ["ROW(1, 'x,y')::pair", "ROW(NULL, '')::pair"],
+    "int4range": ["'[1,5)'", "'empty'"],
+    "inet": ["'::1/64'"],
+    "uuid": ["'00000000-0000-4000-8000-000000000000'"],
+    "xml": ["'<a b=\"c\">d</a>'"],
+    "char(5)": ["'ab'"],
+    '"char"': ["'x'"],
+    "bit(3)": ["B'101'"],
+    "oid": ["4294967295"],
+    "regclass": ["'pg_catalog.pg_class'"],
+    "tsvector": ["'a:1 b:2'"],
+}
+
+
+async def run(connection: Connection, *statements: str) -> None:
+    for each in statements:
+        await connection.execute(each.encode())
+
+
+async def read(connection: Connection, *names: str) -> tuple[TableRows, ...]:
+    return await read_rows(connection, await read_schema(connection), names)
+
+
+async def refill(connection: Connection, *rows: TableRows) -> str | None:
+    """Empty the tables and insert what was read; what is not as it was then."""
+    schema = await read_schema(connection)
+    tables = ", ".join(each.table for each in rows)
+    await run(connection, f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    await run(connection, *(each.sql for each in with_rows((), rows)))
+    return await difference_of_rows(connection, schema, rows)
+
+
+async def test_every_value_comes_back_as_it_was(database: str) -> None:
+    async with connect(database) as connection:
+        await run(
+            connection,
+            "CREATE TYPE mood AS ENUM ('so so')",
+            "CREATE DOMAIN small AS int CHECK (VALUE < 5)",
+            "CREATE TYPE pair AS (a int, b text)",
+            "SET DateStyle = 'German, DMY'",
+            "SET IntervalStyle = 'sql_standard'",
+            "SET TimeZone = 'Asia/Kolkata'",
+            "SET bytea_output = 'escape'",
+            "SET extra_float_digits = -3",
+        )
+        names = []
+        for number, (type_, values) in enumerate(VALUES.items()):
+            names.append(f"public.t{number}")
+            await run(connection, f"CREATE TABLE t{number} (n int PRIMARY KEY, v {type_})")
+            for place, value in enumerate(values):
+                await run(connection, f"INSERT INTO t{number} VALUES ({place}, {value})")
+        seen = "SELECT n, v::text, pg_column_size(v) FROM {} ORDER BY n"
+        await run(connection, "SET bytea_output = 'hex'", "SET extra_float_digits = 3")
+        before = {
+            each: await (await connection.execute(seen.format(each).encode())).fetchall() for each in names
+        }
+        await run(connection, "RESET ALL")
+        rows = await read(connection, *names)
+        await run(connection, f"TRUNCATE {', '.join(names)}", "RESET ALL")
+        for each in with_rows((), rows):
+            await run(connection, each.sql)
+        await run(
+            connection,
+            "SET DateStyle = 'German, DMY'",
+            "SET IntervalStyle = 'sql_standard'",
+            "SET TimeZone = 'Asia/Kolkata'",
+            "SET bytea_output = 'hex'",
+            "SET extra_float_digits = 3",
+        )
+        for name in names:
+            after = await (await connection.execute(seen.format(name).encode())).fetchall()
+            assert after == before[name], VALUES[list(VALUES)[names.index(name)]]
+
+
+async def test_how_rows_are_numbered_afterwards(database: str) -> None:
+    async with connect(database) as connection:
+        await run(
+            connection,
+            "CREATE SEQUENCE shared",
+            "CREATE TABLE always (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text UNIQUE)",
+            "CREATE TABLE falling (id int GENERATED BY DEFAULT AS IDENTITY (INCREMENT -1) PRIMARY KEY)",
+            "CREATE TABLE one (id bigint PRIMARY KEY DEFAULT nextval('shared'))",
+            "CREATE TABLE two (id bigint PRIMARY KEY DEFAULT nextval('shared'), t text, EXCLUDE (t WITH =))",
+            'CREATE TABLE "Odd, ""name" ("Id" serial PRIMARY KEY, "the name" text)',
+            "CREATE TABLE below (id serial PRIMARY KEY)",
+            "CREATE TABLE parts (id serial, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region)",
+            "CREATE TABLE parts_a PARTITION OF parts DEFAULT",
+            "CREATE UNIQUE INDEX ON always (lower(name))",
+            "ALTER SEQUENCE always_id_seq RENAME TO another_name",
+            "INSERT INTO always (name) VALUES ('a'), ('b')",
+            "INSERT INTO falling DEFAULT VALUES",
+            "INSERT INTO falling DEFAULT VALUES",
+            "INSERT INTO one DEFAULT VALUES",
+            "INSERT INTO two (t) VALUES ('x')",
+            'INSERT INTO "Odd, ""name" ("the name") VALUES (\'x\')',
+            "INSERT INTO below VALUES (-5)",
+            "INSERT INTO parts (region) VALUES ('a'), ('b')",
+        )
+        names = ("always", "falling", "one", "two", 'public."Odd, ""name"', "below", "parts")
+        rows = await read(connection, *names)
+        assert [[each.value for each in table.filled] for table in rows] == [
+            [2],
+            [-2],
+            [1],
+            [2],
+            [1],
+            [],
+            [2],
+        ]
+        assert await refill(connection, *rows) is None
+        # Were the sequences left where a fresh schema has them, the next row would be refused.
+        await run(connection, "ALTER SEQUENCE public.another_name RESTART")
+        schema = await read_schema(connection)
+        said = await difference_of_rows(connection, schema, rows)
+        assert said is not None
+        assert said.startswith("one more row in public.always was refused: duplicate key value")
+        await run(connection, "DELETE FROM public.falling WHERE id = -2")
+        assert await difference_of_rows(connection, schema, rows) == "public.falling holds 1 row instead of 2"
+        await run(connection, "INSERT INTO public.falling OVERRIDING SYSTEM VALUE VALUES (-3)")
+        said = await difference_of_rows(connection, schema, rows)
+        assert said is not None
+        assert said.startswith("public.falling holds other rows than were read")
+
+
+async def test_what_is_counted_and_what_is_refused(database: str) -> None:
+    async with connect(database) as connection:
+        await run(
+            connection,
+            "CREATE SCHEMA other",
+            "CREATE TABLE empty (id int)",
+            "CREATE TABLE large AS SELECT n FROM generate_series(1, 10001) n",
+            "CREATE TABLE country (id int PRIMARY KEY, within int REFERENCES country)",
+            "CREATE TABLE other.country (id int)",
+            "CREATE TABLE role (id int PRIMARY KEY, home int REFERENCES country)",
+            "CREATE TABLE broad (t text)",
+            "INSERT INTO country VALUES (1, 1)",
+            "INSERT INTO role VALUES (1, NULL)",
+            "INSERT INTO broad SELECT repeat('x', 1000000) FROM generate_series(1, 9)",
+        )
+        schema = await read_schema(connection)
+        counted = [("public.broad", 9), ("public.country", 1), ("public.role", 1)]
+        assert sorted(await count_lookups(connection, schema)) == counted
+        # A key whose columns are null refers to nothing.
+        assert len(await read(connection, "role")) == 1
+        for names, said in (
+            (["large"], "more than 10,000 rows"),
+            (["country"], "more than one table country"),
+            (["nowhere"], "no table nowhere"),
+            (["broad"], "8.6 MB"),
+        ):
+            with pytest.raises(Invalid, match=said):
+                await read(connection, *names)
+        await run(connection, "UPDATE public.role SET home = 1")
+        with pytest.raises(Invalid, match="refer to"):
+            await read(connection, "role")
+        assert len(await read(connection, "role", "public.country")) == 2
+
+
+async def test_rows_that_a_policy_would_hide_are_not_left_out_in_silence(database: str) -> None:
+    async with connect(database) as connection:
+        await run(
+            connection,
+            "DROP ROLE IF EXISTS lookup_reader",
+            "CREATE ROLE lookup_reader",
+            "CREATE TABLE open (id int)",
+            "CREATE TABLE hidden (id int)",
+            "CREATE TABLE closed (id int)",
+            "INSERT INTO open VALUES (1)",
+            "INSERT INTO hidden VALUES (1)",
+            "INSERT INTO closed VALUES (1)",
+            "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY",
+            "GRANT SELECT ON open, hidden TO lookup_reader",
+        )
+        schema = await read_schema(connection)
+        try:
+            await run(connection, "SET ROLE lookup_reader")
+            assert await count_lookups(connection, schema) == (("public.open", 1),)
+            for name, said in (("hidden", "row-level security"), ("closed", "permission denied")):
+                with pytest.raises(InsufficientPrivilege, match=said):
+                    await read_rows(connection, schema, [name])
+        finally:
+            await run(connection, "RESET ROLE", "DROP OWNED BY lookup_reader", "DROP ROLE lookup_reader")
+
+
+def test_where_the_inserts_stand() -> None:
+    statements = [
+        Statement(each)
+        for each in (
+            "CREATE TABLE public.a (id int)",
+            "ALTER TABLE public.a ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES public.b(id)",
+            "CREATE TABLE public.ab (id int)",
+        )
+    ]
+    row = TableRows("public.a", ("id",), (("1",),))
+    made = [each.sql for each in with_rows(statements, [row])]
+    assert made[1] == "INSERT INTO public.a (id) OVERRIDING SYSTEM VALUE\nVALUES\n    (1)"
+    # What is made late is filled late.
+    late = TableRows("public.ab", ("id",), (("1",),))
+    assert [each.sql for each in with_rows(statements, [late])][3].startswith("INSERT INTO public.ab")
+    assert with_rows(statements, []) == tuple(statements)
+    assert with_rows(statements, [TableRows("public.a", ("id",), ())]) == tuple(statements)
+
+
+def test_names_as_a_form_holds_them() -> None:
+    assert parse_tables(' a, public.b  "c, ""d".e,, ') == ("a", "public.b", '"c, ""d".e')
+    assert parse_tables("") == ()
+    assert parse_tables(["a"]) == ["a"]
