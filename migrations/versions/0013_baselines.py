@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("content", postgresql.JSONB(), nullable=False),
         sa.Column("manifest", postgresql.JSONB(), nullable=False),
         sa.Column("change_set", sa.LargeBinary(), nullable=False),
+        sa.Column("written", postgresql.JSONB(), nullable=True),
         sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["job_id"], ["job.id"], name=op.f("baseline_job_id_fkey"), ondelete="CASCADE"

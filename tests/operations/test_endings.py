@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from typing import Any
 
@@ -32,6 +32,7 @@ from web.cli import exits
 from web.cli.following import conclude
 from web.cli.transport import Asking
 from web.cli.writing import Writer
+from web.config.values import CleanStart
 from web.jobs.cancel import cancel
 from web.jobs.feed import Feed
 from web.jobs.job import FINISHED
@@ -44,6 +45,7 @@ from web.observation.records import record_of
 from web.observation.witness import observe_again, witness
 from web.operations import KINDS
 from web.operations.backup import BACKUP
+from web.operations.baseline import BASELINE
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.reset import RESET
@@ -122,6 +124,15 @@ async def from_live(site: Site) -> dict[str, Any]:
     return {"source": "dev"}
 
 
+async def to_write(site: Site) -> dict[str, Any]:
+    await at_head(site)
+    clinic = replace(site.configuration.project("clinic"), clean_start=CleanStart(write=True))
+    site.configuration = replace(site.configuration, projects={"clinic": clinic})
+    job = await site.run(BASELINE)
+    assert job.state == "succeeded", outcome(job)
+    return {"baseline": job.id}
+
+
 CASES: dict[str, Case] = {
     "observe": Case(at_head),
     "backup": Case(at_head),
@@ -136,6 +147,7 @@ CASES: dict[str, Case] = {
     "pin": Case(to_pin),
     "compare": Case(at_head),
     "baseline": Case(from_live),
+    "write-baseline": Case(to_write),
 }
 
 
@@ -301,6 +313,8 @@ async def test_failed_because_the_database_is_away(site: Site, kind: AnyKind) ->
         given = {"backup": "0" * 32}
     if kind.name == "compare":
         given = {"a": "clinic@nothing"}
+    if kind.name == "write-baseline":
+        given = {"baseline": 10**9}
     with away(site):
         job = await site.run(kind, **given)
         # A look that does not reach the database has found out just that.

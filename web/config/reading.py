@@ -17,6 +17,7 @@ from web.config.values import (
     APPROVALS_LAST,
     BackupPolicy,
     Backups,
+    CleanStart,
     CodeLimits,
     Configuration,
     Environment,
@@ -189,7 +190,8 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
     table = projects.table(
         name,
         keys=(
-            "title", "source", "keeps", "environments", "env", "readable", "without_wall", "limits", "follow", *TOOLS,
+            "title", "source", "keeps", "environments", "env", "readable", "without_wall", "limits", "follow",
+            "clean_start", *TOOLS,
         ),
         later=PROJECT_LATER,
     )  # fmt: skip
@@ -214,6 +216,7 @@ def _project(projects: Table, name: str, folder: Path) -> Project:
         without_wall=table.flag("without_wall"),
         follow=follow,
         limits=_limits(table.table("limits", keys=("memory", "processes"))),
+        clean_start=CleanStart(write=table.table("clean_start", keys=("write",)).flag("write")),
         tool=_tool(projects, name, table, source),
         environments={
             environment: _environment(environments, name, environment, source, folder, follow)

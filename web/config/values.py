@@ -141,6 +141,14 @@ class CodeLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanStart:
+    """What a project lets a clean start do."""
+
+    #: Change sets may be written into the source, in a git repository as a commit on a branch.
+    write: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """An application whose schema is looked after."""
 
@@ -159,6 +167,7 @@ class Project:
     #: Which heads of the history are meant (`heads`, `BRANCH@head`); empty: there is to be one.
     follow: tuple[str, ...] = ()
     limits: CodeLimits = CodeLimits()
+    clean_start: CleanStart = CleanStart()
     #: Ours, and secrets of anybody: not there for the project's code, even where its source encloses them.
     hidden: tuple[Path, ...] = ()
     #: In the order of the file.

@@ -19,6 +19,7 @@ from web.operations.reset import RESET
 from web.operations.revert import REVERT
 from web.operations.stamp import STAMP
 from web.operations.verify import VERIFY
+from web.operations.write_baseline import WRITE_BASELINE
 from web.starting.operation import AnyOperation
 
 #: In the order in which buttons are shown.
@@ -36,4 +37,5 @@ KINDS: tuple[AnyOperation, ...] = (
     PIN,
     COMPARE,
     BASELINE,
+    WRITE_BASELINE,
 )

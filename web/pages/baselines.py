@@ -9,14 +9,15 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
-from web.dashboard import Board, Id, OneJob, Store, on_job
+from web.dashboard import Board, Dashboard, Id, OneJob, Store, on_job
 from web.errors import NotFound
 from web.jobs.reading import JobRecord
 from web.pages.differences import Sides, groups, portion
 from web.pages.jobs import project_link
-from web.pages.shell import Framed
+from web.pages.presenting import project_actions
+from web.pages.shell import Frame, Framed
 from web.pages.views.baseline import BaselinePage, LookupTable, ReplacedMigration, RowsForm
-from web.pages.views.marks import Check, Link, Mark
+from web.pages.views.marks import Action, Check, Link, Mark
 from web.remedies.baseline import Baseline
 from web.remedies.stored_baselines import StoredBaseline, baseline_of
 
@@ -55,6 +56,8 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob, page: Id 
         pages=pages,
         left=tuple(f"{each.kind} {each.object}: {reason}" for each, reason in baseline.left),
         rows=_rows(found, job),
+        written=_written(found),
+        actions=_actions(board, frame, found),
     )
     return frame.show(
         "baselines/show.html",
@@ -88,6 +91,33 @@ async def _baseline(store: AsyncConnection, job: JobRecord) -> StoredBaseline:
     if found is None:
         raise NotFound(f"Job {job.id} wrote no baseline.", hint="Make one from the project's page.")
     return found
+
+
+def _written(found: StoredBaseline) -> str | None:
+    if found.written is None:
+        return None
+    commit = found.written.commit
+    if commit is None:
+        return "It is written into the project's source."
+    return f"It is in the project's source: commit {commit.commit[:12]} on the branch {commit.branch}."
+
+
+def _actions(board: Dashboard, frame: Frame, found: StoredBaseline) -> tuple[Action, ...]:
+    """Write it into the source, or take it back; where that is declared writable."""
+    project = board.configuration.projects.get(found.project)
+    if project is None or not project.clean_start.write or not found.baseline.proven:
+        return ()
+    back = found.written is not None
+    return project_actions(
+        board.kinds,
+        "written baseline",
+        frame.who,
+        found.project,
+        made=back,
+        primary=not back,
+        baseline=found.job_id,
+        back="true" if back else None,
+    )
 
 
 def _rows(found: StoredBaseline, job: JobRecord) -> RowsForm | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from web import addresses, words
+from web.access.permissions import Principal, may
 from web.answers.gate import Condition
 from web.answers.summary import Summary
 from web.answers.verdict import Verdict
@@ -18,6 +19,7 @@ from web.pages.views.errors import ErrorView
 from web.pages.views.jobs import JobRow
 from web.pages.views.marks import (
     JOB_MARKS,
+    Action,
     Check,
     EnvironmentRef,
     Fact,
@@ -28,7 +30,7 @@ from web.pages.views.marks import (
     Track,
 )
 from web.pages.views.overview import RunningJob
-from web.starting.operation import Operations
+from web.starting.operation import ButtonPlace, Operations
 
 
 def environments(configuration: Configuration) -> dict[str, EnvironmentRef]:
@@ -84,6 +86,29 @@ def backup_mark(environment: Environment, record: Record | None, needed: bool, n
         older = f"; the one of {words.ago(proven, now)} is" if proven else ""
         return Mark("unknown", f"{taken}, not verified{older}")
     return Mark("ok", f"{taken}, verified")
+
+
+def project_actions(
+    kinds: Operations,
+    place: ButtonPlace,
+    who: Principal,
+    project: str,
+    *,
+    made: bool = False,
+    primary: bool = False,
+    **query: str | int | None,
+) -> tuple[Action, ...]:
+    """The buttons of a place, of kinds that belong to a project. `made`: what they make is there already."""
+    return tuple(
+        Action(
+            (made and offer.again) or offer.words or f"{kind.verb}…",
+            addresses.new_project_job(project, kind.name, **query),
+            kind.icon,
+            primary=primary,
+            closed=None if may(who, kind.permission, project) else "Your role does not allow it.",
+        )
+        for kind, offer in kinds.at(place)
+    )
 
 
 def running_job(job: JobGlance | None, kinds: Operations) -> RunningJob | None:

@@ -8,15 +8,14 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from web import addresses
-from web.access.permissions import may
 from web.dashboard import Board, InProject, Store, in_project
 from web.errors import SeveralHeads
 from web.jobs.reading import list_jobs
 from web.pages.builds import build_rows, register_command
 from web.pages.overview import cell_view
-from web.pages.presenting import environments, error_view, job_row, stored_error
+from web.pages.presenting import environments, error_view, job_row, project_actions, stored_error
 from web.pages.shell import FreshlyFramed, now
-from web.pages.views.marks import Action, Fact, Link, Mark
+from web.pages.views.marks import Fact, Link, Mark
 from web.pages.views.project import ProjectPage
 
 router = APIRouter()
@@ -66,17 +65,7 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
         builds=await build_rows(store, board, project, limit=6, records=records),
         jobs=tuple(job_row(each, board.kinds, environments(board.configuration)) for each in jobs),
         command=register_command(project.name),
-        actions=tuple(
-            Action(
-                offer.words or f"{kind.verb}…",
-                addresses.new_project_job(project.name, kind.name),
-                kind.icon,
-                closed=None
-                if may(frame.who, kind.permission, project.name)
-                else "Your role does not allow it.",
-            )
-            for kind, offer in board.kinds.at("project")
-        ),
+        actions=project_actions(board.kinds, "project", frame.who, project.name),
         refusals=tuple(refusals),
         problems=history.problems if history else (),
     )

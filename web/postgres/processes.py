@@ -242,9 +242,12 @@ async def start(
     on_stderr_line: Callable[[str], Awaitable[None]] | None = None,
     redact: Collection[str] = (),
     death_signal: int = signal.SIGKILL,
+    account: Account | None = None,
     wall: Wall | None = None,
 ) -> RunningProgram:
     """Start a program. `env` is added to the allow-listed variables; `redact` is taken out of its stderr.
+
+    It runs as another user where an `account` is given; a wall has its own.
 
     When this process dies, the program gets `death_signal`; behind a wall it is killed, whatever it started too.
     Pass `asyncio.subprocess.PIPE` for the streams that the caller wants. Raises ProgramMissing.
@@ -253,7 +256,7 @@ async def start(
         raise ProgramMissing(f"{argv[0]} is not there or cannot be run.")
     process = await asyncio.create_subprocess_exec(
         *(
-            launch_argv(argv, death_signal=death_signal, adopt=True)
+            launch_argv(argv, death_signal=death_signal, account=account, adopt=True)
             if wall is None
             else wall.enclose(argv, cwd=cwd)
         ),
@@ -281,6 +284,7 @@ async def run(
     death_signal: int = signal.SIGKILL,
     time_limit: timedelta | None = None,
     check: bool = True,
+    account: Account | None = None,
     wall: Wall | None = None,
 ) -> Completed:
     """Run a program to its end and return what it wrote to stdout. Cancelling ends its whole group first.
@@ -297,6 +301,7 @@ async def run(
         on_stderr_line=on_stderr_line,
         redact=redact,
         death_signal=death_signal,
+        account=account,
         wall=wall,
     )
     limit = time_limit.total_seconds() if time_limit else None

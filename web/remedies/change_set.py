@@ -34,6 +34,10 @@ class ChangeSet:
 
     files: tuple[ChangedFile, ...]
 
+    def reversed(self) -> ChangeSet:
+        """The way back."""
+        return ChangeSet(tuple(ChangedFile(each.path, each.after, each.before) for each in self.files))
+
     def patch(self) -> bytes:
         """What `git apply` takes, at the repository's root."""
         return b"".join(part for each in self.files for part in _difference(each))

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.remedies.archiving import files_as_json
 from web.remedies.baseline import Baseline
 from web.remedies.change_set import ChangeSet
+from web.remedies.git_branch import Written
 from web.schema.difference import Difference
 from web.store.tables import BaselineRow
 
@@ -32,6 +33,16 @@ class OldHead:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenInto:
+    """A change set that is in the project's source."""
+
+    #: The job that wrote it.
+    job_id: int
+    #: None: the files alone.
+    commit: Written | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBaseline:
     """A baseline, what it replaces, and what a repository has to change."""
 
@@ -44,6 +55,8 @@ class StoredBaseline:
     manifest: Mapping[str, Any]
     change_set: ChangeSet
     made_at: datetime
+    #: Where it is in the project's source; None: it is not written there.
+    written: WrittenInto | None = None
 
     def to_json(self) -> dict[str, object]:
         """JSON of API and CLI."""
@@ -70,6 +83,7 @@ class StoredBaseline:
             "manifest": dict(self.manifest),
             "files": files_as_json(self.change_set),
             "made_at": self.made_at.isoformat(),
+            "written": asdict(self.written) if self.written is not None else None,
             "text": baseline.text,
         }
 
@@ -133,4 +147,22 @@ async def baseline_of(connection: AsyncConnection, job_id: int) -> StoredBaselin
         row.manifest,
         ChangeSet.unpack(row.change_set),
         row.made_at,
+        _written(row.written) if row.written is not None else None,
     )
+
+
+async def store_written(
+    connection: AsyncConnection, baseline: int, job_id: int | None, commit: Written | None
+) -> None:
+    """Remember which job wrote a baseline into the source; without one, that it is not there any more."""
+    written = WrittenInto(job_id, commit) if job_id is not None else None
+    await connection.execute(
+        update(BaselineRow)
+        .where(BaselineRow.job_id == baseline)
+        .values(written=asdict(written) if written is not None else null())
+    )
+
+
+def _written(content: Mapping[str, Any]) -> WrittenInto:
+    commit = content["commit"]
+    return WrittenInto(content["job_id"], Written(**commit) if commit is not None else None)

@@ -41,8 +41,9 @@ ButtonPlace = Literal[
     "repair",
     #: Another database answered than the pinned one (`identity`).
     "another database",
-    #: A migration that was written for what a database has (`revision`).
+    #: A migration that was written for what a database has (`revision`), and a project's baseline (`baseline`).
     "written migration",
+    "written baseline",
     #: The answer of a build that is not applied yet.
     "answer",
     #: The form that compares two sources.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from web.pages.views.differences import DriftGroup
-from web.pages.views.marks import Check, Mark, Pages
+from web.pages.views.marks import Action, Check, Mark, Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +63,7 @@ class BaselinePage:
     #: Where more differences are.
     pages: Pages | None = None
     left: tuple[str, ...] = ()
+    #: Where it stands in the source; None: only the patch leads there.
+    written: str | None = None
+    actions: tuple[Action, ...] = ()
     rows: RowsForm | None = None

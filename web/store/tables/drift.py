@@ -107,4 +107,6 @@ class BaselineRow(Base):
     manifest: Mapped[dict[str, Any]]
     #: Every file of the change set with its content before and after, compressed: `remedies.change_set` owns the shape.
     change_set: Mapped[bytes]
+    #: The job that wrote it into the source, with the commit: `remedies.stored_baselines` owns the shape.
+    written: Mapped[dict[str, Any] | None]
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
