@@ -49,6 +49,7 @@ from web.operations.baseline import BASELINE
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.reset import RESET
+from web.operations.write_baseline import WRITE_BASELINE
 from web.pages.views.marks import JOB_MARKS
 from web.postgres.connections import connect, with_database
 from web.postgres.identity import read_identity
@@ -133,6 +134,14 @@ async def to_write(site: Site) -> dict[str, Any]:
     return {"baseline": job.id}
 
 
+async def to_restamp(site: Site) -> dict[str, Any]:
+    given = await to_write(site)
+    job = await site.run(WRITE_BASELINE, **given)
+    assert job.state == "succeeded", outcome(job)
+    await site.observe()
+    return {}
+
+
 CASES: dict[str, Case] = {
     "observe": Case(at_head),
     "backup": Case(at_head),
@@ -148,6 +157,7 @@ CASES: dict[str, Case] = {
     "compare": Case(at_head),
     "baseline": Case(from_live),
     "write-baseline": Case(to_write),
+    "restamp": Case(to_restamp),
 }
 
 

@@ -83,7 +83,7 @@ def deployment_gate(
     """May this build be deployed: nothing pending, and everything that a migrate would need as well."""
     conditions = [*_migration_conditions(verdict, environment, record, rehearsed, now or datetime.now(UTC))]
     count = len(verdict.pending)
-    told = verdict.standing not in ("unreachable", "not known", "unknown revision")
+    told = verdict.standing not in ("unreachable", "not known", "unknown revision", "before the clean start")
     nothing = Condition(
         "nothing pending",
         "Not known what is pending" if not told else "Migrations are pending" if count else "Nothing pending",
@@ -269,7 +269,9 @@ def _migration_conditions(
         ),
         bool(verdict.unknown or verdict.beyond),
         ", ".join(verdict.unknown or verdict.beyond or verdict.revisions),
-        "Take a build that has this revision, or stamp the database at one that is known, with "
+        f"{verdict.sentence} `cleanstart restamp` exchanges it where the schema is the baseline's."
+        if verdict.standing == "before the clean start"
+        else "Take a build that has this revision, or stamp the database at one that is known, with "
         "`cleanstart stamp`.",
     )
     yield judge(

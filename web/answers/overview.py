@@ -53,7 +53,7 @@ _RANK: Final[tuple[Hurt, ...]] = (
 )
 _TIER: Final[Mapping[str, int]] = {"production": 0, "staging": 1, "development": 2}
 _HISTORY: Final[frozenset[Standing]] = frozenset(
-    {"unknown revision", "several heads", "diverged", "edited after apply"}
+    {"before the clean start", "unknown revision", "several heads", "diverged", "edited after apply"}
 )
 #: By a job kind's name, what a run of it is called in a sentence.
 NounOf = Callable[[str], str]
@@ -310,6 +310,8 @@ def _backup(cell: Cell, project: Project, now: datetime) -> Iterable[Attention]:
 
 def _clause(found: Verdict) -> str:
     match found.standing:
+        case "before the clean start":
+            return "is at the history of before the clean start"
         case "unknown revision":
             return "is at a revision that no migration has"
         case "several heads":

@@ -6,17 +6,19 @@ Whether the policy's conditions hold as well is the gate's question (`gate.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 from web import words
 from web.observation.records import Observed
-from web.tools.history import History, Lineage, Migration
+from web.tools.history import Archive, History, Lineage, Migration
 
 Standing = Literal[
     "unreachable",
     "not known",
+    "before the clean start",
     "unknown revision",
     "several heads",
     "diverged",
@@ -24,6 +26,7 @@ Standing = Literal[
     "ahead",
     "pending",
     "never migrated",
+    "same schema",
     "in sync",
 ]
 
@@ -31,6 +34,7 @@ Standing = Literal[
 PRECEDENCE: Final[tuple[Standing, ...]] = (
     "unreachable",
     "not known",
+    "before the clean start",
     "unknown revision",
     "several heads",
     "diverged",
@@ -38,6 +42,7 @@ PRECEDENCE: Final[tuple[Standing, ...]] = (
     "ahead",
     "pending",
     "never migrated",
+    "same schema",
     "in sync",
 )
 
@@ -45,6 +50,7 @@ PRECEDENCE: Final[tuple[Standing, ...]] = (
 _STATUS: Final[Mapping[Standing, str]] = {
     "unreachable": "down",
     "not known": "unknown",
+    "before the clean start": "warn",
     "unknown revision": "unknown",
     "several heads": "blocked",
     "diverged": "warn",
@@ -52,14 +58,17 @@ _STATUS: Final[Mapping[Standing, str]] = {
     "ahead": "ahead",
     "pending": "pending",
     "never migrated": "queued",
+    "same schema": "ok",
     "in sync": "ok",
 }
 
 #: Exit codes of `cleanstart check`.
 _EXIT: Final[Mapping[Standing, int]] = {
     "in sync": 0,
+    "same schema": 0,
     "pending": 1,
     "never migrated": 1,
+    "before the clean start": 2,
     "unknown revision": 2,
     "several heads": 2,
     "diverged": 2,
@@ -87,8 +96,10 @@ class Verdict:
     not_followed: tuple[str, ...] = ()
     #: In the database, not in this history, but known to the project (a newer build, another branch).
     beyond: tuple[str, ...] = ()
-    #: Version rows that nothing of the project has.
+    #: Version rows that nothing of the project has, or only an archive.
     unknown: tuple[str, ...] = ()
+    #: The archive that the database's rows, or the build's history, are of.
+    archive: Archive | None = None
     #: Applied migrations whose file is not what it was when it was first seen applied.
     edited: tuple[str, ...] = ()
     #: Whether there is a first-seen digest for every applied migration.
@@ -141,6 +152,14 @@ class Verdict:
                 return f"Could not tell: {_sentence(self.reason or 'nothing has been observed yet')}"
             case "unknown revision":
                 return f"The database is at {_list(self.unknown)}, which no migration of the project has."
+            case "before the clean start":
+                return self._before_the_clean_start
+            case "same schema":
+                assert self.archive is not None
+                return (
+                    f"Nothing is pending: the baseline {self.archive.baseline} stands for the migrations of this "
+                    "history, which must not be run here any more."
+                )
             case "several heads":
                 way = _SEPARATE if self.separate else "They need a merge."
                 return f"The history ends in {len(self.heads)} heads: {_list(self.heads)}. {way}"
@@ -166,9 +185,27 @@ class Verdict:
             case "in sync":
                 return "Nothing is pending: the database has exactly the migrations of this history."
 
+    @property
+    def _before_the_clean_start(self) -> str:
+        archive = self.archive
+        assert archive is not None
+        of = f"the history that was archived on {archive_day(archive)}"
+        if self.is_at_the_old_head:
+            return (
+                f"The database is at the end of {of}: its version row has to be exchanged for the baseline "
+                f"{archive.baseline}."
+            )
+        has, count = len(archive.history.implied(self.unknown)), len(archive.history)
+        return f"The database is at {has} of {count} of {of}: it has to be brought to its end first."
+
+    @property
+    def is_at_the_old_head(self) -> bool:
+        """Whether the database has all of an archived history, so that the baseline can stand for it."""
+        return self.archive is not None and self.archive.is_complete(self.unknown)
+
     def mark_of(self, revision: str) -> str:
         """What a migration of the history is on this database: applied, pending, not followed, or not known."""
-        if self.standing in ("unreachable", "not known", "unknown revision"):
+        if self.standing in ("unreachable", "not known", "unknown revision", "before the clean start"):
             return "not known"
         if revision in self.not_followed:
             return "not followed"
@@ -191,6 +228,7 @@ class Verdict:
             "gaps": list(self.gaps),
             "beyond": list(self.beyond),
             "unknown": list(self.unknown),
+            "archive": _archive_to_json(self.archive, self.unknown) if self.archive else None,
             "edited": list(self.edited),
             "edits_known": self.edits_known,
             "heads": list(self.heads),
@@ -239,11 +277,17 @@ def verdict(
             reason="part of the history can only be told by the project's own code, which was not asked yet",
         )
     lineage = lineage or Lineage(())
-    unknown = tuple(row for row in rows if row not in history and row not in lineage)
+    outside = tuple(row for row in rows if row not in history)
+    # Builds of before the clean start know these rows, too: that is no reason to compare them with what replaces them.
+    archive = history.archive_of(outside)
+    unknown = outside if archive is not None else tuple(row for row in outside if row not in lineage)
     # The history's own parents count first; what it lacks is looked up in the rest of the project.
     implied = lineage.implied(rows, history.listing)
     applied = history.implied({*rows, *implied}) | implied
-    beyond = tuple(sorted(revision for revision in applied if revision not in history))
+    same = None if archive is not None else _replaced(history, applied, lineage)
+    if same is not None:
+        applied = (applied | history.ancestors(same.history.heads)) - {same.baseline}
+    beyond = tuple(sorted(revision for revision in applied if revision not in history and archive is None))
     # An unknown row may stand for any part of the history: what is pending cannot be told then.
     pending = tuple(
         step
@@ -255,7 +299,9 @@ def verdict(
     if history.problems:
         # A file that cannot be read may be a migration that nobody counts: nothing is in sync with such a history.
         holds.append("not known")
-    if unknown:
+    if archive is not None:
+        holds.append("before the clean start")
+    elif unknown:
         holds.append("unknown revision")
     if history.is_ambiguous:
         holds.append("several heads")
@@ -270,7 +316,7 @@ def verdict(
     if not rows:
         holds.append("never migrated")
     if not (unknown or beyond or pending or edited or history.problems) and rows:
-        holds.append("in sync")
+        holds.append("in sync" if same is None else "same schema")
     return Verdict(
         holds[0],
         also=tuple(holds[1:]),
@@ -283,6 +329,7 @@ def verdict(
         gaps=tuple(step.revision for step in history.gaps(rows)) if pending else (),
         beyond=beyond,
         unknown=unknown,
+        archive=archive or same,
         edited=edited,
         edits_known=edits_known,
         heads=history.heads,
@@ -290,6 +337,38 @@ def verdict(
         revisions=history.tops(rows),
         reason=" ".join(history.problems) or None,
     )
+
+
+def _replaced(history: History, applied: frozenset[str], lineage: Lineage) -> Archive | None:
+    """The archive that a history is still the whole of, although the database has its baseline."""
+    for baseline, archive in lineage.archives.items():
+        heads = archive.history.heads
+        if (
+            baseline in applied
+            and baseline not in history
+            and heads
+            and all(head in history for head in heads)
+        ):
+            return archive
+    return None
+
+
+def archive_day(archive: Archive) -> str:
+    """When it was archived, as people write it; what the manifest says where that is no time."""
+    try:
+        return words.day(datetime.fromisoformat(archive.made_at))
+    except ValueError:
+        return archive.made_at
+
+
+def _archive_to_json(archive: Archive, rows: Collection[str]) -> dict[str, object]:
+    return {
+        "folder": archive.folder,
+        "made_at": archive.made_at,
+        "baseline": archive.baseline,
+        "migrations": len(archive.history),
+        "applied": len(archive.history.implied(rows)),
+    }
 
 
 def _edited(

@@ -8,7 +8,7 @@ from web.errors import CleanStartError
 YES = 0
 #: No: pending, gate closed, drift, the job failed, the request was refused and nothing was done.
 NO = 1
-#: `check` alone: ahead, diverged, edited, several heads, unknown revision.
+#: `check` alone: ahead, diverged, edited, several heads, unknown revision, before the clean start.
 OTHERWISE = 2
 #: It could not be told: usage, configuration, connection and internal errors, an unknown outcome.
 CANNOT_TELL = 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -132,7 +133,11 @@ async def _compare(
     if not source.history.complete:
         incomplete = "Part of the history can only be told by the project's own code, which did not answer."
         return Drift("not compared", incomplete, fingerprint=fingerprint)
-    if unknown := source.history.unknown(seen.applied.revisions):
+    rows = seen.applied.revisions
+    if (archive := source.history.archive_of(rows)) is not None and archive.is_complete(rows):
+        # What it gave is what the baseline gives, which is what the database will be said to be at.
+        rows = (archive.baseline,)
+    if unknown := source.history.unknown(rows):
         reason = (
             f"No migration of the project has {', '.join(unknown)}, so what it should look like is unknown."
         )
@@ -140,7 +145,7 @@ async def _compare(
     if not seen.applied.revisions and actual.is_empty:
         # The prelude may not have run either, and that is nobody's change.
         return Drift("none", "The database is empty.", 0, fingerprint=fingerprint)
-    expected = await _expected(store, scratch, project, source, seen, actual)
+    expected = await _expected(store, scratch, project, source, seen, rows, actual)
     if expected.schema is None or expected.fingerprint is None:
         return Drift("not compared", expected.reason, fingerprint=fingerprint)
     async with store.begin() as connection:
@@ -157,16 +162,16 @@ async def _expected(
     project: Project,
     source: StoredHistory,
     seen: Seen,
+    rows: Sequence[str],
     actual: Schema,
 ) -> Expected:
     assert source.history is not None
-    assert seen.applied is not None
     return await expected_schema(
         store,
         scratch,
         project,
         source.history,
-        seen.applied.revisions,
+        rows,
         major=seen.target.major,
         roles=seen.roles,
         extensions=[(each.name, each.version) for each in actual.extensions],

@@ -16,6 +16,7 @@ from web.operations.pin import PIN
 from web.operations.plan_revert import PLAN_REVERT
 from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
+from web.operations.restamp import RESTAMP
 from web.operations.revert import REVERT
 from web.operations.stamp import STAMP
 from web.operations.verify import VERIFY
@@ -32,6 +33,7 @@ KINDS: tuple[AnyOperation, ...] = (
     PLAN_REVERT,
     ADOPT,
     STAMP,
+    RESTAMP,
     REVERT,
     RESET,
     PIN,

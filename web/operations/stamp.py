@@ -11,23 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.access.approval_requests import given as approvals_given
 from web.acts.approved import given_to_state
 from web.acts.history import history_that_runs, require_one_head
+from web.acts.matching import require_schema
 from web.acts.observing import observe_afterwards
 from web.acts.seen import require_seen
 from web.answers.environment import View
 from web.answers.gate import stamp_gate
 from web.answers.state_hash import hash_of_view
-from web.comparison.alike import drift
-from web.comparison.expected import excluded_tables, expected_schema
-from web.comparison.ignore_rules import active_rules, sort_out
-from web.comparison.roles import read_roles
 from web.errors import Conflict, Invalid, OperationFailed, OperationNotAllowed
 from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
-from web.postgres.connections import Connection
-from web.postgres.identity import read_identity, require_writable
-from web.schema.difference import unknown_parts
-from web.schema.snapshot import read_schema
+from web.postgres.identity import require_writable
 from web.starting.operation import Before, Offer, Operation, asked
 from web.tools.confinement import on_target
 from web.tools.events import AboutToCommit, Connected, Launched, RunnerEvent
@@ -65,7 +59,7 @@ async def run(work: Work[StampParameters]) -> Outcome:
             if set(before) == set(goal):
                 await work.progress.skip("stamp", "It is recorded already.")
                 return Outcome("Nothing to stamp", f"{job.environment.label} is at {wanted} already.")
-            await _require_true(work, connection, history, wanted, goal)
+            await require_schema(work, connection, history, goal, f"the migrations up to {wanted} give")
         async with work.progress.step("stamp"):
             intent = await work.intend("stamp", {"from": list(before), "to": list(goal)})
             # One head of a branch after the other: each leaves those of the others where they are.
@@ -116,45 +110,6 @@ async def _require_approved(work: Work[StampParameters], history: History) -> No
     if not gate.open:
         said = "; ".join(f"{each.title}: {each.detail}" for each in gate.closed_by)
         raise OperationNotAllowed(f"Nothing was recorded. {said}.", hint=gate.closed_by[0].way)
-
-
-async def _require_true(
-    work: Work[StampParameters],
-    connection: Connection,
-    history: History,
-    wanted: str,
-    goal: tuple[str, ...],
-) -> None:
-    """Refuse a stamp that the schema contradicts. Raises Conflict."""
-    job = work.job
-    target = await read_identity(connection)
-    actual = await read_schema(connection, exclude_tables=excluded_tables(job.project))
-    await work.progress.log(f"Comparing the schema with what the migrations up to {wanted} give")
-    expected = await expected_schema(
-        work.store,
-        work.resources.scratch,
-        job.project,
-        history,
-        goal,
-        major=target.major,
-        roles=tuple(await read_roles(connection)),
-        extensions=[(each.name, each.version) for each in actual.extensions],
-    )
-    if expected.schema is None:
-        raise Conflict(f"Whether the stamp is true cannot be told. {expected.reason}", hint=expected.hint)
-    if blind := unknown_parts(expected.schema, actual):
-        raise Conflict(f"Whether the stamp is true cannot be told: the role may not read {', '.join(blind)}.")
-    async with work.store.connect() as store:
-        rules = await active_rules(store, job.environment.project, job.environment.name)
-    differs = sort_out(drift(expected.schema, actual), rules).differences
-    if differs:
-        first = differs[0]
-        more = f" and {len(differs) - 1} more differences" if len(differs) > 1 else ""
-        raise Conflict(
-            f"The schema is not what the migrations up to {wanted} give: {first.kind} {first.object} "
-            f"{first.change}{more}. Nothing was recorded.",
-            hint="Apply the migrations instead, or adopt or revert what differs first.",
-        )
 
 
 class _Heard:

@@ -144,9 +144,9 @@ def answer_mark(reply: Answer) -> Mark:
     if reply.gate.open:
         return Mark("ok", "Yes: nothing is pending and every check passes")
     match verdict.standing:
-        case "unreachable" | "not known" | "unknown revision":
+        case "unreachable" | "not known" | "unknown revision" | "before the clean start":
             return Mark(summary_mark(summary).status, f"Could not tell: {summary.words.lower()}")
-        case "in sync":
+        case "in sync" | "same schema":
             reason = reply.gate.closed_by[0].title
             return Mark(
                 "warn", f"Nothing is pending, but the gate is closed: {reason[0].lower()}{reason[1:]}"

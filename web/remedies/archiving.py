@@ -14,13 +14,10 @@ from web.config import Project
 from web.errors import SourceInvalid
 from web.remedies.baseline import Baseline
 from web.remedies.change_set import ChangedFile, ChangeSet, moved
+from web.tools.archives import MANIFEST, VERSION
 from web.tools.confinement import checkout
 from web.tools.history import History
 from web.tools.registry import tool_of
-
-#: Version of the manifest.
-ARCHIVE = 1
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ def manifest_of(project: Project, history: History, baseline: Baseline, archive:
     """What each old revision was and what replaces it: enough to bring another database over from a checkout alone."""
     kept = {old: new for old, new, _ in archive.files}
     return {
-        "archive": ARCHIVE,
+        "archive": VERSION,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "project": project.name,
         "tool": project.tool.name,

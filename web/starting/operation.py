@@ -44,6 +44,8 @@ ButtonPlace = Literal[
     #: A migration that was written for what a database has (`revision`), and a project's baseline (`baseline`).
     "written migration",
     "written baseline",
+    #: A database whose version rows are of an archived history.
+    "archived history",
     #: The answer of a build that is not applied yet.
     "answer",
     #: The form that compares two sources.

@@ -65,6 +65,8 @@ class History:
     listing: Listing = "heads"
     #: Which heads are meant, as configured: `heads` or `BRANCH@head`. Empty: there is to be one.
     follow: tuple[str, ...] = ()
+    #: What came before: histories that a baseline of this one replaces. Their migrations are none of this one's.
+    archives: tuple[Archive, ...] = ()
 
     @cached_property
     def _by_revision(self) -> Mapping[str, Migration]:
@@ -206,6 +208,13 @@ class History:
         """Version rows that no file has."""
         return tuple(revision for revision in applied if revision not in self._by_revision)
 
+    def archive_of(self, rows: Iterable[str]) -> Archive | None:
+        """The archive that all of these version rows are of; None: there are no rows, or no one archive has all."""
+        asked = set(rows)
+        return next(
+            (each for each in self.archives if asked and all(row in each.history for row in asked)), None
+        )
+
     def effective(self, revisions: Collection[str]) -> tuple[str, ...]:
         """The version rows that stand for these revisions: where rows are heads, without what another one implies."""
         implied = self._below(revisions) if self.listing == "heads" else ()
@@ -245,6 +254,7 @@ class History:
             "complete": self.complete,
             # Only where it is not the usual one: a manifest's digest tells whether a build is registered already.
             **({"listing": self.listing} if self.listing != "heads" else {}),
+            **({"archives": [each.to_json() for each in self.archives]} if self.archives else {}),
             "problems": list(self.problems),
             "heads": list(self.heads),
             "migrations": [
@@ -275,12 +285,53 @@ class History:
         listing = manifest.get("listing", "heads")
         if listing not in ("heads", "every"):
             raise ValueError(f"a manifest's listing is heads or every, not {listing!r}")
-        return make_history(
+        read = make_history(
             [_migration_from_json(row) for row in rows],
             problems=_strings(manifest.get("problems", [])),
             complete=manifest.get("complete") is not False,
             listing=listing,
         )
+        archives = manifest.get("archives", [])
+        if not isinstance(archives, list):
+            raise ValueError("a manifest's archives are a list")
+        return replace(read, archives=tuple(Archive.from_json(each) for each in archives))
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A history that was put away, and the baseline that gives what it gave."""
+
+    #: Relative to the project's source: where its files and their manifest lie.
+    folder: str
+    #: When the baseline was made, as the manifest says it: ISO 8601.
+    made_at: str
+    #: The revision that stands for all of it now.
+    baseline: str
+    #: Its migrations; their paths are where the files are kept, empty where they are not.
+    history: History
+
+    def is_complete(self, rows: Collection[str]) -> bool:
+        """Whether a database with these version rows has all of it, so that the baseline can stand for it."""
+        return set(self.history.effective(rows)) == set(self.history.goal)
+
+    def to_json(self) -> dict[str, object]:
+        """As a part of a manifest."""
+        return {
+            "folder": self.folder,
+            "made_at": self.made_at,
+            "baseline": self.baseline,
+            "history": self.history.to_json(),
+        }
+
+    @staticmethod
+    def from_json(content: object) -> Archive:
+        """Read it back. Raises ValueError."""
+        if not isinstance(content, dict) or not isinstance(content.get("history"), dict):
+            raise ValueError("an archive of a manifest needs a history")
+        folder, made_at, baseline = _strings(
+            [content.get(name) for name in ("folder", "made_at", "baseline")]
+        )
+        return Archive(folder, made_at, baseline, History.from_json(content["history"]))
 
 
 class Lineage:
@@ -293,7 +344,11 @@ class Lineage:
     def __init__(self, histories: Iterable[History]) -> None:
         self._parents: dict[str, tuple[str, ...]] = {}
         self._walked: dict[frozenset[str], frozenset[str]] = {}
+        #: By the baseline's revision, the history that it replaces.
+        self.archives: dict[str, Archive] = {}
         for history in histories:
+            for archive in history.archives:
+                self.archives.setdefault(archive.baseline, archive)
             for migration in history.migrations:
                 self._parents.setdefault(migration.revision, migration.parents)
 

@@ -249,6 +249,15 @@ class MigrationTool(ABC):
         """
         raise NotSupported(self.title, "archive")
 
+    async def exchange_applied(
+        self, project: Project, connection: Connection, before: Sequence[str], after: Sequence[str]
+    ) -> None:
+        """Write other version rows in place of exactly these, in one transaction, while nobody else can write any.
+
+        The connection commits by itself. Raises TargetChanged where other rows are there, with nothing written.
+        """
+        raise NotSupported(self.title, "archive")
+
     async def write_migration(
         self,
         project: Project,

@@ -198,7 +198,12 @@ def _actions(board: Dashboard, who: Principal, seen: View) -> tuple[Action, ...]
         for kind, offer in board.kinds.at("environment")
         if kind.available(environment) is None
     )
-    return (*settling, *kinds)
+    archived = (
+        actions_at(board.kinds, "archived history", who, seen)
+        if seen.verdict.standing == "before the clean start"
+        else ()
+    )
+    return (*settling, *archived, *kinds)
 
 
 def actions_at(

@@ -42,15 +42,17 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
     rows = [
         MigrationRow(
             revision,
-            "In the database, but no migration of the project has this id",
+            "In the database, but no migration of the project has this id"
+            if verdict.standing != "before the clean start"
+            else "In the database, of the history that was archived",
             "unknown",
-            Mark("unknown", "unknown"),
+            Mark("unknown", "unknown" if verdict.standing != "before the clean start" else "archived"),
         )
         for revision in (*verdict.unknown, *verdict.beyond)
     ]
     newest_first = tuple(reversed(history.migrations)) if history else ()
     for step in newest_first:
-        waits = step.revision in pending or not told or verdict.standing == "unknown revision"
+        waits = step.revision in pending or not told or verdict.mark_of(step.revision) == "not known"
         known = seen.applied.get(step.revision)
         planned = rehearsed.get(step.revision)
         rows.append(
@@ -81,7 +83,9 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
         refusals=tuple(_refusals(seen)),
         problems=history.problems if history else (),
         rehearsal=_rehearsal(seen) if verdict.pending else None,
-        actions=actions_at(board.kinds, "migrations", who, seen, made=seen.rehearsed is not None)
+        actions=actions_at(board.kinds, "archived history", who, seen)
+        if verdict.standing == "before the clean start"
+        else actions_at(board.kinds, "migrations", who, seen, made=seen.rehearsed is not None)
         if verdict.pending
         else (),
         never_migrated=observation is not None and observation.version_table is False,
@@ -98,7 +102,18 @@ def _refusals(seen: View) -> list[ErrorView]:
     holds = {seen.verdict.standing, *seen.verdict.also}
     if "several heads" in holds:
         found.append(error_view(SeveralHeads(seen.verdict.heads, separate=seen.verdict.separate)))
-    if seen.verdict.unknown:
+    if seen.verdict.standing == "before the clean start":
+        found.append(
+            ErrorView(
+                409,
+                "The database is at the history of before the clean start",
+                seen.verdict.sentence,
+                "Exchange the version row where the schema is what the baseline gives: `cleanstart restamp`."
+                if seen.verdict.is_at_the_old_head
+                else "Apply the rest of the archived migrations first, from the code of before the clean start.",
+            )
+        )
+    elif seen.verdict.unknown:
         found.append(
             ErrorView(
                 409,

@@ -19,6 +19,7 @@ from typing import cast
 
 from web.config import AlembicSettings
 from web.errors import SourceInvalid
+from web.tools.alembic_tool.archive import archives
 from web.tools.alembic_tool.locations import read_locations
 from web.tools.history import History, Migration, make_history
 
@@ -69,7 +70,8 @@ def read_history(source: Path, tool: AlembicSettings) -> History:
             f"There are no migrations in {where}{reason}.",
             hint=f"Check script_location and version_locations in {tool.config_file(source).name}.",
         )
-    return make_history(migrations, problems=problems, complete=complete)
+    history = make_history(migrations, problems=problems, complete=complete)
+    return replace(history, archives=archives(source, locations))
 
 
 @contextmanager

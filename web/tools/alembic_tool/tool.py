@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import ClassVar
 from psycopg import sql
 
 from web.config import AlembicSettings, Project, ToolSettings
-from web.errors import CleanStartError, SourceInvalid
+from web.errors import CleanStartError, SourceInvalid, TargetChanged
 from web.postgres.connections import Connection
 from web.schema.ddl.statement import Statement
 from web.tools.alembic_tool import models, writing
 from web.tools.alembic_tool.applied import VERSION_TABLE, read_applied, version_table
-from web.tools.alembic_tool.archive import archive_folder
+from web.tools.alembic_tool.archive import archive_folder, archives
 from web.tools.alembic_tool.history_files import read_asked, read_history
 from web.tools.alembic_tool.launch import interpreter, launch, prepare, session_settings
 from web.tools.alembic_tool.locations import read_import_paths, read_locations
@@ -28,7 +29,7 @@ from web.tools.alembic_tool.stand_in import stand_in
 from web.tools.confinement import Confinement, checkout, without_database
 from web.tools.ending import UpgradeResult
 from web.tools.events import Acknowledge, OnEvent
-from web.tools.history import History, make_history
+from web.tools.history import Archive, History, make_history
 from web.tools.inputs import Inputs, imported_from_elsewhere
 from web.tools.protocol import Ability, Applied, MigrationTool, Misfit, WrittenMigration
 
@@ -64,7 +65,13 @@ class Alembic(MigrationTool):
         migrations = await asyncio.to_thread(
             lambda: [read_asked(record, folder) for record in run.migrations]
         )
-        return make_history(migrations)
+        found = await asyncio.to_thread(self._archives, project, folder)
+        return replace(make_history(migrations), archives=found)
+
+    def _archives(self, project: Project, folder: Path) -> tuple[Archive, ...]:
+        with suppress(CleanStartError):
+            return archives(folder, read_locations(folder, settings_of(project)))
+        return ()
 
     async def applied(self, project: Project, connection: Connection) -> Applied:
         """Read the rows of `alembic_version`, or of what the project calls it."""
@@ -76,6 +83,22 @@ class Alembic(MigrationTool):
             version_table(settings_of(project))
         )
         await connection.execute(statement, [list(revisions)])
+
+    async def exchange_applied(
+        self, project: Project, connection: Connection, before: Sequence[str], after: Sequence[str]
+    ) -> None:
+        """Under a lock that any writer of the table waits for."""
+        table = version_table(settings_of(project))
+        async with connection.transaction():
+            lock = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table)
+            await connection.execute(lock)
+            there = (await self.applied(project, connection)).revisions
+            if sorted(there) != sorted(before):
+                raise TargetChanged(
+                    f"The version table holds {', '.join(there) or 'nothing'} instead of {', '.join(before)}."
+                )
+            await connection.execute(sql.SQL("DELETE FROM {}").format(table))
+            await self.put_applied(project, connection, after)
 
     def version_tables(self, project: Project) -> tuple[str, ...]:
         """The one that is configured, or Alembic's default."""

@@ -1,0 +1,178 @@
+"""Restamp: exchange the version rows of an archived history for the baseline that replaces it.
+
+Nothing of the baseline is run. It is refused where the schema is not what the baseline gives, and where the database
+has not all of the archived history.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.access.approval_requests import given as approvals_given
+from web.acts.approved import given_to_state
+from web.acts.history import history_that_runs
+from web.acts.matching import require_schema
+from web.acts.observing import observe_afterwards
+from web.acts.seen import require_seen
+from web.answers.environment import View
+from web.answers.gate import stamp_gate
+from web.answers.state_hash import hash_of_view
+from web.answers.verdict import archive_day
+from web.errors import Conflict, NotSupported, OperationNotAllowed
+from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
+from web.jobs.work import Evidence, Work
+from web.operations.parameters import Parameters
+from web.postgres.identity import require_writable
+from web.starting.operation import Before, Offer, Operation, asked
+from web.tools.history import Archive, History
+from web.tools.registry import tool_of
+
+
+async def run(work: Work[Parameters]) -> Outcome:
+    """Find the archive, compare the schema, exchange the rows, look at the result."""
+    job, tool = work.job, tool_of(work.job.project)
+    if "archive" not in tool.can:
+        raise NotSupported(tool.title, "archive")
+    async with work.target() as connection:
+        async with work.progress.step("check"):
+            history = await history_that_runs(work)
+            await require_writable(connection)
+            before = (await tool.applied(job.project, connection)).revisions
+            await require_seen(work, connection, before)
+            await _require_approved(work, history)
+            archive, old = _archive(history, before)
+            after = (archive.baseline, *(row for row in before if row not in old))
+            await work.progress.log(
+                f"{', '.join(old)} is the end of {len(archive.history)} migrations in {archive.folder}"
+            )
+            await require_schema(
+                work, connection, history, (archive.baseline,), f"the baseline {archive.baseline} gives"
+            )
+        async with work.progress.step("exchange"):
+            intent = await work.intend("exchange", {"from": list(before), "to": list(after)})
+            await work.require_current()
+            await tool.exchange_applied(job.project, connection, before, after)
+            await work.receive(intent, {"rows": list(after)})
+    async with work.progress.step("observe"):
+        seen = await observe_afterwards(work)
+    return Outcome(
+        "Restamped",
+        f"{job.environment.label} is recorded at the baseline {archive.baseline}. It was at {', '.join(old)}, the end "
+        f"of the history that was archived on {archive_day(archive)}. {seen}",
+        data={"before": list(before), "after": list(after), "archive": archive.folder},
+    )
+
+
+def _archive(history: History, rows: tuple[str, ...]) -> tuple[Archive, tuple[str, ...]]:
+    """The archive that a database is at the end of, and its rows that are of that. Raises Conflict."""
+    old = tuple(row for row in rows if row not in history)
+    if not old:
+        raise Conflict(
+            f"The database is at {', '.join(rows) or 'no revision'}, which no archive has.",
+            hint="There is nothing to exchange.",
+        )
+    archive = history.archive_of(old)
+    if archive is None:
+        raise Conflict(
+            f"No archive of the project has {', '.join(old)}.",
+            hint="An archive is a folder with a manifest.json beside the migrations: a baseline's change set makes it.",
+        )
+    if archive.baseline not in history:
+        raise Conflict(
+            f"The baseline {archive.baseline}, which replaces {archive.folder}, is no migration of the project.",
+            hint="Bring its file back, or merge the change set that has it.",
+        )
+    if not archive.is_complete(old):
+        has, count = len(archive.history.implied(old)), len(archive.history)
+        raise Conflict(
+            f"The database has {has} of the {count} archived migrations; the baseline stands for all of them.",
+            hint="Apply the rest from the code of before the clean start, then restamp.",
+        )
+    return archive, old
+
+
+async def _require_approved(work: Work[Parameters], history: History) -> None:
+    """Raises OperationNotAllowed where others have to consent and have not."""
+    async with work.store.connect() as store:
+        gate = stamp_gate(work.job.environment, await given_to_state(work, store, history))
+    if not gate.open:
+        said = "; ".join(f"{each.title}: {each.detail}" for each in gate.closed_by)
+        raise OperationNotAllowed(f"Nothing was recorded. {said}.", hint=gate.closed_by[0].way)
+
+
+async def reconcile(evidence: Evidence[Parameters]) -> Reconciled:
+    """By the version rows, which are all that it writes, in one transaction."""
+    begun = next((intent.what for intent in evidence.intents if intent.step == "exchange"), None)
+    if begun is None:
+        return Reconciled("not done", "It ended before anything was recorded.", next_step="Restamp again.")
+    async with evidence.target() as connection:
+        rows = (await tool_of(evidence.job.project).applied(evidence.job.project, connection)).revisions
+    found = {"before": begun["from"], "rows": list(rows), "to": begun["to"]}
+    where = f"The database is recorded at {', '.join(rows) or 'no revision'}."
+    if set(rows) == set(begun["to"]):
+        return Reconciled("done", where, found)
+    if set(rows) == set(begun["from"]):
+        return Reconciled("not done", f"Nothing was recorded. {where}", found, "Restamp again.")
+    text = f"{where} Neither what was there before nor what was to come."
+    return Reconciled("unknown", text, found, "Look at it by hand.", Unproven(text, by_check=True))
+
+
+async def before(store: AsyncConnection, seen: View) -> Before:
+    """Whether there is something to exchange, and whether others have to consent."""
+    shown_hash = hash_of_view(RESTAMP.name, seen)
+    given = 0
+    if seen.record is not None and shown_hash is not None:
+        given = await approvals_given(store, seen.record.environment_id, shown_hash)
+    gate = stamp_gate(seen.environment, given)
+    return Before(
+        gate if gate.conditions else None,
+        gate.closed_by,
+        shown_hash=shown_hash,
+        pointless="" if seen.verdict.standing == "before the clean start" else _NOTHING,
+    )
+
+
+_NOTHING = "The database is at no archived history: there is nothing to exchange."
+
+
+def closed(seen: View) -> str | None:
+    """Only a database at the end of an archived history has something to exchange."""
+    if seen.verdict.standing != "before the clean start":
+        return _NOTHING
+    return None if seen.verdict.is_at_the_old_head else seen.verdict.sentence
+
+
+def first(seen: View) -> bool:
+    """It is the next thing to do wherever it can be done."""
+    return seen.verdict.is_at_the_old_head
+
+
+RESTAMP = Operation(
+    name="restamp",
+    title="Restamp",
+    verb="Restamp",
+    parameters=Parameters,
+    permission="stamp",
+    mutating=True,
+    destructive=False,
+    steps=(
+        StepTitle("check", "Compare the schema with what the baseline gives"),
+        StepTitle("exchange", "Exchange the version rows"),
+        StepTitle("observe", "Check the result"),
+    ),
+    run=run,
+    reconcile=reconcile,
+    help="Exchange the version rows of an archived history for the baseline in its place, where the schema is that.",
+    lead=(
+        "The version rows of the archived history are exchanged for the baseline, in one transaction, and nothing is "
+        "run. It is refused where the schema is not exactly what the baseline gives."
+    ),
+    keep="Leave it as it is",
+    offers=(Offer("archived history", "Restamp…"),),
+    primary=first,
+    closed=closed,
+    wants_name=asked,
+    before=before,
+    approved_for=(),
+    code="in scratch",
+)
