@@ -9,7 +9,7 @@ import pytest
 
 from web.answers.verdict import PRECEDENCE, Standing, Verdict, verdict
 from web.observation.records import Observed
-from web.tools.history import History, Lineage, Migration, make_history
+from web.tools.history import Archive, History, Lineage, Migration, make_history
 
 
 def steps(*lines: str, digest: str = "d") -> History:
@@ -190,7 +190,8 @@ def test_what_holds_is_listed_in_order_of_precedence() -> None:
 
 def test_every_standing_has_words_status_and_exit_code() -> None:
     for standing in PRECEDENCE:
-        answer = Verdict(standing, unknown=("a",), edited=("a",), heads=("a", "b"))
+        archive = Archive("archive/2026", "2026-11-30T12:00:00+00:00", "z", steps("a:"))
+        answer = Verdict(standing, unknown=("a",), edited=("a",), heads=("a", "b"), archive=archive)
         assert answer.words
         assert answer.status
         assert answer.exit_code in {0, 1, 2, 3}

@@ -112,6 +112,7 @@ def killed_workers(
         title = "Clinic"
         source = "{site.folder}"
         without_wall = true
+        clean_start = {{ write = true }}
         [projects.clinic.alembic]
         config = "alembic.ini"
         python = "{tool.program}"
