@@ -97,6 +97,15 @@ def test_short_cuts_hashes_and_keeps_names() -> None:
 def test_plural() -> None:
     assert words.plural(1, "table") == "1 table"
     assert words.plural(1204, "table") == "1,204 tables"
+    for one, many in (
+        ("policy", "policies"),
+        ("key", "keys"),
+        ("index", "indexes"),
+        ("process", "processes"),
+        ("branch", "branches"),
+        ("table with row security", "tables with row security"),
+    ):
+        assert words.plural(2, one) == f"2 {many}"
 
 
 @pytest.mark.parametrize(

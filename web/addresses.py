@@ -128,6 +128,11 @@ def adoption_file(number: int) -> str:
     return _path("jobs", number, "migration", "file")
 
 
+def survey(number: int) -> str:
+    """What a job surveyed."""
+    return _path("jobs", number, "survey")
+
+
 def baseline(number: int) -> str:
     """The baseline that a job wrote."""
     return _path("jobs", number, "baseline")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -125,8 +126,17 @@ def percent(done: float, total: float) -> int:
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:
-    """`1 table`, `14 tables`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    """`1 table`, `14 tables`, `3 policies`, `2 indexes`, `2 tables with row security`."""
+    return f"{number:,} {one if number == 1 else many or _many(one)}"
+
+
+def _many(one: str) -> str:
+    noun, separator, rest = one.partition(" with ")
+    if re.search("[^aeiou]y$", noun):
+        noun = f"{noun[:-1]}ies"
+    else:
+        noun += "es" if noun.endswith(("x", "s", "ch", "sh")) else "s"
+    return f"{noun}{separator}{rest}"
 
 
 def short(revision: str) -> str:

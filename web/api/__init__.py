@@ -19,6 +19,7 @@ from web.api import (
     jobs,
     people,
     projects,
+    surveys,
 )
 
 router = APIRouter(prefix="/api/v1")
@@ -31,6 +32,7 @@ for module in (
     jobs,
     approvals,
     adoptions,
+    surveys,
     baselines,
     people,
 ):

@@ -19,6 +19,7 @@ from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
 from web.operations.revert import REVERT
 from web.operations.stamp import STAMP
+from web.operations.survey import SURVEY
 from web.operations.verify import VERIFY
 from web.operations.write_baseline import WRITE_BASELINE
 from web.starting.operation import AnyOperation
@@ -38,6 +39,7 @@ KINDS: tuple[AnyOperation, ...] = (
     RESET,
     PIN,
     COMPARE,
+    SURVEY,
     BASELINE,
     WRITE_BASELINE,
 )

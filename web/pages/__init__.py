@@ -25,6 +25,7 @@ from web.pages import (
     settings,
     sign_in,
     starting,
+    surveys,
 )
 from web.pages.environment import routes as environment
 
@@ -43,6 +44,7 @@ for module in (
     jobs,
     approvals,
     adoptions,
+    surveys,
     baselines,
     audit,
     settings,

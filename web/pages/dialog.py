@@ -125,7 +125,7 @@ def _fate(prepared: Preparation, fate: Fate) -> ShownFate:
     rows = f"about {words.estimate(facts.rows if facts else None)} rows"
     lines = [
         FateLine(
-            words.plural(number, kind, kind.removesuffix("y") + "ies" if kind.endswith("y") else None),
+            words.plural(number, kind),
             rows if kind == "table" else ", ".join(fate.schemas[:5]) if kind == "schema" else "",
         )
         for kind, number in fate.goes

@@ -28,8 +28,9 @@ Where = Environment | Project
 Words = str | Callable[[View], str]
 #: Where a button may stand. What is beside a thing fills in the parameter that names it.
 ButtonPlace = Literal[
-    #: The head of a project's page, for the kinds that belong to one.
+    #: The head of a project's page, for the kinds that belong to one, and of its survey.
     "project",
+    "survey",
     #: The head of an environment's pages.
     "environment",
     #: The tabs, and in them one migration history, one backup (`backup`), one difference (`only`), one proven repair.

@@ -7,13 +7,12 @@ from dataclasses import replace
 from tests.pages.samples.ground import DEV, REVISIONS, before
 from web import addresses
 from web.pages.views.adoption import AdoptionPage
-from web.pages.views.baseline import BaselinePage, LookupTable, ReplacedMigration, RowsForm
 from web.pages.views.comparison import ComparisonPage
 from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
 from web.pages.views.drift import DriftTab, RepairStatement, ShownRepair
 from web.pages.views.errors import ErrorView
 from web.pages.views.ignore_rules import RuleForm, RuleList, RuleRow
-from web.pages.views.marks import Action, Check, Link, Mark, Option, Pages
+from web.pages.views.marks import Action, Link, Mark, Option, Pages
 from web.pages.views.overview import RunningJob
 
 INDEX = """\
@@ -232,49 +231,6 @@ def adoption(*, proven: bool = True) -> AdoptionPage:
         actions=(Action("Stamp…", addresses.new_job("clinic", "dev", "stamp"), "list-checks"),)
         if proven
         else (),
-    )
-
-
-def baseline(*, proven: bool = True) -> BaselinePage:
-    """A baseline in place of a history."""
-    return BaselinePage(
-        1042,
-        "clinic",
-        "4f2a9c1b7e30",
-        "backend/migrations/versions/4f2a9c1b7e30_baseline.py",
-        "op.execute('SELECT 1')",
-        Mark("ok", "Proven in a scratch database") if proven else Mark("failed", "Not proven"),
-        "Run in an empty scratch database, it gave exactly the schema of clinic@head.",
-        before(minutes=2),
-        (
-            Check(Mark("ok", "From nothing to clinic@head"), end="3.4 s"),
-            Check(Mark("ok", "Down to empty, types included, and up again")),
-        ),
-        tuple(
-            ReplacedMigration(
-                revision,
-                "users.tenant_id becomes NOT NULL",
-                f"backend/migrations/versions/{revision}.py",
-                f"backend/migrations/archive/2026-11-21/versions/{revision}.py" if proven else "",
-            )
-            for revision in REVISIONS
-        ),
-        "backend/migrations/archive/2026-11-21" if proven else "",
-        against_head=() if proven else drift().groups,
-        count=0 if proven else 4,
-        left=() if proven else ("cast (text AS integer): Clean Start does not write a cast.",),
-        rows=RowsForm(
-            addresses.new_project_job("clinic", "baseline"),
-            (("source", "head"), ("message", "baseline"), ("archive", "true")),
-            (
-                LookupTable("public.country", 249, carried=True),
-                LookupTable("public.invoice_state", 5, carried=True),
-                LookupTable('public."Odd name, with a comma"', 1, carried=False),
-                LookupTable("public.patient", 9_840, carried=False),
-            ),
-            "4 tables held rows in clinic@head. Tick those that every database needs: countries, roles, states. "
-            "The rows of 2 tables are not in this baseline.",
-        ),
     )
 
 

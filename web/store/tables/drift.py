@@ -89,24 +89,3 @@ class ComparisonRow(Base):
     #: Why it could not be compared: title, message and hint.
     error: Mapped[dict[str, Any] | None]
     compared_at: Mapped[datetime]
-
-
-class BaselineRow(Base):
-    """The baseline that replaces a history, with what running it in scratch showed, and its change set."""
-
-    __tablename__ = "baseline"
-    __table_args__ = (Index(None, "project"),)
-
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
-    project: Mapped[str]
-    #: The file and its proof: `remedies.stored_baselines` owns the shape.
-    content: Mapped[dict[str, Any]]
-    #: What each old revision was, as it lies in the archive.
-    manifest: Mapped[dict[str, Any]]
-    #: Every file of the change set with its content before and after, compressed: `remedies.change_set` owns the shape.
-    change_set: Mapped[bytes]
-    #: The job that wrote it into the source, with the commit: `remedies.stored_baselines` owns the shape.
-    written: Mapped[dict[str, Any] | None]
-    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
