@@ -76,12 +76,20 @@ def pytest_configure(config: pytest.Config) -> None:
     _let_signals_through()
     if not hasattr(config, "workerinput"):
         _compile()
-    # As in web.cli: most of what the collector would look for in vain is made by imports.
+    # Importing and collecting tests makes no garbage: it is looked for from the first test on.
+    gc.disable()
     gc.set_threshold(50_000, 20, 100)
     if "TMPDIR" not in os.environ and _has_room(MEMORY):
         # Servers make and delete thousands of files, which costs a disk more than all that is done in them.
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of tests are made of stays to the end: the collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def _compile() -> None:
