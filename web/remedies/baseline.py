@@ -22,6 +22,7 @@ from web.errors import CleanStartError, Conflict, OperationFailed, SourceInvalid
 from web.postgres.connections import Connection
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchDatabase, ScratchServers
+from web.remedies.dropping import tables_in_order
 from web.remedies.lookup_rows import TableRows, count_lookups, difference_of_rows, read_rows, with_rows
 from web.schema.ddl.statement import Statement
 from web.schema.difference import Difference, difference
@@ -40,6 +41,8 @@ APPLICATION = "cleanstart/baseline"
 _VERSION = re.compile(r"(CREATE EXTENSION .*) VERSION '[^']*'", re.DOTALL)
 
 
+#: Why there is no way down although there would be one.
+NO_PLACE = "the project's own template has no downgrade"
 #: Headings of the file, by how statements begin.
 _GROUPS = tuple(
     (re.compile(beginning), words)
@@ -158,12 +161,14 @@ async def make_baseline(
         raise Conflict("There is nothing in this schema that a baseline could give.")
     ways = replace(ways, forth=with_rows(ways.forth, rows), rows=tuple(rows))
     found: Baseline | None = None
+    short = replace(ways, back=tables_in_order(ways.back, ways.forth))
+    ways_down = (short, ways) if short.back != ways.back else (ways,)
     # Should a call of the tool's own not give what its statement gives, the statements themselves are taken.
-    for calls in (True, False):
+    for tried, calls in (*((each, True) for each in ways_down), (ways, False)):
         found = await _write_and_prove(
-            ground, project, history, wanted, ways, message, kept=kept or {}, calls=calls
+            ground, project, history, wanted, tried, message, kept=kept or {}, calls=calls
         )
-        if found.proven and found.no_downgrade == ways.no_way_back:
+        if found.proven and found.no_downgrade in (ways.no_way_back, NO_PLACE):
             break
     assert found is not None
     return found
@@ -239,6 +244,8 @@ async def _write_and_prove(
             statements=len(ways.forth),
         )
         found = await _prove(ground, copy, found, written, wanted, ways)
+        if found.proven and not written.leads_back:
+            return replace(found, no_downgrade=NO_PLACE)
         if found.proven and ways.no_way_back is None:
             reason = await _try_back(ground, copy, written, wanted, ways)
             found = replace(found, no_downgrade=reason)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from web.schema.ddl.statement import Statement
+from web.tools.alembic_tool.serial import with_serial
 
 _ID = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _TABLE = rf"ALTER (?:FOREIGN )?TABLE {_ID}\.{_ID}"
@@ -30,7 +31,7 @@ _CONCURRENTLY = re.compile(r"^(CREATE (?:UNIQUE )?|DROP |RE)INDEX (INDEX )?CONCU
 def plain(statements: Sequence[Statement]) -> list[Statement]:
     """Give statements that do the same in one transaction; only new enum values stay `alone`."""
     made: list[Statement] = []
-    rest = list(statements)
+    rest = with_serial(statements)
     while rest:
         taken, statement = _first(rest)
         made.append(statement)

@@ -9,6 +9,7 @@ from typing import Final
 
 from web.schema.ddl.statement import Statement
 from web.tools.alembic_tool.quoting import ID, given, name, names, text
+from web.tools.alembic_tool.serial import SERIAL, usual_sequence
 
 #: PostgreSQL's types as it writes them, with those of SQLAlchemy 1.4 and later that give exactly them.
 _TYPES: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(
@@ -42,6 +43,11 @@ _TYPES: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(
 )
 
 
+#: What SQLAlchemy makes each word for a numbered column of, where the column is its table's key.
+_NUMBERS: Final[Mapping[str, str]] = {
+    serial: {"smallint": "sa.SmallInteger()", "integer": "sa.Integer()", "bigint": "sa.BigInteger()"}[kind]
+    for kind, serial in SERIAL.items()
+}
 _ENUM = re.compile(rf"CREATE TYPE (?P<schema>{ID})\.(?P<name>{ID}) AS ENUM \((?P<labels>.*)\)", re.DOTALL)
 _COLUMN = re.compile(
     rf"(?P<name>{ID}) (?P<type>.+?)"
@@ -91,13 +97,18 @@ class Writer:
         if " COLLATE " in written or " CONSTRAINT " in written:
             return None
         match = _COLUMN.fullmatch(written)
+        if match is not None and (number := _NUMBERS.get(match["type"])) is not None:
+            if name(match["name"]) != key:
+                return None
+            self.imports.add("sa")
+            return f"sa.Column({key!r}, {number}, autoincrement=True, nullable=False)"
         kind = self.type(match["type"]) if match is not None else None
         if match is None or kind is None:
             return None
         self.imports.add("sa")
         parts = [repr(name(match["name"])), kind]
         if match["identity"] is not None:
-            if not table or match["sequence"] != _usual_sequence(table, match["name"]):
+            if not table or match["sequence"] != usual_sequence(table, match["name"]):
                 return None
             parts.append(f"sa.Identity(always={match['identity'] == 'ALWAYS'})")
         elif (computed := match["computed"]) is not None:
@@ -138,9 +149,3 @@ def enums_of(statements: Iterable[Statement]) -> dict[str, str]:
             labels = [one.replace("''", "'") for one in re.findall(r"'((?:[^']|'')*)'", match["labels"])]
             found[f"{match['schema']}.{match['name']}"] = ", ".join(map(repr, labels))
     return found
-
-
-def _usual_sequence(table: str, column: str) -> str:
-    """What PostgreSQL calls an identity column's sequence, where nothing has to be cut or quoted."""
-    schema, _, own = table.rpartition(".")
-    return f"{schema}.{own}_{column}_seq" if len(f"{own}_{column}_seq") < 64 else ""
