@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush
 
 from web.schema.ddl.statement import Statement
 
@@ -56,12 +57,26 @@ def _key(statement: Statement) -> re.Match[str] | None:
     return _KEY.fullmatch(statement.sql)
 
 
-def _sorted(needs: dict[str, set[str]]) -> list[str]:
-    """Every table after those it needs, as far as there is no circle; otherwise as they came."""
-    order: list[str] = []
-    left = list(needs)
-    while left:
-        free = next((each for each in left if not needs[each] - set(order)), left[0])
-        order.append(free)
-        left.remove(free)
-    return order
+def _sorted(needs: Mapping[str, set[str]]) -> list[str]:
+    """Every table after those it needs, else in the order given; where all that is left is a circle, its first one."""
+    number = {table: place for place, table in enumerate(needs)}
+    missing = {table: len(needed) for table, needed in needs.items()}
+    waiting: dict[str, list[str]] = {}
+    for table, needed in needs.items():
+        for each in needed:
+            waiting.setdefault(each, []).append(table)
+    free = [number[table] for table, count in missing.items() if count == 0]
+    heapify(free)
+    tables = list(needs)
+    order: dict[str, None] = {}
+    rest = iter(tables)
+    while len(order) < len(tables):
+        table = tables[heappop(free)] if free else next(each for each in rest if each not in order)
+        if table in order:
+            continue
+        order[table] = None
+        for each in waiting.get(table, ()):
+            missing[each] -= 1
+            if missing[each] == 0 and each not in order:
+                heappush(free, number[each])
+    return list(order)

@@ -101,7 +101,8 @@ class Planner:
                 self._take(each, make(each.a, each.place, self.ground, each.difference, live=True))
         made = tuple(free_names(self._holding(wholes, gone), self.ground))
         self.actions[:0] = [Action(Rank.RENAME, (each,)) for each in made]
-        kept = {each.b.identity for each in wholes if each.b is not None and each not in gone}
+        going = {id(each) for each in gone}
+        kept = {each.b.identity for each in wholes if each.b is not None and id(each) not in going}
         for each in found.consequences:
             if each.difference.attribute is not None or not isinstance(each.a or each.b, Sequence | Table):
                 continue
@@ -303,7 +304,8 @@ class Planner:
             )
             for each in self.ground.actual.others
         ]
-        kept = [each for each in (*wholes, *stuck) if each.b is not None and each not in gone]
+        going = {id(each) for each in gone}
+        kept = [each for each in (*wholes, *stuck) if each.b is not None and id(each) not in going]
         while kept or stays:
             for each in kept:
                 item = f"{each.difference.kind} {each.difference.object}"
@@ -326,12 +328,13 @@ class Planner:
             for each in table.constraints
             if each.form == "foreign key"
         )
+        going = {id(each) for each in gone}
         return [
             each.b
             for each in wholes
             if isinstance(each.b, Table)
             and each.a is None
-            and (each not in gone or f"REFERENCES {each.b.identity}(" in referred)
+            and (id(each) not in going or f"REFERENCES {each.b.identity}(" in referred)
         ]
 
     def _is_retyped(self, found: Finding) -> bool:

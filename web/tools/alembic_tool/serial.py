@@ -13,6 +13,7 @@ from web.tools.alembic_tool.quoting import ID, name, names
 #: The word for a sequence of each type.
 SERIAL: Final[Mapping[str, str]] = {"smallint": "smallserial", "integer": "serial", "bigint": "bigserial"}
 
+_QUALIFIED = re.compile(rf"{ID}\.{ID}")
 _SEQUENCE = re.compile(rf"CREATE SEQUENCE (?P<sequence>{ID}\.{ID})(?: AS (?P<type>smallint|integer|bigint))?")
 _OWNED = re.compile(
     rf"ALTER SEQUENCE (?P<sequence>{ID}\.{ID}) OWNED BY (?P<table>{ID}\.{ID})\.(?P<column>{ID})"
@@ -63,6 +64,10 @@ def _numbered(asked: Sequence[Statement]) -> Iterator[_Numbered]:
     tables = {
         match["table"]: number for number, each in enumerate(asked) if (match := _TABLE.fullmatch(each.sql))
     }
+    mentions: dict[str, list[int]] = {}
+    for number, each in enumerate(asked):
+        for mentioned in _QUALIFIED.findall(each.sql):
+            mentions.setdefault(mentioned, []).append(number)
     for number, each in enumerate(asked):
         match = _SEQUENCE.fullmatch(each.sql)
         if match is None or match["sequence"] not in owned:
@@ -76,8 +81,8 @@ def _numbered(asked: Sequence[Statement]) -> Iterator[_Numbered]:
         old = f"    {column} {kind} DEFAULT nextval('{quoted}'::regclass) NOT NULL"
         text = asked[place].sql
         key = rf"PRIMARY KEY \({re.escape(column)}\)"
-        others = (other.sql for other in asked[:place] if other is not each)
-        if old in text and re.search(key, text) and not any(sequence in other for other in others):
+        earlier = [at for at in mentions[sequence] if at < place and at != number]
+        if old in text and re.search(key, text) and not earlier:
             yield _Numbered(number, place, owning, old, f"    {column} {SERIAL[kind]} NOT NULL")
 
 
