@@ -98,12 +98,19 @@ class Demo:
 
 
 async def create(
-    server_url: str, directory: Path, python: Path, *, source: Path = CLINIC, report: Report | None = None
+    server_url: str,
+    directory: Path,
+    python: Path,
+    *,
+    source: Path = CLINIC,
+    writable: bool = False,
+    report: Report | None = None,
 ) -> Demo:
     """Make what is missing of the demo, keep what is there, and write its configuration into `directory`.
 
     `server_url` is the maintenance database of the demo's server, as a superuser. `python` is an interpreter
-    with alembic, sqlalchemy and psycopg. Secrets go into files that only this user can read.
+    with alembic, sqlalchemy and psycopg. Secrets go into files that only this user can read. `writable` declares that
+    a clean start may write into the source, which then has to be the demo's own.
     """
     # Not resolved: the interpreter of a virtual environment is a link, and finds its packages beside it.
     directory, python, source = directory.absolute(), python.absolute(), source.absolute()
@@ -131,7 +138,7 @@ async def create(
     for database in DATABASES:
         _write(urls[database.environment], libpq_url({**server, **login, "dbname": database.name}))
     configuration = directory / "cleanstart.toml"
-    _write(configuration, _configuration(directory, python, source, major, urls))
+    _write(configuration, _configuration(directory, python, source, major, urls, writable=writable))
     return Demo(configuration, tuple(database.name for database in missing))
 
 
@@ -205,7 +212,9 @@ def _write(file: Path, text: str) -> None:
     new.replace(file)
 
 
-def _configuration(directory: Path, python: Path, source: Path, major: int, urls: Mapping[str, Path]) -> str:
+def _configuration(
+    directory: Path, python: Path, source: Path, major: int, urls: Mapping[str, Path], *, writable: bool
+) -> str:
     values = {
         "data_directory": str(directory),
         "source": str(source),
@@ -215,7 +224,7 @@ def _configuration(directory: Path, python: Path, source: Path, major: int, urls
     # JSON's text is TOML's basic string.
     quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
     return Template((HERE / "cleanstart.toml.in").read_text(encoding="utf-8")).substitute(
-        quoted, major=major, wall=_wall()
+        quoted, major=major, wall=_wall(), writable=str(writable).lower()
     )
 
 

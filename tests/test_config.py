@@ -214,7 +214,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "looks like a key within text": (
         '[projects.clinic]\ntitle = """\n[store]\nurl = 1\n"""\nx = 1',
-        "6: projects.clinic.x: unknown key; known here: alembic, branch, env, environments, follow, install, keeps, "
+        "6: projects.clinic.x: unknown key; known here: alembic, branch, clean_start, env, environments, follow, install, keeps, "
         "limits, readable, source, title, without_wall",
     ),
     "scratch of no version": (

@@ -134,10 +134,15 @@ async def to_write(site: Site) -> dict[str, Any]:
     return {"baseline": job.id}
 
 
-async def to_restamp(site: Site) -> dict[str, Any]:
+async def written_baseline(site: Site) -> dict[str, Any]:
     given = await to_write(site)
     job = await site.run(WRITE_BASELINE, **given)
     assert job.state == "succeeded", outcome(job)
+    return given
+
+
+async def to_restamp(site: Site) -> dict[str, Any]:
+    await written_baseline(site)
     await site.observe()
     return {}
 
@@ -159,6 +164,7 @@ CASES: dict[str, Case] = {
     "survey": Case(at_head),
     "write-baseline": Case(to_write),
     "restamp": Case(to_restamp),
+    "take-back-baseline": Case(written_baseline),
 }
 
 
@@ -324,7 +330,7 @@ async def test_failed_because_the_database_is_away(site: Site, kind: AnyKind) ->
         given = {"backup": "0" * 32}
     if kind.name == "compare":
         given = {"a": "clinic@nothing"}
-    if kind.name == "write-baseline":
+    if kind.name in ("write-baseline", "take-back-baseline"):
         given = {"baseline": 10**9}
     with away(site):
         job = await site.run(kind, **given)
@@ -414,7 +420,16 @@ async def reaped(
 async def test_killed_before_its_end_was_written(killed_workers: KilledWorkers, kind: AnyKind) -> None:
     given = await CASES[kind.name].prepare(killed_workers.site)
     job = await reaped(killed_workers, kind, "before-status", given)
-    acts = {"backup", "migrate", "stamp", "revert", "reset", "restamp", "write-baseline"}
+    acts = {
+        "backup",
+        "migrate",
+        "stamp",
+        "revert",
+        "reset",
+        "restamp",
+        "write-baseline",
+        "take-back-baseline",
+    }
     assert job.state == ("succeeded" if kind.name in acts else "not done"), outcome(job)
     await agree(killed_workers.site, job.id)
 

@@ -11,14 +11,18 @@ import pytest
 
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_baseline import files, git, kept
+from tests.operations.test_endings import page, surfaces
 from tests.tools.written import execute, migration
 from web.config.values import CleanStart
 from web.errors import NotFound, OperationNotAllowed
 from web.jobs.reading import JobRecord
 from web.operations.baseline import BASELINE
+from web.operations.migrate import MIGRATE
+from web.operations.take_back_baseline import TAKE_BACK_BASELINE
 from web.operations.write_baseline import WRITE_BASELINE, WriteBaselineParameters
 from web.remedies import source_files
 from web.remedies.change_set import ChangedFile
+from web.starting.operation import AnyOperation
 from web.tools.registry import tool_of
 
 
@@ -68,7 +72,7 @@ async def test_a_folder_becomes_what_the_change_set_says_and_goes_back(site: Sit
     assert (stored.written.job_id, stored.written.commit) == (done.id, None)
     twice = await site.run(WRITE_BASELINE, baseline=made.id)
     assert "is written already" in outcome(twice)["account"]
-    back = await site.run(WRITE_BASELINE, baseline=made.id, back=True)
+    back = await site.run(TAKE_BACK_BASELINE, baseline=made.id)
     assert back.state == "succeeded", outcome(back)
     assert files(site.folder) == before
     assert not (site.folder / Path(stored.manifest["migrations"][0]["kept"]).parent).exists()
@@ -118,7 +122,7 @@ async def test_a_commit_on_a_branch(site: Site) -> None:
     there = files(folder)
     there.pop("notes.txt")
     assert files(clone) == there
-    back = await site.run(WRITE_BASELINE, baseline=made.id, back=True)
+    back = await site.run(TAKE_BACK_BASELINE, baseline=made.id)
     assert back.state == "succeeded", outcome(back)
     assert said(folder, "symbolic-ref", "HEAD") == "refs/heads/main"
     assert said(folder, "status", "--porcelain") == "?? notes.txt"
@@ -137,9 +141,9 @@ async def test_what_is_in_the_way_is_named_and_left(site: Site) -> None:
     path = stored.manifest["migrations"][-1]["path"]
     old = (folder / path).read_bytes()
 
-    async def refused(**values: object) -> str:
+    async def refused(kind: AnyOperation = WRITE_BASELINE, **values: object) -> str:
         there = (files(folder), said(folder, "for-each-ref"), said(folder, "ls-files", "--stage"))
-        job = await site.run(WRITE_BASELINE, baseline=made.id, **values)
+        job = await site.run(kind, baseline=made.id, **values)
         assert job.state == "failed", outcome(job)
         assert there == (files(folder), said(folder, "for-each-ref"), said(folder, "ls-files", "--stage"))
         return str(outcome(job)["account"])
@@ -159,13 +163,13 @@ async def test_what_is_in_the_way_is_named_and_left(site: Site) -> None:
     (folder / stored.baseline.path).write_text("somebody's")
     assert f"Changed since: {stored.baseline.path}" in await refused()
     (folder / stored.baseline.path).unlink()
-    assert "is not written into the source" in await refused(back=True)
+    assert "is not written into the source" in await refused(TAKE_BACK_BASELINE)
     done = await site.run(WRITE_BASELINE, baseline=made.id, branch="fresh")
     assert done.state == "succeeded", outcome(done)
     (folder / "more").write_text("more")
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "more")
-    assert "is not at the commit that was written" in await refused(back=True)
+    assert "is not at the commit that was written" in await refused(TAKE_BACK_BASELINE)
 
 
 async def test_files_that_cannot_be_written(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,3 +235,23 @@ async def test_what_may_not_be_written(site: Site) -> None:
     async with site.store.connect() as store:
         with pytest.raises(NotFound):
             await WRITE_BASELINE.require_named(store, clinic, None, WriteBaselineParameters(baseline=job.id))
+
+
+async def test_who_would_be_left_behind_is_said_before(site: Site) -> None:
+    """From the new source nothing can be applied to a database that has not all of the old history."""
+    writable(site)
+    made = await baseline(site)
+    address = f"/projects/clinic/jobs/new/write-baseline?baseline={made.id}"
+    async with surfaces(site) as client:
+        await site.observe()
+        assert "lacks" not in await page(client, address)
+        await site.run(MIGRATE)
+        site.query("UPDATE alembic_version SET version_num = 'b'")
+        await site.observe()
+        shown = await page(client, address)
+        assert "clinic/dev lacks 1 migration" in shown
+        # What the page with the button gives is not asked for.
+        assert f'<input type="hidden" name="baseline" value="{made.id}">' in shown
+        assert "Branch" in shown
+        told = (await client.get("/api/v1/projects/clinic/jobs/new/write-baseline")).json()
+        assert told["warnings"][0].startswith("clinic/dev lacks 1 migration.")

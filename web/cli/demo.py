@@ -68,7 +68,8 @@ async def run_demo(directory: Path, host: str, port: int) -> int:
     directory = directory.absolute()
     with listen(host, port) as sock:
         with usable(directory):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The clinic's source is in it, and its code runs as another user where we are root.
+            directory.mkdir(mode=0o711, parents=True, exist_ok=True)
             _require_demo(directory)
             (directory / MARK).touch()
         return await _run(directory, sock, host, stopping)
@@ -142,8 +143,10 @@ async def _furnish(server: EmbeddedServer, place: StorePlace, directory: Path) -
     async def report(line: str) -> None:
         say(line)
 
+    source = directory / "clinic"
+    await asyncio.to_thread(_module("source").own_source, DEMO / "clinic", source)
     made = await _module("build").create(
-        server.url(), directory, Path(sys.executable), source=DEMO / "clinic", report=report
+        server.url(), directory, Path(sys.executable), source=source, writable=True, report=report
     )
     configuration = load(made.configuration)
     file = directory / "secrets" / "sign_in"

@@ -20,6 +20,7 @@ from web.operations.restamp import RESTAMP
 from web.operations.revert import REVERT
 from web.operations.stamp import STAMP
 from web.operations.survey import SURVEY
+from web.operations.take_back_baseline import TAKE_BACK_BASELINE
 from web.operations.verify import VERIFY
 from web.operations.write_baseline import WRITE_BASELINE
 from web.starting.operation import AnyOperation
@@ -42,4 +43,5 @@ KINDS: tuple[AnyOperation, ...] = (
     SURVEY,
     BASELINE,
     WRITE_BASELINE,
+    TAKE_BACK_BASELINE,
 )

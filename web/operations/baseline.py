@@ -279,7 +279,7 @@ BASELINE = Operation(
         "One migration is written in the project's own style that gives the schema from nothing, and run in scratch. "
         "Nothing is written into the source: you get a change set, which also puts the old migrations into an archive."
     ),
-    offers=(Offer("project", "Make a baseline…"), Offer("survey", "Make a baseline…")),
+    offers=(Offer("project", "Make a baseline…"), Offer("surveyed project", "Make a baseline…")),
     tells=told,
     require_named=require_named,
     code="in scratch",

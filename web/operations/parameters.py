@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic_core import PydanticCustomError
 
 #: Ends of lines, characters that do not show, and those that make the text around them read in another order.
@@ -13,6 +14,10 @@ _HIDDEN = re.compile(
 )
 #: What could end the file's docstring.
 _QUOTES = re.compile(r"[\"'\\]")
+
+
+#: Of a parameter that the page with the button gives: the dialog does not ask for it then.
+GIVEN: Final[dict[str, JsonValue]] = {"given": True}
 
 
 class Parameters(BaseModel):

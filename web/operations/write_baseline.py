@@ -1,4 +1,4 @@
-"""Write baseline: put a baseline's change set into a source that is declared writable, or take it back.
+"""Write baseline: put a baseline's change set into a source that is declared writable.
 
 In a git repository it becomes a commit on a branch of its own, which is checked out; elsewhere the files themselves.
 """
@@ -6,33 +6,26 @@ In a git repository it becomes a commit on a branch of its own, which is checked
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from pydantic import Field
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
+from web.acts.in_source import alone_in_source, put_back, root_of, writable_baseline
+from web.answers.verdict import verdict
 from web.config import Environment, Project
-from web.errors import Conflict, NotFound, OperationNotAllowed
+from web.errors import Conflict
 from web.jobs.events import announce_change
 from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
-from web.operations.parameters import Parameters
-from web.remedies.git_branch import (
-    Written,
-    commit_on_branch,
-    free_branch,
-    go_back,
-    head_of,
-    repository_root,
-    restore,
-)
-from web.remedies.source_files import require_before, standing, write
+from web.observation.records import read_records
+from web.observation.stored_history import load_history
+from web.operations.parameters import GIVEN, Parameters
+from web.remedies.git_branch import Written, commit_on_branch, free_branch, head_of
+from web.remedies.source_files import require_before, write
 from web.remedies.stored_baselines import StoredBaseline, baseline_of, store_written
 from web.starting.operation import Offer, Onward, Operation, Told
-from web.tools.confinement import checkout
 
 
 class WriteBaselineParameters(Parameters):
@@ -43,6 +36,7 @@ class WriteBaselineParameters(Parameters):
         lt=2**63,
         title="Baseline",
         description="The job that made it.",
+        json_schema_extra=GIVEN,
     )
     branch: str = Field(
         default="",
@@ -50,39 +44,22 @@ class WriteBaselineParameters(Parameters):
         title="Branch",
         description="In a git repository; left empty, it is named after the baseline.",
     )
-    back: bool = Field(
-        default=False,
-        title="Take it back",
-        description="Lead the source back to what it was before it was written.",
-    )
 
 
 async def run(work: Work[WriteBaselineParameters]) -> Outcome:
     """Compare the source with what the change set stands on, then write all of it or nothing."""
-    job, parameters = work.job, work.job.parameters
-    async with work.store.connect() as alone:
-        # One at a time in a project's source, until this connection ends.
-        free = await alone.scalar(
-            text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"),
-            {"key": f"cleanstart source {job.project.name}"},
-        )
-        if not free:
-            raise Conflict(f"Another job writes into the source of {job.project.name} right now.")
-        try:
-            if parameters.back:
-                return await _take_back(work)
-            return await _write(work)
-        finally:
-            await alone.execute(text("SELECT pg_advisory_unlock_all()"))
+    async with alone_in_source(work):
+        return await _write(work)
 
 
 async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
     job, parameters = work.job, work.job.parameters
     async with work.progress.step("check"):
-        stored = await _stored(work)
+        async with work.store.connect() as store:
+            stored = await writable_baseline(store, job.project, parameters.baseline)
         if stored.written is not None:
             raise Conflict(f"Baseline {stored.baseline.revision} is written already.")
-        root, in_git = _root(job.project)
+        root, in_git = root_of(job.project)
         await asyncio.to_thread(require_before, root, stored.change_set)
         await work.progress.log(f"{root} is what the change set of job {parameters.baseline} stands on")
     revision, files = stored.baseline.revision, words.plural(len(stored.change_set.files), "file")
@@ -132,65 +109,6 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
     )
 
 
-async def _take_back(work: Work[WriteBaselineParameters]) -> Outcome:
-    job, parameters = work.job, work.job.parameters
-    async with work.progress.step("check"):
-        stored = await _stored(work)
-        if stored.written is None:
-            raise Conflict(f"Baseline {stored.baseline.revision} is not written into the source.")
-        root, in_git = _root(job.project)
-        back = stored.change_set.reversed()
-        await asyncio.to_thread(require_before, root, back)
-    async with work.progress.step("write"):
-        head = await head_of(root) if in_git else None
-        intent = await work.intend("write", {"root": str(root), "head": head, "branch": None})
-        if (commit := stored.written.commit) is not None:
-            await go_back(root, stored.change_set, commit)
-        else:
-            await asyncio.to_thread(write, root, back, prune=True)
-        async with work.writing() as store:
-            await store_written(store, parameters.baseline, None, None)
-            await announce_change(store, None)
-        await work.receive(intent, {})
-    stays = f" The branch {commit.branch} is still there." if commit is not None else ""
-    return Outcome(
-        f"Baseline {stored.baseline.revision} taken back",
-        f"{root} holds the old migrations again, as they were.{stays}",
-        data={"root": str(root), "files": len(stored.change_set.files)},
-    )
-
-
-async def _stored(work: Work[WriteBaselineParameters]) -> StoredBaseline:
-    async with work.store.connect() as store:
-        return await _required(store, work.job.project, work.job.parameters.baseline)
-
-
-async def _required(store: AsyncConnection, project: Project, job: int) -> StoredBaseline:
-    """The baseline, where it is this project's and proven, and its source may be written. Raises what it is not."""
-    stored = await baseline_of(store, job)
-    if stored is None or stored.project != project.name:
-        raise NotFound(
-            f"Job {job} wrote no baseline of {project.name}.", hint="Make one: `cleanstart baseline`."
-        )
-    if not stored.baseline.proven:
-        raise Conflict(
-            "This baseline was not proven.", hint="Complete its file by hand, from the change set."
-        )
-    if not project.clean_start.write:
-        raise OperationNotAllowed(
-            f"The source of {project.name} is not declared writable.",
-            hint=f"Apply the patch by hand, or set `projects.{project.name}.clean_start.write = true`.",
-        )
-    return stored
-
-
-def _root(project: Project) -> tuple[Path, bool]:
-    """The folder that paths of a change set begin at, and whether it is a git repository."""
-    source = checkout(project, None)
-    root = repository_root(source)
-    return (root, True) if root is not None else (source.resolve(), False)
-
-
 def _message(stored: StoredBaseline, job: int) -> str:
     count = words.plural(len(stored.manifest["migrations"]), "migration")
     kept = next((each["kept"] for each in stored.manifest["migrations"] if each["kept"]), None)
@@ -206,31 +124,12 @@ def _message(stored: StoredBaseline, job: int) -> str:
 
 
 async def reconcile(evidence: Evidence[WriteBaselineParameters]) -> Reconciled:
-    """Lead files, and in git index and HEAD, back to before: the store holds both sides of every file."""
-    parameters, project = evidence.job.parameters, evidence.job.project
+    """Put back what was begun: the store holds both sides of every file."""
     async with evidence.store.connect() as store:
-        stored = await baseline_of(store, parameters.baseline)
-    if stored is None or not evidence.intents:
-        return Reconciled("not done", "Nothing was written.", next_step="Write it again.")
-    if not evidence.open_intents:
-        return Reconciled("done", "Every file is what the change set says.")
-    root, _ = _root(project)
-    change = stored.change_set.reversed() if parameters.back else stored.change_set
-    found = await asyncio.to_thread(standing, root, change)
-    if found.state == "other":
-        return Reconciled(
-            "unknown",
-            f"{', '.join(found.others[:3])} hold something that neither side of the change set says.",
-            next_step="See what the source holds, and mend it by hand.",
-        )
-    what = evidence.open_intents[0].what
-    if what["head"] is not None:
-        await restore(root, change, what["head"], what["branch"])
-    else:
-        await asyncio.to_thread(write, root, change.reversed(), prune=not parameters.back)
-    return Reconciled(
-        "not done", "It was ended on the way; every file is as it was before.", next_step="Start it again."
-    )
+        stored = await baseline_of(store, evidence.job.parameters.baseline)
+    if stored is None:
+        return Reconciled("not done", "Nothing was written.", next_step="Start it again.")
+    return await put_back(evidence, stored.change_set, prune=True)
 
 
 async def require_named(
@@ -240,7 +139,32 @@ async def require_named(
     parameters: WriteBaselineParameters,
 ) -> None:
     """The baseline is there, proven, and may be written. Raises NotFound, Conflict, OperationNotAllowed."""
-    await _required(store, project, parameters.baseline)
+    await writable_baseline(store, project, parameters.baseline)
+
+
+_APPLY_FIRST = (
+    "Apply them first: from the new source only a database with all of the old history can be restamped."
+)
+
+
+async def warns(store: AsyncConnection, project: Project) -> tuple[tuple[str, str], ...]:
+    """Databases that do not have all of the history, which nothing can be applied to from this source afterwards."""
+    records = await read_records(store, project.name)
+    source = await load_history(store, project.name)
+    found = []
+    for environment in project.environments.values():
+        record = records.get((project.name, environment.name))
+        standing = verdict(
+            source.history if source else None,
+            record.observed if record else None,
+            follow=environment.follow,
+        )
+        if standing.standing in ("unreachable", "not known", "unknown revision"):
+            found.append((f"{environment.label}: {standing.words.lower()}", standing.sentence))
+        elif standing.pending and standing.revisions:
+            count = words.plural(len(standing.pending), "migration")
+            found.append((f"{environment.label} lacks {count}", _APPLY_FIRST))
+    return tuple(found)
 
 
 def told(job: JobRecord) -> Told:
@@ -273,7 +197,8 @@ WRITE_BASELINE = Operation(
         "The change set is written into the project's source, all of it or nothing. In a git repository it becomes a "
         "commit on a branch of its own, which is checked out; nothing is pushed. No database is touched."
     ),
-    offers=(Offer("written baseline", "Write it into the source…", again="Take it back…"),),
+    offers=(Offer("proven baseline", "Write it into the source…"),),
     tells=told,
     require_named=require_named,
+    warns=warns,
 )

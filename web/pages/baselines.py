@@ -107,16 +107,14 @@ def _actions(board: Dashboard, frame: Frame, found: StoredBaseline) -> tuple[Act
     project = board.configuration.projects.get(found.project)
     if project is None or not project.clean_start.write or not found.baseline.proven:
         return ()
-    back = found.written is not None
+    written = found.written is not None
     return project_actions(
         board.kinds,
-        "written baseline",
+        "written baseline" if written else "proven baseline",
         frame.who,
         found.project,
-        made=back,
-        primary=not back,
+        primary=not written,
         baseline=found.job_id,
-        back="true" if back else None,
     )
 
 

@@ -27,7 +27,7 @@ from web.pages.views.dialogs import (
 )
 from web.pages.views.marks import Check, Fact, Link, Mark, Option, ProjectRef
 from web.starting.fate import Fate
-from web.starting.operation import AnyOperation, Operations, choice_of
+from web.starting.operation import AnyOperation, Operations, choice_of, is_given
 from web.starting.preparation import Preparation, ProjectPreparation
 
 #: Tables that a dialog names; the others are counted.
@@ -224,7 +224,9 @@ async def _fields(
             continue
         title = field.title or name.replace("_", " ").capitalize()
         hint = field.description or ""
-        if choice_of(field) == "backups":
+        if is_given(field) and name in chosen:
+            found.append(Field(name, title, "hidden", value=chosen[name]))
+        elif choice_of(field) == "backups":
             found.append(
                 Field(name, title, "select", options=await _backups(store, record, chosen, name), hint=hint)
             )

@@ -94,14 +94,13 @@ def project_actions(
     who: Principal,
     project: str,
     *,
-    made: bool = False,
     primary: bool = False,
     **query: str | int | None,
 ) -> tuple[Action, ...]:
-    """The buttons of a place, of kinds that belong to a project. `made`: what they make is there already."""
+    """The buttons of a place, of kinds that belong to a project; `query` fills in what stands beside them."""
     return tuple(
         Action(
-            (made and offer.again) or offer.words or f"{kind.verb}…",
+            offer.words or f"{kind.verb}…",
             addresses.new_project_job(project, kind.name, **query),
             kind.icon,
             primary=primary,

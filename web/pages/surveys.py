@@ -52,7 +52,9 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         models=models,
         models_account=account,
         keeps=found.keeps,
-        actions=project_actions(board.kinds, "survey", frame.who, job.project, primary=way == "clean start"),
+        actions=project_actions(
+            board.kinds, "surveyed project", frame.who, job.project, primary=way == "clean start"
+        ),
     )
     return frame.show(
         "surveys/show.html",

@@ -30,7 +30,7 @@ Words = str | Callable[[View], str]
 ButtonPlace = Literal[
     #: The head of a project's page, for the kinds that belong to one, and of its survey.
     "project",
-    "survey",
+    "surveyed project",
     #: The head of an environment's pages.
     "environment",
     #: The tabs, and in them one migration history, one backup (`backup`), one difference (`only`), one proven repair.
@@ -42,8 +42,10 @@ ButtonPlace = Literal[
     "repair",
     #: Another database answered than the pinned one (`identity`).
     "another database",
-    #: A migration that was written for what a database has (`revision`), and a project's baseline (`baseline`).
+    #: A migration that was written for what a database has (`revision`).
     "written migration",
+    #: A project's baseline (`baseline`): that may be written into the source, that is in it.
+    "proven baseline",
     "written baseline",
     #: A database whose version rows are of an archived history.
     "archived history",
@@ -122,6 +124,11 @@ async def nothing_before(store: AsyncConnection, seen: View) -> Before:
     return Before()
 
 
+async def nothing_to_warn_of(store: AsyncConnection, project: Project) -> tuple[tuple[str, str], ...]:
+    """Of a kind that has nothing to add."""
+    return ()
+
+
 def nothing_more(job: JobRecord) -> Told:
     """Of a kind whose outcome says everything."""
     return Told()
@@ -185,6 +192,8 @@ class Operation(JobKind[P]):
     reason: str = ""
     #: By the name of a condition of a gate: what the link to its dialog says that has it met; None: not by this now.
     meets: Mapping[str, Callable[[View], str | None]] = field(default_factory=lambda: MappingProxyType({}))
+    #: Of a kind of a project: what else a person has to know before it starts, each with a title and a sentence.
+    warns: Callable[[AsyncConnection, Project], Awaitable[tuple[tuple[str, str], ...]]] = nothing_to_warn_of
     #: Its dialog shows the environment's database: it is connected to.
     connects: bool = True
     #: The parameters that an approval holds for; None: this kind needs none, whatever the policy says.
@@ -235,6 +244,12 @@ def choice_of(parameter: FieldInfo) -> str:
     """What a parameter is chosen from in the dialog ("backups"); empty: it is typed or ticked."""
     extra = parameter.json_schema_extra
     return str(extra.get("choice", "")) if isinstance(extra, dict) else ""
+
+
+def is_given(parameter: FieldInfo) -> bool:
+    """Whether the page with the button gives it, so that the dialog does not ask."""
+    extra = parameter.json_schema_extra
+    return isinstance(extra, dict) and extra.get("given") is True
 
 
 #: Operations with different parameters in one tuple.

@@ -216,7 +216,7 @@ async def prepare_for_project(
         project,
         tuple(_not_allowed(kind, project.name, who)),
         await live_workers(connection),
-        tuple(_warnings(kind, project, fresh=True)),
+        (*_warnings(kind, project, fresh=True), *await kind.warns(connection, project)),
     )
 
 

@@ -110,7 +110,8 @@ def _refusals(seen: View) -> list[ErrorView]:
                 seen.verdict.sentence,
                 "Exchange the version row where the schema is what the baseline gives: `cleanstart restamp`."
                 if seen.verdict.is_at_the_old_head
-                else "Apply the rest of the archived migrations first, from the code of before the clean start.",
+                else "Apply the rest first, from the code of before: take the baseline back on its page, apply what is "
+                "pending, then write it again.",
             )
         )
     elif seen.verdict.unknown:

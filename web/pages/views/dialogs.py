@@ -68,7 +68,8 @@ class Field:
 
     name: str
     words: str
-    kind: Literal["check", "select", "text", "number"] = "check"
+    #: `hidden`: it is given, and not asked for.
+    kind: Literal["check", "select", "text", "number", "hidden"] = "check"
     value: str = ""
     checked: bool = False
     options: tuple[Option, ...] = ()
