@@ -212,10 +212,14 @@ BAD: dict[str, tuple[str, str]] = {
         '[projects.clinic]\nkeeps = [\n "a",\n\n # c\n "b]",\n]\ntitel = """\nx\n"""\n',
         '8: projects.clinic.titel: unknown key; did you mean "title"?',
     ),
+    "no answer to whether the source may be written": (
+        PROJECT.replace("[projects.clinic]\n", '[projects.clinic]\nclean_start = { write = "yes" }\n'),
+        '2: projects.clinic.clean_start.write: expected true or false, found text',
+    ),
     "looks like a key within text": (
         '[projects.clinic]\ntitle = """\n[store]\nurl = 1\n"""\nx = 1',
-        "6: projects.clinic.x: unknown key; known here: alembic, branch, clean_start, env, environments, follow, install, keeps, "
-        "limits, readable, source, title, without_wall",
+        "6: projects.clinic.x: unknown key; known here: alembic, branch, clean_start, env, environments, follow, install, "
+        "keeps, limits, readable, source, title, without_wall",
     ),
     "scratch of no version": (
         '[scratch]\nfifteen = "embedded"',
