@@ -40,7 +40,7 @@ async def squash(one: Real, scratch: ScratchServers, folder: Path) -> Baseline:
     kept = {new: content for _, new, content in archive.files}
     found = await make_baseline(ground, source, history, expected.schema, "baseline", kept=kept)
     change, manifest = await asyncio.to_thread(change_set, source, history, found, archive)
-    assert len(change.files) == 2 * len(history) + 2
+    assert len(change.files) == 2 * len(history) + 3
     assert [each["revision"] for each in manifest["migrations"]] == [
         each.revision for each in history.migrations
     ]

@@ -80,12 +80,13 @@ class Commands(TyperGroup):
         """Once. Raises NamesClash."""
         if self._complete:
             return
-        from web.cli import comparing, operations
+        from web.cli import bringing_over, comparing, operations
         from web.operations import KINDS
 
         made = typer.Typer()
         operations.add_to(made, KINDS)
         comparing.add_to(made)
+        bringing_over.add_to(made)
         more = getattr(get_command(made), "commands", {})
         if twice := self.commands.keys() & more.keys():
             raise NamesClash(f"These are commands and job kinds: {', '.join(sorted(twice))}.")

@@ -64,10 +64,21 @@ class ToolSettings(ABC):
         """What somebody needs who reads a history from a checkout of their own; paths are relative to it."""
         return {"name": self.name}
 
+    def how_to_run(self, source: Path | None) -> dict[str, Any]:
+        """What somebody needs who runs it from a checkout of their own, with a program of theirs; no secrets."""
+        return self.to_json(source)
+
+    def run_by(self, program: Path) -> Self:
+        """The same with another program."""
+        return self
+
     @classmethod
     @abstractmethod
     def from_json(cls, found: Mapping[str, Any], checkout: Path, *, config: str | None = None) -> Self:
-        """What `to_json` gave, to read a history from a checkout with; `config` is another file than is said there."""
+        """What `to_json` or `how_to_run` gave, for a checkout; `config` is another file than is said there.
+
+        It is good for reading a history; for running anything it needs a program (`run_by`).
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +149,22 @@ class AlembicSettings(ToolSettings):
             "cwd": str(_within(source, self.cwd)) if self.cwd else None,
         }
 
+    def how_to_run(self, source: Path | None) -> dict[str, Any]:
+        """Its version table, how it learns the URL, and the project's own commands as well."""
+        return {
+            **self.to_json(source),
+            "version_table": self.version_table,
+            "version_table_schema": self.version_table_schema,
+            "url_variable": self.url_variable,
+            "url_driver": self.url_driver,
+            "x_arguments": list(self.x_arguments),
+            "commands": {name: list(command) for name, command in self.commands.items()},
+        }
+
+    def run_by(self, program: Path) -> Self:
+        """Another interpreter."""
+        return replace(self, python=program)
+
     @classmethod
     def from_json(cls, found: Mapping[str, Any], checkout: Path, *, config: str | None = None) -> Self:
         """With nobody's interpreter: reading runs nothing."""
@@ -146,6 +173,12 @@ class AlembicSettings(ToolSettings):
             python=Path(sys.executable),
             section=found["section"],
             cwd=checkout / found["cwd"] if found["cwd"] else None,
+            version_table=found.get("version_table"),
+            version_table_schema=found.get("version_table_schema"),
+            url_variable=found.get("url_variable"),
+            url_driver=found.get("url_driver"),
+            x_arguments=tuple(found.get("x_arguments", ())),
+            commands={name: tuple(command) for name, command in found.get("commands", {}).items()},
         )
 
 

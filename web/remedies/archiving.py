@@ -19,6 +19,11 @@ from web.tools.confinement import checkout
 from web.tools.history import History
 from web.tools.registry import tool_of
 
+#: Beside the manifest: brings a database over by SQL alone.
+SCRIPT = "bring-over.sql"
+ABOUT = """Exchanges the version row of a database that has all of the archived migrations for the baseline {baseline}.
+It compares no schema, and refuses any other database. With psql: psql -v ON_ERROR_STOP=1 -f bring-over.sql"""
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -64,6 +69,10 @@ def change_set(
         changed += moved(files)
         text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
         changed.append(ChangedFile(f"{prefix}{archive.folder}/{MANIFEST}", None, text.encode()))
+        script = tool_of(project).exchange_script(
+            project, history.goal, (baseline.revision,), ABOUT.format(baseline=baseline.revision)
+        )
+        changed.append(ChangedFile(f"{prefix}{archive.folder}/{SCRIPT}", None, script.encode()))
     else:
         changed += [ChangedFile(old, content, None) for old, _, content in files]
     changed.append(ChangedFile(f"{prefix}{baseline.path}", None, baseline.text.encode()))
@@ -77,7 +86,8 @@ def manifest_of(project: Project, history: History, baseline: Baseline, archive:
         "archive": VERSION,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "project": project.name,
-        "tool": project.tool.name,
+        "folder": archive.folder,
+        "tool": project.tool.how_to_run(checkout(project, None)),
         "version_tables": list(tool_of(project).version_tables(project)),
         "baseline": {
             "revision": baseline.revision,

@@ -10,7 +10,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -18,12 +17,13 @@ from web.comparison.alike import MIGRATING_ROLE, as_expected, as_on
 from web.comparison.expected import build, excluded_tables
 from web.comparison.reached import NotReached, require_reached, require_run
 from web.config import Project
-from web.errors import CleanStartError, Conflict, OperationFailed, SourceInvalid
+from web.errors import CleanStartError, Conflict, OperationFailed
 from web.postgres.connections import Connection
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchDatabase, ScratchServers
 from web.remedies.dropping import tables_in_order
 from web.remedies.lookup_rows import TableRows, count_lookups, difference_of_rows, read_rows, with_rows
+from web.remedies.source_files import add_files
 from web.schema.ddl.statement import Statement
 from web.schema.difference import Difference, difference
 from web.schema.model import CatalogObject, Schema
@@ -230,7 +230,7 @@ async def _write_and_prove(
     tool = tool_of(project)
     replaced = [each.path for each in history.migrations]
     async with tool.stand_in(project, checkout(project, None), history, without=replaced) as copy:
-        await asyncio.to_thread(_put, checkout(copy, None), kept)
+        await asyncio.to_thread(add_files, checkout(copy, None), kept)
         written = await tool.write_migration(
             copy, make_history(()), message, ways.forth, ways.no_way_back or ways.back, calls=calls
         )
@@ -250,18 +250,6 @@ async def _write_and_prove(
             reason = await _try_back(ground, copy, written, wanted, ways)
             found = replace(found, no_downgrade=reason)
         return found
-
-
-def _put(place: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into the stand-in, and nowhere that a link of it leads to. Raises SourceInvalid."""
-    for path, content in files.items():
-        target = place / path
-        above = next(each for each in target.parents if each.exists())
-        if not above.resolve().is_relative_to(place.resolve()):
-            raise SourceInvalid(f"{path} would be written behind a link, which leads to {above.resolve()}.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as file:
-            file.write(content)
 
 
 async def _prove(

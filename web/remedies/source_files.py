@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -88,6 +89,18 @@ def write(root: Path, change: ChangeSet, *, prune: bool = False) -> None:
             f"{error.filename or root} cannot be written: {error.strerror}. Nothing was changed.",
             hint="The worker's user has to be allowed to write into the project's source.",
         ) from error
+
+
+def add_files(place: Path, files: Mapping[str, bytes]) -> None:
+    """Write files that are not there yet, and nowhere that a link leads to. Blocking. Raises SourceInvalid."""
+    for path, content in files.items():
+        target = _within(place, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with target.open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            raise SourceInvalid(f"{path} is there already.") from None
 
 
 def _content(root: Path, path: str) -> bytes | None:

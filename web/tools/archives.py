@@ -30,12 +30,12 @@ def read_archives(folder: Path, source: Path) -> tuple[Archive, ...]:
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             if manifest.stat().st_size <= _LARGEST:
                 content = json.loads(manifest.read_bytes())
-                found.append(_read(content, str(manifest.parent.relative_to(source))))
+                found.append(read_manifest(content, str(manifest.parent.relative_to(source))))
     return tuple(sorted(found, key=lambda each: each.made_at, reverse=True))
 
 
-def _read(content: dict[str, object], folder: str) -> Archive:
-    """What a manifest says. Raises ValueError and its like where it is none."""
+def read_manifest(content: dict[str, object], folder: str) -> Archive:
+    """What a manifest says. Raises ValueError, TypeError, KeyError or AttributeError where it is none."""
     if content["archive"] != VERSION:
         raise ValueError("a manifest of another version")
     baseline, rows = content["baseline"], content["migrations"]

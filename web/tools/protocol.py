@@ -258,6 +258,12 @@ class MigrationTool(ABC):
         """
         raise NotSupported(self.title, "archive")
 
+    def exchange_script(
+        self, project: Project, before: Sequence[str], after: Sequence[str], about: str
+    ) -> str:
+        """The same as an SQL script for psql and its like, which says why where it changes nothing."""
+        raise NotSupported(self.title, "archive")
+
     async def write_migration(
         self,
         project: Project,

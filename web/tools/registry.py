@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from web.config import Project
+from web.config import Project, ToolSettings
 from web.errors import Invalid
 from web.tools.alembic_tool.tool import Alembic
 from web.tools.history import History
@@ -21,15 +21,21 @@ def tool_of(project: Project) -> MigrationTool:
     return TOOLS[project.tool.name]
 
 
+def settings_from(found: Mapping[str, Any], checkout: Path, *, config: str | None = None) -> ToolSettings:
+    """The settings that an API or an archive tells, for a checkout. Raises `Invalid` for a tool that is not known."""
+    tool = TOOLS.get(found["name"])
+    if tool is None:
+        raise Invalid(
+            f"This version of Clean Start does not know the migration tool “{found['name']}”.",
+            hint="Take the version that the dashboard runs.",
+        )
+    return tool.settings.from_json(found, checkout, config=config)
+
+
 def read_checkout(settings: Mapping[str, Any], checkout: Path, *, config: str | None = None) -> History:
     """Read the history of a checkout with the settings that a dashboard's API tells; `config` goes before theirs.
 
     Raises `SourceInvalid`, and `Invalid` for a tool that this version does not know.
     """
-    tool = TOOLS.get(settings["name"])
-    if tool is None:
-        raise Invalid(
-            f"This version of Clean Start does not know the migration tool “{settings['name']}”.",
-            hint="Take the version that the dashboard runs.",
-        )
-    return tool.read_history(tool.settings.from_json(settings, checkout, config=config), checkout)
+    found = settings_from(settings, checkout, config=config)
+    return TOOLS[found.name].read_history(found, checkout)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import AsyncConnection, errors, sql
 
 from web.config import AlembicSettings
 from web.errors import Conflict, TargetUnavailable
+from web.schema.ddl.statement import literal
+from web.schema.names import qualified, quote
 from web.tools.protocol import Applied
 
 #: Alembic's own default.
@@ -46,3 +50,28 @@ async def read_applied(connection: AsyncConnection, tool: AlembicSettings) -> Ap
             hint="Name the right one as `version_table` and `version_table_schema` of [alembic].",
         ) from error
     return Applied(table_exists=True, revisions=tuple(row[0] for row in rows if row[0] is not None))
+
+
+def exchange_script(tool: AlembicSettings, before: Sequence[str], after: Sequence[str], about: str) -> str:
+    """SQL that writes other version rows in place of exactly these, or raises with a sentence and changes nothing."""
+    name = tool.version_table or VERSION_TABLE
+    table = qualified(tool.version_table_schema, name) if tool.version_table_schema else quote(name)
+    old = ", ".join(literal(each) for each in sorted(before))
+    new = ", ".join(f"({literal(each)})" for each in after)
+    comments = "".join(f"-- {line}\n" for line in about.splitlines())
+    return f"""{comments}BEGIN;
+LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE;
+DO $bring_over$
+DECLARE
+    there text[] := ARRAY(SELECT version_num::text FROM {table} ORDER BY version_num::text COLLATE "C");
+BEGIN
+    IF there <> ARRAY[{old}]::text[] THEN
+        RAISE EXCEPTION 'This database is at %, not at the end of the archived history. Nothing was changed.',
+            coalesce(nullif(array_to_string(there, ', '), ''), 'no revision');
+    END IF;
+END
+$bring_over$;
+DELETE FROM {table};
+INSERT INTO {table} (version_num) VALUES {new};
+COMMIT;
+"""  # noqa: S608 - quoted

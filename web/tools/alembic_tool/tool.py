@@ -18,7 +18,7 @@ from web.errors import CleanStartError, SourceInvalid, TargetChanged
 from web.postgres.connections import Connection
 from web.schema.ddl.statement import Statement
 from web.tools.alembic_tool import models, writing
-from web.tools.alembic_tool.applied import VERSION_TABLE, read_applied, version_table
+from web.tools.alembic_tool.applied import VERSION_TABLE, exchange_script, read_applied, version_table
 from web.tools.alembic_tool.archive import archive_folder, archives
 from web.tools.alembic_tool.history_files import read_asked, read_history
 from web.tools.alembic_tool.launch import interpreter, launch, prepare, session_settings
@@ -99,6 +99,12 @@ class Alembic(MigrationTool):
                 )
             await connection.execute(sql.SQL("DELETE FROM {}").format(table))
             await self.put_applied(project, connection, after)
+
+    def exchange_script(
+        self, project: Project, before: Sequence[str], after: Sequence[str], about: str
+    ) -> str:
+        """One transaction, with the same lock and the same condition."""
+        return exchange_script(settings_of(project), before, after, about)
 
     def version_tables(self, project: Project) -> tuple[str, ...]:
         """The one that is configured, or Alembic's default."""
