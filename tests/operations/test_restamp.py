@@ -168,7 +168,8 @@ async def test_what_is_no_archive_of_ours(site: Site) -> None:
         assert (found.archives, found.problems) == ((), ())
     # A history that goes round in a circle, or follows what is not there, is still a history.
     odd = [{**each, "down": ["nobody"]} for each in content["migrations"]]
-    manifest.write_text(json.dumps({**content, "made_at": "yesterday", "migrations": odd}))
+    manifest.write_text(json.dumps({**content, "made_at": "yesterday\0", "migrations": odd}))
+    await site.observe()
     (archive,) = (await history(site)).archives
     assert len(archive.history) == 3
     assert "archived on yesterday" in (await judged(site, "c")).sentence

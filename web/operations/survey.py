@@ -162,7 +162,8 @@ def _surveyed(seen: View, filled: frozenset[str]) -> Surveyed:
         sentence=verdict.sentence,
         revisions=verdict.revisions,
         pending=len(verdict.pending),
-        unknown=verdict.unknown,
+        # A row of an archived history is known, whatever else is to be done there.
+        unknown=verdict.unknown if verdict.standing == "unknown revision" else (),
         edited=verdict.edited,
         drift=observation.drift.state if observation is not None and observation.reachable else None,
         differences=observation.drift.count if observation is not None else None,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from web.tools.history import Archive, Migration, make_history
+from web.tools.history import Archive, Migration, make_history, storable
 
 #: Beside the files of an archive.
 MANIFEST: Final = "manifest.json"
@@ -42,7 +42,8 @@ def read_manifest(content: dict[str, object], folder: str) -> Archive:
     if not isinstance(baseline, dict) or not isinstance(rows, list):
         raise TypeError("no manifest")
     history = make_history(_migration(each) for each in rows)
-    return Archive(folder, str(content["made_at"]), str(baseline["revision"]), history)
+    made_at, revision = storable(str(content["made_at"])), storable(str(baseline["revision"]))
+    return Archive(storable(folder), made_at, revision, history)
 
 
 def _migration(row: dict[str, object]) -> Migration:

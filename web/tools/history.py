@@ -410,7 +410,7 @@ def make_history(
 ) -> History:
     """Order migrations into a history. What does not fit together becomes a problem, never an exception."""
     found: dict[str, Migration] = {}
-    told = list(dict.fromkeys(map(_storable, problems)))
+    told = list(dict.fromkeys(map(storable, problems)))
 
     def tell(problem: str) -> None:
         if problem not in told:
@@ -458,17 +458,17 @@ def _with_storable_texts(migration: Migration) -> Migration:
     """The migration as the store can keep it: a docstring may hold any character, and so may a file's name."""
     return replace(
         migration,
-        revision=_storable(migration.revision),
-        down=tuple(map(_storable, migration.down)),
-        depends_on=tuple(map(_storable, migration.depends_on)),
-        labels=tuple(map(_storable, migration.labels)),
-        message=_storable(migration.message),
-        path=_storable(migration.path),
-        created=_storable(migration.created) if migration.created is not None else None,
+        revision=storable(migration.revision),
+        down=tuple(map(storable, migration.down)),
+        depends_on=tuple(map(storable, migration.depends_on)),
+        labels=tuple(map(storable, migration.labels)),
+        message=storable(migration.message),
+        path=storable(migration.path),
+        created=storable(migration.created) if migration.created is not None else None,
     )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """The text without NUL and lone surrogates, which PostgreSQL refuses."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
