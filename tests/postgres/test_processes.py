@@ -192,3 +192,17 @@ async def test_programs_die_with_us() -> None:
     parent.kill()
     await parent.wait()
     assert await until(lambda: not alive(pid), 10)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_start_that_is_cancelled_ends(turns: int) -> None:
+    """At every point of it: asyncio of Python 3.11 waits for ever for pipes that were not connected yet."""
+    starting = asyncio.ensure_future(start(["/bin/sleep", "600"], stdout=PIPE))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    ended, _ = await asyncio.wait({starting}, timeout=20)
+    assert ended, "it does not end"
+    if starting.cancelled():
+        return
+    await starting.result().terminate()

@@ -9,17 +9,17 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.approval_requests import given as approvals_given
-from web.acts.approved import given_to_state
 from web.acts.history import history_that_runs
 from web.acts.matching import require_schema
 from web.acts.observing import observe_afterwards
 from web.acts.seen import require_seen
+from web.acts.version_rows import judged_by_rows, require_consent
 from web.answers.environment import View
 from web.answers.gate import stamp_gate
 from web.answers.state_hash import hash_of_view
 from web.answers.verdict import archive_day
-from web.errors import Conflict, NotSupported, OperationNotAllowed
-from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
+from web.errors import Conflict, NotSupported
+from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.postgres.identity import require_writable
@@ -39,7 +39,7 @@ async def run(work: Work[Parameters]) -> Outcome:
             await require_writable(connection)
             before = (await tool.applied(job.project, connection)).revisions
             await require_seen(work, connection, before)
-            await _require_approved(work, history)
+            await require_consent(work, history)
             archive, old = _archive(history, before)
             after = (archive.baseline, *(row for row in before if row not in old))
             await work.progress.log(
@@ -91,30 +91,9 @@ def _archive(history: History, rows: tuple[str, ...]) -> tuple[Archive, tuple[st
     return archive, old
 
 
-async def _require_approved(work: Work[Parameters], history: History) -> None:
-    """Raises OperationNotAllowed where others have to consent and have not."""
-    async with work.store.connect() as store:
-        gate = stamp_gate(work.job.environment, await given_to_state(work, store, history))
-    if not gate.open:
-        said = "; ".join(f"{each.title}: {each.detail}" for each in gate.closed_by)
-        raise OperationNotAllowed(f"Nothing was recorded. {said}.", hint=gate.closed_by[0].way)
-
-
 async def reconcile(evidence: Evidence[Parameters]) -> Reconciled:
     """By the version rows, which are all that it writes, in one transaction."""
-    begun = next((intent.what for intent in evidence.intents if intent.step == "exchange"), None)
-    if begun is None:
-        return Reconciled("not done", "It ended before anything was recorded.", next_step="Restamp again.")
-    async with evidence.target() as connection:
-        rows = (await tool_of(evidence.job.project).applied(evidence.job.project, connection)).revisions
-    found = {"before": begun["from"], "rows": list(rows), "to": begun["to"]}
-    where = f"The database is recorded at {', '.join(rows) or 'no revision'}."
-    if set(rows) == set(begun["to"]):
-        return Reconciled("done", where, found)
-    if set(rows) == set(begun["from"]):
-        return Reconciled("not done", f"Nothing was recorded. {where}", found, "Restamp again.")
-    text = f"{where} Neither what was there before nor what was to come."
-    return Reconciled("unknown", text, found, "Look at it by hand.", Unproven(text, by_check=True))
+    return await judged_by_rows(evidence, "exchange", "Restamp again.")
 
 
 async def before(store: AsyncConnection, seen: View) -> Before:

@@ -9,16 +9,16 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.approval_requests import given as approvals_given
-from web.acts.approved import given_to_state
 from web.acts.history import history_that_runs, require_one_head
 from web.acts.matching import require_schema
 from web.acts.observing import observe_afterwards
 from web.acts.seen import require_seen
+from web.acts.version_rows import judged_by_rows, require_consent
 from web.answers.environment import View
 from web.answers.gate import stamp_gate
 from web.answers.state_hash import hash_of_view
-from web.errors import Conflict, Invalid, OperationFailed, OperationNotAllowed
-from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
+from web.errors import Conflict, Invalid, OperationFailed
+from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.postgres.identity import require_writable
@@ -53,7 +53,7 @@ async def run(work: Work[StampParameters]) -> Outcome:
             await require_writable(connection)
             before = (await tool_of(job.project).applied(job.project, connection)).revisions
             await require_seen(work, connection, before)
-            await _require_approved(work, history)
+            await require_consent(work, history)
             rows = dict.fromkeys(row for each in targets for row in history.rows_at(each))
             goal = history.reaching(tuple(rows), before)
             if set(before) == set(goal):
@@ -103,15 +103,6 @@ def _targets(history: History, wanted: str) -> tuple[str, ...]:
     return (wanted,)
 
 
-async def _require_approved(work: Work[StampParameters], history: History) -> None:
-    """Raises OperationNotAllowed where others have to consent and have not."""
-    async with work.store.connect() as store:
-        gate = stamp_gate(work.job.environment, await given_to_state(work, store, history))
-    if not gate.open:
-        said = "; ".join(f"{each.title}: {each.detail}" for each in gate.closed_by)
-        raise OperationNotAllowed(f"Nothing was recorded. {said}.", hint=gate.closed_by[0].way)
-
-
 class _Heard:
     """Records what the runner starts, so that a reaper can see it gone."""
 
@@ -134,19 +125,7 @@ class _Heard:
 
 async def reconcile(evidence: Evidence[StampParameters]) -> Reconciled:
     """By the version rows, which are all that a stamp writes."""
-    begun = next((intent.what for intent in evidence.intents if intent.step == "stamp"), None)
-    if begun is None:
-        return Reconciled("not done", "It ended before anything was recorded.", next_step="Stamp again.")
-    async with evidence.target() as connection:
-        rows = (await tool_of(evidence.job.project).applied(evidence.job.project, connection)).revisions
-    found = {"before": begun["from"], "rows": list(rows), "to": begun["to"]}
-    where = f"The database is recorded at {', '.join(rows) or 'no revision'}."
-    if set(rows) == set(begun["to"]):
-        return Reconciled("done", where, found)
-    if set(rows) == set(begun["from"]):
-        return Reconciled("not done", f"Nothing was recorded. {where}", found, "Stamp again.")
-    text = f"{where} Neither what was there before nor what was to come."
-    return Reconciled("unknown", text, found, "Look at it by hand.", Unproven(text, by_check=True))
+    return await judged_by_rows(evidence, "stamp", "Stamp again.")
 
 
 async def before(store: AsyncConnection, seen: View) -> Before:
