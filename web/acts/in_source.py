@@ -18,7 +18,7 @@ from web.jobs.work import Evidence, Work
 from web.remedies.change_set import ChangeSet
 from web.remedies.git_branch import repository_root, restore
 from web.remedies.source_files import standing, write
-from web.remedies.stored_baselines import StoredBaseline, baseline_of
+from web.remedies.stored_baselines import StoredBaseline, baseline_of, newest_baseline
 from web.tools.confinement import checkout
 
 
@@ -39,16 +39,15 @@ async def alone_in_source(work: Work[Any]) -> AsyncIterator[None]:
             await ours.execute(text("SELECT pg_advisory_unlock_all()"))
 
 
-async def writable_baseline(store: AsyncConnection, project: Project, job: int) -> StoredBaseline:
-    """The baseline of a job, where it is this project's and proven, and its source may be written.
+async def writable_baseline(store: AsyncConnection, project: Project, job: int | None) -> StoredBaseline:
+    """The baseline of a job (None: the newest), where it is this project's and proven, and its source may be written.
 
     Raises NotFound, Conflict, OperationNotAllowed.
     """
-    stored = await baseline_of(store, job)
+    stored = await baseline_of(store, job) if job is not None else await newest_baseline(store, project.name)
     if stored is None or stored.project != project.name:
-        raise NotFound(
-            f"Job {job} wrote no baseline of {project.name}.", hint="Make one: `cleanstart baseline`."
-        )
+        said = f"Job {job} wrote no baseline of" if job is not None else "There is no baseline of"
+        raise NotFound(f"{said} {project.name}.", hint="Make one: `cleanstart baseline`.")
     if not stored.baseline.proven:
         raise Conflict(
             "This baseline was not proven.", hint="Complete its file by hand, from the change set."
@@ -68,15 +67,24 @@ def root_of(project: Project) -> tuple[Path, bool]:
     return (root, True) if root is not None else (source.resolve(), False)
 
 
-async def put_back(evidence: Evidence[Any], change: ChangeSet, *, prune: bool) -> Reconciled:
-    """Lead files, and in git index and HEAD, back to before `change`, which a run was writing when it ended.
+async def put_back(evidence: Evidence[Any], *, back: bool) -> Reconciled:
+    """Lead files, and in git index and HEAD, back to before a run that had begun to write.
 
-    The intent says what was checked out (`head`) and which branch was new (`branch`).
+    The intent says which baseline it was, what was checked out (`head`) and which branch was new (`branch`). `back`: it
+    was taking the baseline back.
     """
     if not evidence.intents:
         return Reconciled("not done", "Nothing was written.", next_step="Start it again.")
     if not evidence.open_intents:
         return Reconciled("done", "Every file is what the change set says.")
+    what = evidence.open_intents[0].what
+    async with evidence.store.connect() as store:
+        stored = await baseline_of(store, what["baseline"])
+    if stored is None:
+        return Reconciled(
+            "unknown", "The baseline is not kept any more.", next_step="See what the source holds."
+        )
+    change: ChangeSet = stored.change_set.reversed() if back else stored.change_set
     root, _ = root_of(evidence.job.project)
     found = await asyncio.to_thread(standing, root, change)
     if found.state == "other":
@@ -85,11 +93,10 @@ async def put_back(evidence: Evidence[Any], change: ChangeSet, *, prune: bool) -
             f"{', '.join(found.others[:3])} hold something that neither side of the change set says.",
             next_step="See what the source holds, and mend it by hand.",
         )
-    what = evidence.open_intents[0].what
     if what["head"] is not None:
         await restore(root, change, what["head"], what["branch"])
     else:
-        await asyncio.to_thread(write, root, change.reversed(), prune=prune)
+        await asyncio.to_thread(write, root, change.reversed(), prune=not back)
     return Reconciled(
         "not done", "It was ended on the way; every file is as it was before.", next_step="Start it again."
     )

@@ -18,15 +18,20 @@ from web.jobs.work import Evidence, Work
 from web.operations.parameters import GIVEN, Parameters
 from web.remedies.git_branch import go_back, head_of
 from web.remedies.source_files import require_before, write
-from web.remedies.stored_baselines import baseline_of, store_written
+from web.remedies.stored_baselines import store_written
 from web.starting.operation import Offer, Onward, Operation, Told
 
 
 class TakeBackParameters(Parameters):
     """What taking a baseline back takes."""
 
-    baseline: int = Field(
-        ge=1, lt=2**63, title="Baseline", description="The job that made it.", json_schema_extra=GIVEN
+    baseline: int | None = Field(
+        default=None,
+        ge=1,
+        lt=2**63,
+        title="Baseline",
+        description="The job that made it; left empty, the project's newest.",
+        json_schema_extra=GIVEN,
     )
 
 
@@ -48,30 +53,28 @@ async def _take_back(work: Work[TakeBackParameters]) -> Outcome:
         await asyncio.to_thread(require_before, root, back)
     async with work.progress.step("write"):
         head = await head_of(root) if in_git else None
-        intent = await work.intend("write", {"root": str(root), "head": head, "branch": None})
+        intent = await work.intend(
+            "write", {"baseline": stored.job_id, "root": str(root), "head": head, "branch": None}
+        )
         if (commit := stored.written.commit) is not None:
             await go_back(root, stored.change_set, commit)
         else:
             await asyncio.to_thread(write, root, back, prune=True)
         async with work.writing() as store:
-            await store_written(store, number, None, None)
+            await store_written(store, stored.job_id, None, None)
             await announce_change(store, None)
         await work.receive(intent, {})
     stays = f" The branch {commit.branch} is still there." if commit is not None else ""
     return Outcome(
         f"Baseline {stored.baseline.revision} taken back",
         f"{root} holds the old migrations again, as they were.{stays}",
-        data={"root": str(root), "files": len(stored.change_set.files)},
+        data={"baseline": stored.job_id, "root": str(root), "files": len(stored.change_set.files)},
     )
 
 
 async def reconcile(evidence: Evidence[TakeBackParameters]) -> Reconciled:
     """Put back what was begun: the baseline is in the source then, as before."""
-    async with evidence.store.connect() as store:
-        stored = await baseline_of(store, evidence.job.parameters.baseline)
-    if stored is None:
-        return Reconciled("not done", "Nothing was written.", next_step="Start it again.")
-    return await put_back(evidence, stored.change_set.reversed(), prune=False)
+    return await put_back(evidence, back=True)
 
 
 async def require_named(
@@ -86,7 +89,7 @@ async def require_named(
 
 def told(job: JobRecord) -> Told:
     """The baseline's page, from where it can be written again."""
-    number = job.parameters.get("baseline")
+    number = (job.outcome or {}).get("data", {}).get("baseline")
     if not isinstance(number, int):
         return Told()
     return Told(onward=(Onward("See the baseline", addresses.baseline(number), "scroll-text"),))

@@ -24,18 +24,19 @@ from web.observation.stored_history import load_history
 from web.operations.parameters import GIVEN, Parameters
 from web.remedies.git_branch import Written, commit_on_branch, free_branch, head_of
 from web.remedies.source_files import require_before, write
-from web.remedies.stored_baselines import StoredBaseline, baseline_of, store_written
+from web.remedies.stored_baselines import StoredBaseline, store_written
 from web.starting.operation import Offer, Onward, Operation, Told
 
 
 class WriteBaselineParameters(Parameters):
     """What writing a baseline takes."""
 
-    baseline: int = Field(
+    baseline: int | None = Field(
+        default=None,
         ge=1,
         lt=2**63,
         title="Baseline",
-        description="The job that made it.",
+        description="The job that made it; left empty, the project's newest.",
         json_schema_extra=GIVEN,
     )
     branch: str = Field(
@@ -61,14 +62,16 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
             raise Conflict(f"Baseline {stored.baseline.revision} is written already.")
         root, in_git = root_of(job.project)
         await asyncio.to_thread(require_before, root, stored.change_set)
-        await work.progress.log(f"{root} is what the change set of job {parameters.baseline} stands on")
+        await work.progress.log(f"{root} is what the change set of job {stored.job_id} stands on")
     revision, files = stored.baseline.revision, words.plural(len(stored.change_set.files), "file")
     async with work.progress.step("write"):
         branch = head = None
         if in_git:
             branch = parameters.branch.strip() or await free_branch(root, f"clean-start/{revision}")
             head = await head_of(root)
-        intent = await work.intend("write", {"root": str(root), "head": head, "branch": branch})
+        intent = await work.intend(
+            "write", {"baseline": stored.job_id, "root": str(root), "head": head, "branch": branch}
+        )
         written: Written | None = None
         if branch is not None:
             written = await commit_on_branch(
@@ -81,7 +84,7 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
         else:
             await asyncio.to_thread(write, root, stored.change_set)
         async with work.writing() as store:
-            await store_written(store, parameters.baseline, job.id, written)
+            await store_written(store, stored.job_id, job.id, written)
             await announce_change(store, None)
         await work.receive(intent, {"commit": written.commit if written else None})
     if written is None:
@@ -91,7 +94,7 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
             "archive is.",
             "Review and commit it. Databases that have the old migrations are not touched: their rows have to be "
             "exchanged.",
-            data={"root": str(root), "files": len(stored.change_set.files)},
+            data={"baseline": stored.job_id, "root": str(root), "files": len(stored.change_set.files)},
         )
     return Outcome(
         f"Baseline {revision} committed on {written.branch}",
@@ -100,6 +103,7 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
         f"Review it, push it, and merge it: `git show {written.commit[:12]}`. Databases that have the old migrations "
         "are not touched: their rows have to be exchanged.",
         data={
+            "baseline": stored.job_id,
             "root": str(root),
             "files": len(stored.change_set.files),
             "branch": written.branch,
@@ -125,11 +129,7 @@ def _message(stored: StoredBaseline, job: int) -> str:
 
 async def reconcile(evidence: Evidence[WriteBaselineParameters]) -> Reconciled:
     """Put back what was begun: the store holds both sides of every file."""
-    async with evidence.store.connect() as store:
-        stored = await baseline_of(store, evidence.job.parameters.baseline)
-    if stored is None:
-        return Reconciled("not done", "Nothing was written.", next_step="Start it again.")
-    return await put_back(evidence, stored.change_set, prune=True)
+    return await put_back(evidence, back=False)
 
 
 async def require_named(
@@ -169,7 +169,7 @@ async def warns(store: AsyncConnection, project: Project) -> tuple[tuple[str, st
 
 def told(job: JobRecord) -> Told:
     """The baseline's page says where it is written, and has the way back."""
-    number = job.parameters.get("baseline")
+    number = (job.outcome or {}).get("data", {}).get("baseline")
     if not isinstance(number, int):
         return Told()
     return Told(onward=(Onward("See the baseline", addresses.baseline(number), "scroll-text"),))

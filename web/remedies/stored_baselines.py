@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, null, select, update
+from sqlalchemy import Select, insert, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.remedies.archiving import files_as_json
@@ -123,9 +123,17 @@ async def store_baseline(
 
 async def baseline_of(connection: AsyncConnection, job_id: int) -> StoredBaseline | None:
     """What a job wrote; None: it wrote no baseline."""
-    row = (
-        await connection.execute(select(BaselineRow.__table__).where(BaselineRow.job_id == job_id))
-    ).one_or_none()
+    return await _one(connection, select(BaselineRow.__table__).where(BaselineRow.job_id == job_id))
+
+
+async def newest_baseline(connection: AsyncConnection, project: str) -> StoredBaseline | None:
+    """The newest baseline of a project; None: there is none."""
+    of_project = select(BaselineRow.__table__).where(BaselineRow.project == project)
+    return await _one(connection, of_project.order_by(BaselineRow.job_id.desc()).limit(1))
+
+
+async def _one(connection: AsyncConnection, query: Select[Any]) -> StoredBaseline | None:
+    row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
     content = dict(row.content)
@@ -134,7 +142,7 @@ async def baseline_of(connection: AsyncConnection, job_id: int) -> StoredBaselin
     content["remaining"] = tuple(Difference(**each) for each in content["remaining"])
     content["left"] = tuple((Difference(**each), reason) for each, reason in content["left"])
     return StoredBaseline(
-        job_id,
+        row.job_id,
         row.project,
         Baseline(**content),
         source,
