@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import traceback
 import uuid
 from collections.abc import Callable
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -19,7 +21,7 @@ from web.errors import (
     ReadOnlyDatabase,
     TargetUnavailable,
 )
-from web.postgres.connections import connect, parameters, with_database
+from web.postgres.connections import connect, open_connection, parameters, with_database
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.urls import libpq_url
 
@@ -166,3 +168,18 @@ async def test_hostile_database_names(server: EmbeddedServer, name: str) -> None
     finally:
         async with connect(server.url()) as connection:
             await connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_connect_that_is_cancelled_leaves_no_half_of_a_session(database: str, turns: int) -> None:
+    """Its server process waits for a password, for a minute, and who drops any database waits for it as long."""
+    before = len(psutil.Process().net_connections("unix"))
+    connecting = asyncio.ensure_future(open_connection(database, application_name="cancelled"))
+    for _ in range(turns):
+        await asyncio.sleep(0.001)
+    connecting.cancel()
+    try:
+        await (await connecting).close()
+    except asyncio.CancelledError:
+        # While the cancellation goes on its way, as it does through the finally of a job.
+        assert len(psutil.Process().net_connections("unix")) == before

@@ -5,6 +5,8 @@ URLs are parsed and written in `urls`, error texts in `driver_errors`; both are 
 
 from __future__ import annotations
 
+import asyncio
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
@@ -116,6 +118,11 @@ async def open_connection(
                 prepare_threshold=None,
                 **options,  # type: ignore[arg-type]  # psycopg types its named parameters only
             )
+        except asyncio.CancelledError as cancelled:
+            # It goes on its way with psycopg's frames, which hold what was half connected: the server's process would
+            # wait for a password, and who drops a database for that process.
+            traceback.clear_frames(cancelled.__traceback__)
+            raise
         except UnicodeError:
             # Before any resolver is asked, Python encodes the host's name, and psycopg lets that pass.
             raise psycopg.OperationalError(
