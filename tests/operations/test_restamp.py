@@ -76,6 +76,10 @@ async def test_a_database_at_the_old_head_is_known_and_its_row_is_exchanged(site
     assert site.query("SELECT count(*) FROM users") == [(100,)]
     async with surfaces(site) as client:
         assert (await client.get(f"/api/v1{place}/verdict")).json()["verdict"] == "in sync"
+    async with surfaces(site) as client:
+        # Who takes the baseline back leaves this database behind, and is told so.
+        shown = await page(client, "/projects/clinic/jobs/new/take-back-baseline")
+        assert f"clinic/dev is at {revision}" in shown
     again = await site.run(RESTAMP)
     assert "which no archive has" in outcome(again)["account"]
     # A build of before is no reason to stop a roll-back, and nothing of it is pending.

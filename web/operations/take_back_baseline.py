@@ -15,6 +15,8 @@ from web.jobs.events import announce_change
 from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
+from web.observation.records import read_records
+from web.observation.stored_history import load_history
 from web.operations.parameters import GIVEN, Parameters
 from web.remedies.git_branch import go_back, head_of
 from web.remedies.source_files import require_before, write
@@ -87,6 +89,28 @@ async def require_named(
     await writable_baseline(store, project, parameters.baseline)
 
 
+_LEFT_BEHIND = "No old migration has that: nothing can be applied to it until the baseline is written again."
+
+
+async def warns(store: AsyncConnection, project: Project) -> tuple[tuple[str, str], ...]:
+    """Databases whose revision the old migrations do not know: the baseline's, or one after it."""
+    records = await read_records(store, project.name)
+    source = await load_history(store, project.name)
+    history = source.history if source is not None else None
+    if history is None or not history.archives:
+        return ()
+    return tuple(
+        (
+            f"{environment.label} is at {', '.join(known)}",
+            _LEFT_BEHIND,
+        )
+        for environment in project.environments.values()
+        if (record := records.get((project.name, environment.name))) is not None
+        and record.observed is not None
+        and (known := [row for row in record.observed.revisions if row in history])
+    )
+
+
 def told(job: JobRecord) -> Told:
     """The baseline's page, from where it can be written again."""
     number = (job.outcome or {}).get("data", {}).get("baseline")
@@ -120,4 +144,5 @@ TAKE_BACK_BASELINE = Operation(
     offers=(Offer("written baseline", "Take it back…"),),
     tells=told,
     require_named=require_named,
+    warns=warns,
 )

@@ -61,7 +61,8 @@ def find_archive(folder: Path) -> Path:
             f"There is no archive below {folder}.",
             hint="Go to the checkout's root, or name the archive's folder with --archive.",
         )
-    return max(found, key=lambda each: each.name)
+    # A second one of a day has a number: 2026-11-30-2.
+    return max(found, key=lambda each: (each.name[:10], len(each.name), each.name))
 
 
 def read_archived_project(folder: Path, program: Path) -> ArchivedProject:
