@@ -138,6 +138,41 @@ def baseline(number: int) -> str:
     return _path("jobs", number, "baseline")
 
 
+def proof(number: int) -> str:
+    """What a job proved of a baseline."""
+    return _path("jobs", number, "proof")
+
+
+def clean_start_rehearsal(number: int) -> str:
+    """What a job did to copies of a project's databases."""
+    return _path("jobs", number, "rehearsal")
+
+
+def clean_start(project: str, run: int | None = None) -> str:
+    """A project's clean start: the one that goes on, or `run`."""
+    return _path("projects", project, "clean-start", query={"run": run})
+
+
+def clean_start_stream(project: str, seen: str) -> str:
+    """A word whenever it is not as the page has it, which `seen` names."""
+    return _path("projects", project, "clean-start", "stream", query={"seen": seen})
+
+
+def clean_start_step(project: str, step: str, **query: str | int | None) -> str:
+    """Where the wish for a step's jobs is sent to: those of a `kind`, on one `environment` or all."""
+    return _path("projects", project, "clean-start", "steps", step, query=query)
+
+
+def clean_start_report(project: str, run: int, form: str = "") -> str:
+    """The report of a run, as a page or as `markdown`."""
+    return _path("projects", project, "clean-start", "report", query={"run": run, "form": form})
+
+
+def clean_start_part(project: str, part: str) -> str:
+    """Where a choice in it is sent to: `strategies`, `acceptances`, `end`."""
+    return _path("projects", project, "clean-start", part)
+
+
 def change_set(number: int, form: str) -> str:
     """What a job would change in a repository, as `patch` or `zip`."""
     return _path("jobs", number, "change-set", form)

@@ -40,11 +40,11 @@ PRODUCTION = replace(DEV, environment="production", tier="production", may_reset
         (replace(PRODUCTION, pending=1), "stamp", "1 migration is pending"),
         (replace(PRODUCTION, own_rows=0), "beside", "no rows but those that migrations insert"),
         (replace(PRODUCTION, own_rows=None), "stamp", "It is production: data are kept."),
-        (replace(PRODUCTION, drift="unknown"), "leave out", "is not known"),
-        (replace(PRODUCTION, drift="not compared"), "leave out", "is not known"),
+        (replace(PRODUCTION, drift="unknown"), "leave-out", "is not known"),
+        (replace(PRODUCTION, drift="not compared"), "leave-out", "is not known"),
         (replace(DEV, drift="unknown"), "reset", "policy allows a reset"),
-        (replace(DEV, unknown=("x",)), "leave out", "It is at x, which no migration has"),
-        (replace(DEV, reachable=False, sentence="It is away."), "leave out", "it is away."),
+        (replace(DEV, unknown=("x",)), "leave-out", "It is at x, which no migration has"),
+        (replace(DEV, reachable=False, sentence="It is away."), "leave-out", "it is away."),
     ],
 )
 def test_an_environment(seen: Surveyed, strategy: str, reason: str) -> None:

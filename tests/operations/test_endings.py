@@ -126,6 +126,17 @@ async def from_live(site: Site) -> dict[str, Any]:
     return {"source": "dev"}
 
 
+async def from_baseline(site: Site) -> dict[str, Any]:
+    await to_write(site)
+    return {}
+
+
+async def to_rehearse_clean_start(site: Site) -> dict[str, Any]:
+    await to_write(site)
+    await site.back_up()
+    return {"strategies": ("dev=stamp",)}
+
+
 async def to_write(site: Site) -> dict[str, Any]:
     await at_head(site)
     clinic = replace(site.configuration.project("clinic"), clean_start=CleanStart(write=True))
@@ -163,6 +174,8 @@ CASES: dict[str, Case] = {
     "compare": Case(at_head),
     "baseline": Case(from_live),
     "survey": Case(at_head),
+    "prove-baseline": Case(from_baseline),
+    "rehearse-clean-start": Case(to_rehearse_clean_start),
     "write-baseline": Case(to_write),
     "restamp": Case(to_restamp),
     "take-back-baseline": Case(written_baseline),
@@ -333,7 +346,7 @@ async def test_failed_because_the_database_is_away(site: Site, kind: AnyKind) ->
         given = {"backup": "0" * 32}
     if kind.name == "compare":
         given = {"a": "clinic@nothing"}
-    if kind.name in ("write-baseline", "take-back-baseline"):
+    if kind.name in ("write-baseline", "take-back-baseline", "prove-baseline", "rehearse-clean-start"):
         given = {"baseline": 10**9}
     with away(site):
         job = await site.run(kind, **given)

@@ -50,6 +50,7 @@ class Route:
             "job": JOBS["failed"],
             "name": "viewer",
             "request_number": 1,
+            "step": "back-up",
         }
         return self.path.replace(":path}", "}").format(**{**usual, **self.names}) + self.query
 
@@ -134,6 +135,45 @@ ROUTES = (
     Route("GET", "/jobs/{job}/migration/file", (303, 404, 404, 404, 404, 404)),
     Route("GET", "/jobs/{job}/survey", (303, 404, 404, 404, 404, 404)),
     Route("GET", "/jobs/{job}/baseline", (303, 404, 404, 404, 404, 404)),
+    Route("GET", "/jobs/{job}/proof", (303, 404, 404, 404, 404, 404)),
+    Route("GET", "/jobs/{job}/rehearsal", (303, 404, 404, 404, 404, 404)),
+    Route("GET", _P + "/clean-start", SEEN),
+    Route("GET", _P + "/clean-start/stream", SEEN, stream=True),
+    # Nobody has surveyed the project, so that none can begin.
+    Route("GET", _P + "/clean-start/report", (303, 404, 404, 404, 404, 404)),
+    Route("POST", _P + "/clean-start", (401, 404, 403, 403, 409, 403), form={"strategy-dev": "reset"}),
+    Route(
+        "POST",
+        _P + "/clean-start/strategies",
+        (401, 404, 403, 403, 404, 403),
+        form={"environment": "dev", "strategy": "stamp"},
+    ),
+    Route(
+        "POST",
+        _P + "/clean-start/acceptances",
+        (401, 404, 403, 403, 404, 403),
+        form={"about": "models:1", "reason": "It is known."},
+    ),
+    Route("POST", _P + "/clean-start/steps/{step}", (401, 404, 403, 404, 404, 404), form={}),
+    Route("POST", _P + "/clean-start/end", (401, 404, 403, 403, 404, 403), form={"how": "stopped"}),
+    Route("GET", _API + "/jobs/{job}/proof", (401, 404, 404, 404, 404, 404)),
+    Route("GET", _API + "/jobs/{job}/rehearsal", (401, 404, 404, 404, 404, 404)),
+    Route("GET", _API + _P + "/clean-start", (401, 404, 404, 404, 404, 404)),
+    Route("GET", _API + _P + "/clean-start/report", (401, 404, 404, 404, 404, 404)),
+    Route("POST", _API + _P + "/clean-start", (401, 404, 403, 403, 409, 403), body={"strategies": {}}),
+    Route(
+        "POST",
+        _API + _P + "/clean-start/strategies",
+        (401, 404, 403, 403, 404, 403),
+        body={"environment": "dev", "strategy": "stamp"},
+    ),
+    Route(
+        "POST",
+        _API + _P + "/clean-start/acceptances",
+        (401, 404, 403, 403, 404, 403),
+        body={"difference": "models:1", "reason": "It is known."},
+    ),
+    Route("POST", _API + _P + "/clean-start/end", (401, 404, 403, 403, 404, 403), body={"how": "stopped"}),
     Route("GET", "/jobs/{job}/change-set/{form}", (303, 404, 404, 404, 404, 404), {"form": "patch"}),
     Route("GET", "/jobs/{job}/cancellation", (303, 404, 403, 200, 200, 200), {"job": JOBS["running"]}),
     Route(

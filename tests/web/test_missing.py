@@ -66,6 +66,7 @@ OBJECTS = {
     "kind": NAMES,
     "name": NAMES,
     "form": NAMES,
+    "step": NAMES,
     "number": NUMBERS,
     "request_number": NUMBERS,
     "job": NUMBERS,

@@ -13,14 +13,14 @@ from web import words
 from web.config import Tier
 from web.observation.records import DriftState
 
-Strategy = Literal["reset", "beside", "stamp", "repair", "leave out"]
+Strategy = Literal["reset", "beside", "stamp", "repair", "leave-out"]
 #: In words, for a list.
 STRATEGIES: Final[dict[Strategy, str]] = {
     "reset": "Reset: everything is dropped and made anew by the baseline",
     "beside": "Fresh database beside: the baseline makes a new one, and the secret is changed to it",
     "stamp": "Stamp: data stay, the version row is exchanged",
     "repair": "Repair, then stamp: data stay, the schema is brought to the baseline first",
-    "leave out": "Leave out",
+    "leave-out": "Leave out",
 }
 
 
@@ -53,6 +53,9 @@ class Surveyed:
     last_write: str | None = None
     #: The build that CI recorded as running.
     build: int | None = None
+    #: `system identifier/oid` of the database, and the fingerprint of its schema.
+    identity: str | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,10 @@ class Recommended:
 def recommend(seen: Surveyed) -> Recommended:
     """The strategy for an environment: data are kept unless policy and tier say that they can be made again."""
     if not seen.reachable:
-        return Recommended("leave out", (f"Nothing is known about it: {_lowered(seen.sentence)}",))
+        return Recommended("leave-out", (f"Nothing is known about it: {_lowered(seen.sentence)}",))
     if seen.unknown:
         return Recommended(
-            "leave out",
+            "leave-out",
             (
                 f"It is at {', '.join(seen.unknown)}, which no migration has: what it should look like is not known.",
                 "Stamp it at a known revision first, or bring the file back.",
@@ -99,7 +102,7 @@ def _keeping(seen: Surveyed) -> tuple[Strategy, tuple[str, ...]]:
         count = words.plural(seen.differences or 0, "difference")
         drifted = f"Its schema has {count} from what its migrations give: they are repaired or adopted first."
         return "repair", (*kept, drifted, *_behind(seen))
-    return "leave out", (
+    return "leave-out", (
         "Whether its schema is what its migrations give is not known.",
         "See why it was not compared, then survey again.",
     )

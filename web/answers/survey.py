@@ -62,6 +62,8 @@ class Survey:
     keeps: tuple[str, ...] = ()
     #: The newest builds, and how many of the project's are registered: all were made from the old history.
     builds: tuple[int, ...] = ()
+    #: Digest of the project's history as it was read (`observation.stored_history`).
+    history_digest: str | None = None
     job_id: int | None = field(default=None, compare=False)
     surveyed_at: datetime | None = field(default=None, compare=False)
 
@@ -137,6 +139,7 @@ class Survey:
             else None,
             "keeps": list(self.keeps),
             "builds": list(self.builds),
+            "history_digest": self.history_digest,
         }
 
     @staticmethod
@@ -172,6 +175,7 @@ class Survey:
             else None,
             tuple(content["keeps"]),
             tuple(content["builds"]),
+            content.get("history_digest"),
             job_id,
             surveyed_at,
         )

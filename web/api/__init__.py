@@ -13,12 +13,14 @@ from web.api import (
     approvals,
     baselines,
     builds,
+    clean_start,
     comparisons,
     doubts,
     ignore_rules,
     jobs,
     people,
     projects,
+    proofs,
     surveys,
 )
 
@@ -34,6 +36,8 @@ for module in (
     adoptions,
     surveys,
     baselines,
+    proofs,
+    clean_start,
     people,
 ):
     router.include_router(module.router)

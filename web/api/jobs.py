@@ -13,6 +13,7 @@ from web.access import audit
 from web.access.permissions import Principal, visible_projects
 from web.access.requests import signed_in
 from web.api.bodies import Body
+from web.clean_start.acting import OfStep
 from web.dashboard import (
     LARGEST,
     Board,
@@ -64,6 +65,8 @@ class NewJob(Body):
     seen_fingerprint: str | None = None
     seen_revisions: list[str] | None = None
     shown_hash: str | None = None
+    #: The step of the project's clean start that it is started for.
+    step: str | None = Field(default=None, max_length=50)
 
     def wish(self, kind: str) -> Wish:
         """What it asks for."""
@@ -108,11 +111,22 @@ async def start(
     board: Board, who: Who, environment: InEnvironment, kind: str, new: NewJob
 ) -> dict[str, object]:
     """Start a job."""
-    return await _started(board, who, environment, new.wish(kind))
+    return await _started(board, who, environment, new.wish(kind), new.step)
 
 
-async def _started(board: Dashboard, who: Principal, where: Where, wish: Wish) -> dict[str, object]:
-    job = await start_job(board.store, board.configuration, board.kinds, where, who, wish, key=board.key)
+async def _started(
+    board: Dashboard, who: Principal, where: Where, wish: Wish, step: str | None
+) -> dict[str, object]:
+    job = await start_job(
+        board.store,
+        board.configuration,
+        board.kinds,
+        where,
+        who,
+        wish,
+        key=board.key,
+        within=OfStep(board.configuration, who, step, board.histories) if step else None,
+    )
     board.overviews.forget()
     async with board.store.connect() as connection:
         return as_json(await read_job(connection, job))
@@ -133,7 +147,7 @@ async def start_on_project(
     board: Board, who: Who, project: InProject, kind: str, new: NewJob
 ) -> dict[str, object]:
     """Start a job of the whole project."""
-    return await _started(board, who, project, new.wish(kind))
+    return await _started(board, who, project, new.wish(kind), new.step)
 
 
 @router.post(
@@ -143,7 +157,7 @@ async def start_on_project(
 )
 async def observe(board: Board, who: Who, environment: InEnvironment) -> dict[str, object]:
     """Ask for a look at the database: the job that makes it, which may be one that waits already."""
-    return await _started(board, who, environment, Wish(board.kinds.check.name))
+    return await _started(board, who, environment, Wish(board.kinds.check.name), None)
 
 
 @router.get("/jobs", dependencies=[signed_in()])

@@ -1,5 +1,5 @@
-"""The guided clean start, from the messy history to the migration task of its own: it comes with the next version.
+"""The guided clean start: the run, its eight steps with their proofs, and its report.
 
-It will hold the run and its steps; what a step does is a job kind of `web.operations` that is useful alone.
-Nothing else belongs here.
+What a step does is a job kind of `web.operations` that is useful alone; a step is passed by what is stored about its
+proof, never by having been started. Nothing here touches a database or a source.
 """

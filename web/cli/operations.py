@@ -67,7 +67,7 @@ def command_of(kind: AnyOperation) -> Command:
     ) -> int:
         where = WholeProject(project_of(project)) if on_project else where_of(environment)
         parameters = {name: value for name, value in given.items() if value is not None}
-        return call.ask(lambda api: _start(api, call.writer, kind, where, parameters, wait, confirm))
+        return call.ask(lambda api: start(api, call.writer, kind, where, parameters, wait, confirm))
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     command.__name__ = kind.name.replace("-", "_")
@@ -122,7 +122,7 @@ def _simple(annotation: Any) -> Any:
     return annotation if annotation in (bool, int, float) else str
 
 
-async def _start(
+async def start(
     api: Api,
     writer: Writer,
     kind: AnyOperation,
@@ -130,8 +130,11 @@ async def _start(
     parameters: Mapping[str, object],
     wait: bool,
     confirm: str | None,
+    *,
+    step: str | None = None,
 ) -> int:
-    body: dict[str, object] = {"parameters": parameters}
+    """Start a job of a kind, for a `step` of a clean start where one is named, and follow it with `wait`."""
+    body: dict[str, object] = {"parameters": parameters, **({"step": step} if step is not None else {})}
     if kind.mutating:
         prepared = await api.get(*where.path, "jobs", "new", kind.name)
         if not writer.as_json:

@@ -80,11 +80,12 @@ class Commands(TyperGroup):
         """Once. Raises NamesClash."""
         if self._complete:
             return
-        from web.cli import bringing_over, comparing, operations
+        from web.cli import bringing_over, clean_start, comparing, operations
         from web.operations import KINDS
 
         made = typer.Typer()
         operations.add_to(made, KINDS)
+        clean_start.add_to(made, KINDS)
         comparing.add_to(made)
         bringing_over.add_to(made)
         more = getattr(get_command(made), "commands", {})

@@ -58,14 +58,20 @@ def as_on(expected: Schema, actual: Schema) -> Schema:
     )
 
 
-def usual_owner(schema: Schema) -> str | None:
-    """Tell who owns most of a schema's objects: the role that its migrations ran as."""
+def as_made_there(copy: Schema, made_by: str) -> Schema:
+    """A restored copy's schema as it would be on the original: what `made_by` made on the copy is the usual owner's."""
+    owner = usual_owner(copy, without=made_by)
+    return _owned(copy, made_by, owner) if owner is not None else copy
+
+
+def usual_owner(schema: Schema, *, without: str | None = None) -> str | None:
+    """Tell who owns most of a schema's objects: the role that its migrations ran as. `without` does not count."""
     owners: Counter[str] = Counter(
         owner
         for field in fields(schema)
         if field.name not in ("schemas", "event_triggers")
         for each in _objects(schema, field.name)
-        if (owner := getattr(each, "owner", None)) is not None
+        if (owner := getattr(each, "owner", None)) not in (None, without)
     )
     if not owners:
         return None

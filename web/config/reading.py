@@ -18,6 +18,7 @@ from web.config.values import (
     BackupPolicy,
     Backups,
     CleanStart,
+    CleanStartPolicy,
     CodeLimits,
     Configuration,
     Environment,
@@ -352,7 +353,7 @@ def _environment(
         raise environments.error(name, NAME_RULE)
     table = environments.table(
         name,
-        keys=("url", "tier", "approvals", "approvals_last", "follow", "reset", "backup"),
+        keys=("url", "tier", "approvals", "approvals_last", "follow", "reset", "backup", "clean_start"),
         later=ENVIRONMENT_LATER,
     )
     url = _needed_secret(table, "url", folder, REFERENCE)
@@ -367,6 +368,9 @@ def _environment(
         follow=_follow(table) or follow,
         reset=_reset(table, tier, source),
         backup=_backup(table),
+        clean_start=CleanStartPolicy(
+            without_backup=table.table("clean_start", keys=("without_backup",)).flag("without_backup")
+        ),
     )
 
 

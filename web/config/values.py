@@ -97,6 +97,14 @@ APPROVALS_LAST = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
+class CleanStartPolicy:
+    """How an environment takes part in a clean start."""
+
+    #: It is gone through without a backup of its own, and the report says so.
+    without_backup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One PostgreSQL database of a project, with its tier and its policies."""
 
@@ -113,6 +121,7 @@ class Environment:
     reset: ResetPolicy | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
     smoke: SmokePolicy | None = None
+    clean_start: CleanStartPolicy = CleanStartPolicy()
 
     @property
     def label(self) -> str:

@@ -14,7 +14,9 @@ from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
 from web.operations.plan_revert import PLAN_REVERT
+from web.operations.prove_baseline import PROVE_BASELINE
 from web.operations.rehearse import REHEARSE
+from web.operations.rehearse_clean_start import REHEARSE_CLEAN_START
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
 from web.operations.revert import REVERT
@@ -42,6 +44,8 @@ KINDS: tuple[AnyOperation, ...] = (
     COMPARE,
     SURVEY,
     BASELINE,
+    PROVE_BASELINE,
+    REHEARSE_CLEAN_START,
     WRITE_BASELINE,
     TAKE_BACK_BASELINE,
 )

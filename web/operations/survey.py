@@ -58,6 +58,7 @@ async def run(work: Work[Parameters]) -> Outcome:
         models,
         project.keeps,
         await _builds(work),
+        views[0].source.digest if views and views[0].source is not None else None,
     )
     async with work.writing() as store:
         await store_survey(store, work.job.id, survey)
@@ -172,6 +173,8 @@ def _surveyed(seen: View, filled: frozenset[str]) -> Surveyed:
         own_rows=own,
         last_write=facts.last_write.isoformat() if facts and facts.last_write else None,
         build=seen.record.build.number if seen.record and seen.record.build else None,
+        identity=seen.record.identity if seen.record else None,
+        fingerprint=observation.fingerprint if observation is not None else None,
     )
 
 
@@ -248,7 +251,7 @@ SURVEY = Operation(
         "Every environment is looked at, the history is run from nothing in scratch, and the models are compared. At "
         "the end stands what is recommended for each environment. Nothing is changed."
     ),
-    offers=(Offer("project", "Survey…"),),
+    offers=(Offer("project", "Survey…"), Offer("clean start", "Survey…")),
     tells=told,
     code="in scratch",
 )

@@ -18,6 +18,7 @@ from web import addresses
 from web.access.confirmations import ConfirmationExpired
 from web.access.permissions import Principal
 from web.access.requests import csrf_token
+from web.clean_start.acting import OfStep
 from web.config import Environment, Project
 from web.dashboard import (
     Board,
@@ -36,16 +37,18 @@ from web.pages.render import partial
 from web.pages.shell import Frame, Framed, go_to, is_swap, make_frame, now
 from web.pages.views.dialogs import Dialog
 from web.pages.views.marks import Link, Mark
-from web.starting.operation import AnyOperation, Where
+from web.starting.operation import AnyOperation, Where, project_of
 from web.starting.preparation import prepare, prepare_for_project
 from web.starting.start import Wish, kind_for, start_job
 
 router = APIRouter(prefix="/projects/{project}")
 ON_ENVIRONMENT = "/environments/{environment}/jobs"
 
+#: The step of a clean start that a job is started for.
+STEP = "step"
 #: Names of the form's own fields; all others are the job's parameters.
 OWN_FIELDS = frozenset(
-    {"csrf_token", "confirmation", "signed", "seen_fingerprint", "seen_revisions", "shown_hash"}
+    {"csrf_token", "confirmation", "signed", "seen_fingerprint", "seen_revisions", "shown_hash", STEP}
 )
 
 
@@ -128,15 +131,25 @@ async def _start(
 ) -> Response:
     wanted = kind_for(board.kinds, where, kind)
     form = await request.form()
+    step = _text(form, STEP)
     try:
         job = await start_job(
-            board.store, board.configuration, board.kinds, where, who, _wish(wanted, form), key=board.key
+            board.store,
+            board.configuration,
+            board.kinds,
+            where,
+            who,
+            _wish(wanted, form),
+            key=board.key,
+            within=OfStep(board.configuration, who, step, board.histories) if step else None,
         )
     except (ConfirmationExpired, ConfirmationMismatch, Invalid, TargetChanged) as refused:
         return await _again(request, board, who, where, wanted, form, refused, token)
     board.overviews.forget()
     if wanted.observes and isinstance(where, Environment):
         return _looked(request, where, job)
+    if step:
+        return go_to(request, addresses.clean_start(project_of(where)))
     return go_to(request, addresses.job(job))
 
 
@@ -148,12 +161,15 @@ async def _dialog(
     kind: AnyOperation,
     chosen: Mapping[str, str],
 ) -> Dialog:
+    hidden = ((STEP, chosen[STEP]),) if chosen.get(STEP) else ()
     if isinstance(where, Project):
-        return await read_project_dialog(store, await prepare_for_project(store, kind, where, who), chosen)
+        dialog = await read_project_dialog(store, await prepare_for_project(store, kind, where, who), chosen)
+        return replace(dialog, hidden=(*dialog.hidden, *hidden))
     prepared = await prepare(
         store, board.configuration, kind, where, who, key=board.key, histories=board.histories
     )
-    return await read_dialog(store, board.kinds, prepared, chosen, now())
+    dialog = await read_dialog(store, board.kinds, prepared, chosen, now())
+    return replace(dialog, hidden=(*dialog.hidden, *hidden))
 
 
 def _looked(request: Request, environment: Environment, job: int) -> Response:

@@ -111,6 +111,19 @@ def manifest_of(project: Project, history: History, baseline: Baseline, archive:
     }
 
 
+def from_source(project: Project, change: ChangeSet) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """What a change set takes away and what it brings, by paths relative to the project's source. Blocking."""
+    prefix = _from_root(checkout(project, None))
+    gone, come = {}, {}
+    for each in change.files:
+        path = each.path.removeprefix(prefix)
+        if each.before is not None:
+            gone[path] = each.before
+        if each.after is not None:
+            come[path] = each.after
+    return gone, come
+
+
 def files_as_json(change: ChangeSet) -> list[Mapping[str, Any]]:
     """The files' paths with what becomes of them, for people and programs."""
     return [

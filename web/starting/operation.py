@@ -31,6 +31,8 @@ ButtonPlace = Literal[
     #: The head of a project's page, for the kinds that belong to one, and of its survey.
     "project",
     "surveyed project",
+    #: The page of a project's clean start, where none is open.
+    "clean start",
     #: The head of an environment's pages.
     "environment",
     #: The tabs, and in them one migration history, one backup (`backup`), one difference (`only`), one proven repair.

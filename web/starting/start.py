@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from web.access import audit, confirmations
 from web.access.approvals import spend
@@ -50,6 +50,16 @@ class Wish:
     shown_hash: str | None = None
 
 
+class Within(Protocol):
+    """What a job is started for: asked in the transaction of the start, and told of the job."""
+
+    async def require(self, connection: AsyncConnection, kind: AnyOperation, where: Where) -> None:
+        """Raise where it does not want this job now."""
+
+    async def started(self, connection: AsyncConnection, job_id: int) -> None:
+        """Keep that it was started."""
+
+
 def kind_for(kinds: Operations, where: Where, name: str) -> AnyOperation:
     """The kind of this name, if this environment or project has it: otherwise there is no such thing, whoever asks.
 
@@ -73,8 +83,9 @@ async def start_job(
     wish: Wish,
     *,
     key: bytes,
+    within: Within | None = None,
 ) -> int:
-    """Start the job and return its id. `key` is the store's signing key.
+    """Start the job and return its id. `key` is the store's signing key; `within` is what it is started for.
 
     Raises:
         NotFound: there is no such operation here, or there is not what the parameters name.
@@ -87,7 +98,7 @@ async def start_job(
     kind = kind_for(kinds, where, wish.kind)
     require(who, kind.permission, project_of(where))
     try:
-        return await _start(store, configuration, kind, where, who, wish, key)
+        return await _start(store, configuration, kind, where, who, wish, key, within)
     except CleanStartError as refusal:
         if kind.mutating:
             async with store.begin() as connection:
@@ -109,6 +120,7 @@ async def _start(
     who: Principal,
     wish: Wish,
     key: bytes,
+    within: Within | None,
 ) -> int:
     _require_short(wish)
     parameters = parameters_of(kind, wish.parameters)
@@ -120,6 +132,8 @@ async def _start(
         )
     async with store.begin() as connection:
         environment = None if isinstance(where, Project) else where
+        if within is not None:
+            await within.require(connection, kind, where)
         if kind.require_named is not None:
             project = configuration.project(project_of(where))
             await kind.require_named(connection, project, environment, parameters)
@@ -151,6 +165,8 @@ async def _start(
             shown_hash=shown_hash,
             confirmation=number,
         )
+        if within is not None:
+            await within.started(connection, job_id)
         if request is not None:
             await spend(connection, request.id, job_id)
         if not kind.observes:

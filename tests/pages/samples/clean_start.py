@@ -1,13 +1,26 @@
-"""What a clean start shows: a survey, a baseline."""
+"""What a clean start shows: a survey, a baseline, the run with its steps, proofs, rehearsals, the report."""
 
 from __future__ import annotations
 
 from tests.pages.samples.drift import drift
 from tests.pages.samples.ground import DEV, PRODUCTION, REVISIONS, STAGING, before
 from web import addresses
-from web.answers.strategy import STRATEGIES
+from web.answers.strategy import STRATEGIES, Strategy
 from web.pages.views.baseline import BaselinePage, LookupTable, ReplacedMigration, RowsForm
-from web.pages.views.marks import Action, Check, Fact, Mark
+from web.pages.views.clean_start import (
+    CleanStartPage,
+    NoCleanStartPage,
+    ProofPage,
+    RehearsedPage,
+    RehearsedRow,
+    ReportPage,
+    ShownComparison,
+    ShownDifference,
+    ShownEnvironment,
+    ShownProof,
+    ShownStep,
+)
+from web.pages.views.marks import Action, Check, EnvironmentRef, Fact, Link, Mark, Option
 from web.pages.views.survey import SurveyedRow, SurveyPage
 
 
@@ -44,7 +57,7 @@ def survey(*, messy: bool = True) -> SurveyPage:
             "size not known",
             "rows not known",
             None,
-            STRATEGIES["leave out"],
+            STRATEGIES["leave-out"],
             ("Nothing is known about it: the database could not be reached.",),
         ),
     )
@@ -123,5 +136,225 @@ def baseline(*, proven: bool = True) -> BaselinePage:
             ),
             "4 tables held rows in clinic@head. Tick those that every database needs: countries, roles, states. "
             "The rows of 2 tables are not in this baseline.",
+        ),
+    )
+
+
+def chosen_environments(*, choosing: bool = True, begun: bool = True) -> tuple[ShownEnvironment, ...]:
+    """What is done with each environment."""
+    options = (
+        Option("reset", "Reset", selected=True),
+        Option("stamp", "Stamp"),
+        Option("leave-out", "Leave out"),
+    )
+    chosen: tuple[tuple[EnvironmentRef, Strategy], ...] = (
+        (DEV, "reset"),
+        (STAGING, "repair"),
+        (PRODUCTION, "stamp"),
+    )
+    return tuple(
+        ShownEnvironment(
+            each,
+            STRATEGIES[strategy],
+            ("It is a development database, and its policy allows a reset.",) if each is DEV else (),
+            "The backup of 2026-11-21 09:58:03 UTC holds everything that was there." if begun else "",
+            options if choosing else (),
+        )
+        for each, strategy in chosen
+    )
+
+
+def _proofs(*, changes: bool = True) -> tuple[ShownProof, ...]:
+    return (
+        ShownProof(Mark("ok", "It runs from nothing"), "3.4 s, before 6.4 s", 1042, before(minutes=4)),
+        ShownProof(
+            Mark("pending", "The models: 9 differences"),
+            "",
+            1042,
+            None,
+            "models:dfe7451acd" if changes else "",
+        ),
+        ShownProof(
+            Mark("warn", "There is no way down"),
+            "The project's own template has no downgrade.",
+            None,
+            None,
+            "",
+            "Accepted by Joy Okafor: nobody goes down.",
+        ),
+        ShownProof(Mark("failed", "clinic/dev is gone through without a backup"), "", None, None),
+        ShownProof(Mark("running", "clinic/staging is being compared"), "", 1043, before(minutes=1)),
+    )
+
+
+def clean_start(*, at: int = 4, changes: bool = True, ended: str = "") -> CleanStartPage:
+    """A run at one of its steps."""
+    names = ("survey", "back-up", "baseline", "proof", "rehearsal", "apply", "cut-over", "report")
+    titles = (
+        "Survey",
+        "Back up",
+        "Make the baseline",
+        "Prove it",
+        "Rehearse and commit",
+        "Apply it",
+        "Cut over",
+        "Report",
+    )
+    steps = tuple(
+        ShownStep(
+            number,
+            name,
+            title,
+            "Everything is looked at and nothing is changed.",
+            "ok" if number < at else "current" if number == at else "locked",
+            Mark("ok", "Proven, 3 of 3")
+            if number < at
+            else Mark("pending", "2 of 5 proven")
+            if number == at
+            else Mark("queued", f"It opens after “{titles[at - 1]}”."),
+            _proofs(changes=changes and number == at) if number <= at else (),
+            (
+                Action(
+                    "Compare again",
+                    addresses.clean_start_step("clinic", name, kind="prove-baseline"),
+                    "list-checks",
+                    method="post",
+                    primary=True,
+                    closed=None if changes else "Your role does not allow it.",
+                ),
+            )
+            if number == at
+            else (),
+            (
+                ShownDifference(
+                    "0123456789",
+                    "models: index public.bookings_tenant_idx removed",
+                    "CREATE INDEX bookings_tenant_idx ON public.bookings USING btree (tenant_id) → nothing",
+                ),
+            )
+            if number == at and changes
+            else (),
+            12 if number == at else 0,
+            (Link("See the proof", addresses.proof(1042)),) if number == at else (),
+            chooses=number == 1,
+        )
+        for number, (name, title) in enumerate(zip(names, titles, strict=True), start=1)
+    )
+    return CleanStartPage(
+        "clinic",
+        "Clinic",
+        "From 20 migrations to one fresh baseline. Each step opens when the proof of the one before it holds.",
+        3,
+        not ended,
+        ended,
+        before(minutes=50),
+        "Ana Ruiz",
+        steps,
+        f"Step {at} of 8",
+        at - 1,
+        chosen_environments(choosing=changes),
+        changes,
+        False,
+        (Link("21 Nov 2026, stopped", addresses.clean_start("clinic", 2)),),
+    )
+
+
+def no_clean_start(*, surveyed: bool = True) -> NoCleanStartPage:
+    """A project without a run."""
+    return NoCleanStartPage(
+        "clinic",
+        "Clinic",
+        Mark("ahead", "A clean start is recommended") if surveyed else None,
+        ("Changes were made by hand: staging differs from it.",) if surveyed else (),
+        Link("Survey", addresses.survey(1041)) if surveyed else None,
+        chosen_environments(begun=False) if surveyed else (),
+        (Action("Survey…", addresses.new_project_job("clinic", "survey"), "activity", primary=not surveyed),),
+        True,
+    )
+
+
+def report() -> ReportPage:
+    """The report of a run."""
+    return ReportPage(
+        "clinic",
+        "Clinic",
+        3,
+        Mark("ok", "Done"),
+        (Fact("Migrations", "20 before, 1 now"), Fact("Baseline", "4f2a9c1b7e30", mono=True)),
+        (
+            (
+                "production",
+                STRATEGIES["stamp"],
+                "Nothing is pending.",
+                "Nothing but the version rows is changed.",
+            ),
+        ),
+        (("Back up", _proofs(changes=False)),),
+        (
+            (
+                "models: index public.bookings_tenant_idx removed",
+                "The models never had it.",
+                "Joy Okafor, 2026-11-21",
+            ),
+        ),
+        ((before(minutes=5), "Joy Okafor", "restamp on production", 1044),),
+        ("S3 bucket clinic-documents",),
+        "backend/migrations/archive/2026-11-21",
+    )
+
+
+def proof(*, equal: bool = False) -> ProofPage:
+    """How everything stands to a baseline."""
+    return ProofPage(
+        "clinic",
+        "4f2a9c1b7e30",
+        Mark("ok", "Everything is equal") if equal else Mark("drift", "4 differences"),
+        "Its file was run as it is in the source.",
+        before(minutes=2),
+        _proofs(changes=False)[:3],
+        (
+            ShownComparison("The old migrations", Mark("ok", "The same"), "", ()),
+            ShownComparison(
+                "clinic/staging", Mark("unknown", "Not compared"), "The database could not be reached.", ()
+            ),
+            ShownComparison(
+                "clinic/dev",
+                Mark("ok", "The same") if equal else Mark("drift", "4 differences"),
+                "It lacks 2 old migrations, and was held against those that it has.",
+                () if equal else drift().groups,
+            ),
+        ),
+        None,
+        (
+            Link("See the baseline", addresses.baseline(1042)),
+            Link("Clean start", addresses.clean_start("clinic")),
+        ),
+    )
+
+
+def clean_start_rehearsal() -> RehearsedPage:
+    """What was done to copies."""
+    return RehearsedPage(
+        "clinic",
+        "4f2a9c1b7e30",
+        before(minutes=2),
+        Mark("failed", "It failed"),
+        (
+            RehearsedRow(
+                "dev",
+                STRATEGIES["reset"],
+                Mark("ok", "1.0 s"),
+                "",
+                (("Restore the backup", "184 kB", "310 ms"), ("Run the baseline", "", "640 ms")),
+                ("ALTER TABLE public.users DROP COLUMN by_hand",),
+            ),
+            RehearsedRow(
+                "production",
+                STRATEGIES["stamp"],
+                Mark("failed", "Failed"),
+                "The schema is not what the baseline gives: table public.users, owner, changed.",
+                (("Restore the backup", "2.9 MB", "1.2 s"),),
+                (),
+            ),
         ),
     )

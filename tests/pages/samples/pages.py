@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from tests.pages.samples.approvals import asking, request_list, request_page
 from tests.pages.samples.builds import build_page, build_rows, project_page
 from tests.pages.samples.changes import schema_changes
-from tests.pages.samples.clean_start import baseline, survey
+from tests.pages.samples.clean_start import (
+    baseline,
+    clean_start,
+    clean_start_rehearsal,
+    no_clean_start,
+    proof,
+    report,
+    survey,
+)
 from tests.pages.samples.dialogs import backup_dialog, migrate_dialog, reset_dialog, verify_dialog
 from tests.pages.samples.doubts import doubtful_dialog, doubtful_head, outdated_head, settlement
 from tests.pages.samples.drift import adoption, comparisons, drift_states, rule_form, rules
@@ -160,6 +168,25 @@ def pages() -> dict[str, Sample]:
         "dialog-in-doubt": Sample("dialogs/show.html", doubtful_dialog(), at(PRODUCTION)),
         "settlement": Sample("dialogs/settlement.html", settlement(), at(DEV)),
         "settlement-refused": Sample("dialogs/settlement.html", settlement(refused=True), at(DEV)),
+        "clean-start": Sample("clean_start/show.html", clean_start(), job_shell(DEV, 1041)),
+        "clean-start-viewer": Sample(
+            "clean_start/show.html", clean_start(at=1, changes=False), job_shell(DEV, 1041)
+        ),
+        "clean-start-ended": Sample(
+            "clean_start/show.html",
+            clean_start(at=8, changes=False, ended="It was stopped, by Ana Ruiz. Another way was found."),
+            job_shell(DEV, 1041),
+        ),
+        "clean-start-none": Sample("clean_start/none.html", no_clean_start(), job_shell(DEV, 1041)),
+        "clean-start-unsurveyed": Sample(
+            "clean_start/none.html", no_clean_start(surveyed=False), job_shell(DEV, 1041)
+        ),
+        "clean-start-report": Sample("clean_start/report.html", report(), job_shell(DEV, 1041)),
+        "proof": Sample("clean_start/proof.html", proof(), job_shell(DEV, 1042)),
+        "proof-equal": Sample("clean_start/proof.html", proof(equal=True), job_shell(DEV, 1042)),
+        "clean-start-rehearsal": Sample(
+            "clean_start/rehearsal.html", clean_start_rehearsal(), job_shell(DEV, 1042)
+        ),
         "survey": Sample("surveys/show.html", survey(), job_shell(DEV, 1041)),
         "survey-keep": Sample("surveys/show.html", survey(messy=False), job_shell(DEV, 1041)),
         "baseline": Sample("baselines/show.html", baseline(), job_shell(DEV, 1042)),

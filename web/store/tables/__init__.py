@@ -16,7 +16,15 @@ from web.store.tables.access import (
 from web.store.tables.approvals import ApprovalRequestRow, ApprovalRow
 from web.store.tables.backups import BackupRow
 from web.store.tables.builds import BuildRow, DeploymentRow, PlanRow
-from web.store.tables.clean_start import BaselineRow, SurveyRow
+from web.store.tables.clean_start import (
+    AcceptanceRow,
+    BaselineProofRow,
+    BaselineRow,
+    CleanStartRehearsalRow,
+    RunEventRow,
+    RunRow,
+    SurveyRow,
+)
 from web.store.tables.declarative import Base
 from web.store.tables.drift import AdoptionRow, ComparisonRow, IgnoreRuleRow, RepairRow
 from web.store.tables.environments import (
@@ -49,6 +57,7 @@ from web.store.tables.jobs import (
 __all__ = [
     "FENCE",
     "UNFINISHED",
+    "AcceptanceRow",
     "AdoptionRow",
     "ApiTokenRow",
     "AppliedRevisionRow",
@@ -57,8 +66,10 @@ __all__ = [
     "AuditEntryRow",
     "BackupRow",
     "Base",
+    "BaselineProofRow",
     "BaselineRow",
     "BuildRow",
+    "CleanStartRehearsalRow",
     "ComparisonRow",
     "DeploymentRow",
     "DoubtRow",
@@ -81,6 +92,8 @@ __all__ = [
     "ReceiptRow",
     "RepairRow",
     "RoleGrantRow",
+    "RunEventRow",
+    "RunRow",
     "SchemaChangeRow",
     "SchemaSnapshotRow",
     "SessionRow",
