@@ -18,6 +18,7 @@ from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
 from web.operations.revert import REVERT
+from web.operations.smoke_check import SMOKE_CHECK
 from web.operations.stamp import STAMP
 from web.operations.survey import SURVEY
 from web.operations.take_back_baseline import TAKE_BACK_BASELINE
@@ -32,6 +33,7 @@ KINDS: tuple[AnyOperation, ...] = (
     VERIFY,
     REHEARSE,
     MIGRATE,
+    SMOKE_CHECK,
     PLAN_REVERT,
     ADOPT,
     STAMP,
