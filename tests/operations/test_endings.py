@@ -166,6 +166,7 @@ CASES: dict[str, Case] = {
     "write-baseline": Case(to_write),
     "restamp": Case(to_restamp),
     "smoke-check": Case(pending),
+    "beside": Case(at_head),
     "take-back-baseline": Case(written_baseline),
 }
 
@@ -442,6 +443,7 @@ async def test_killed_before_its_end_was_written(killed_workers: KilledWorkers, 
         "revert",
         "reset",
         "restamp",
+        "beside",
         "write-baseline",
         "take-back-baseline",
     }

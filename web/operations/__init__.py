@@ -9,6 +9,7 @@ from __future__ import annotations
 from web.operations.adopt import ADOPT
 from web.operations.backup import BACKUP
 from web.operations.baseline import BASELINE
+from web.operations.beside import BESIDE
 from web.operations.compare import COMPARE
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
@@ -40,6 +41,7 @@ KINDS: tuple[AnyOperation, ...] = (
     RESTAMP,
     REVERT,
     RESET,
+    BESIDE,
     PIN,
     COMPARE,
     SURVEY,
