@@ -32,6 +32,7 @@ from _pytest.nodeid import coerce_node_id
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from tests.answering import answering
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.programs import Programs, find_programs
 from web.postgres.scratch import ScratchServers, own_folder
@@ -275,6 +276,13 @@ def database15(server15: EmbeddedServer) -> Iterator[str]:
     """The URL of a fresh, empty database on PostgreSQL 15."""
     with fresh_database(server15) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def application() -> Iterator[str]:
+    """The address of an application that answers."""
+    with answering() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -452,9 +452,41 @@ BAD: dict[str, tuple[str, str]] = {
         PROJECT + ENVIRONMENT + "backup = { verify = true }",
         "9: projects.clinic.environments.dev.backup.verify: not yet: verifying by itself, start Verify by hand; remove this key",
     ),
-    "smoke": (
-        PROJECT + ENVIRONMENT + 'smoke = { url = "https://clinic.example/healthz" }',
-        "9: projects.clinic.environments.dev.smoke: not yet: smoke checks after a deployment; remove this key",
+    "smoke without a url": (
+        PROJECT + ENVIRONMENT + "smoke = { expect = 204 }",
+        "9: projects.clinic.environments.dev.smoke.url: missing; expected a URL such as https://clinic.example/healthz",
+    ),
+    "smoke of another scheme": (
+        PROJECT + ENVIRONMENT + 'smoke = { url = "file:///etc/passwd" }',
+        "9: projects.clinic.environments.dev.smoke.url: expected a URL such as https://clinic.example/healthz",
+    ),
+    "smoke without a host": (
+        PROJECT + ENVIRONMENT + 'smoke = { url = "https:///healthz" }',
+        "9: projects.clinic.environments.dev.smoke.url: expected a URL such as https://clinic.example/healthz",
+    ),
+    "smoke at no port": (
+        PROJECT + ENVIRONMENT + 'smoke = { url = "https://clinic.example:99999/" }',
+        "9: projects.clinic.environments.dev.smoke.url: expected a URL such as https://clinic.example/healthz",
+    ),
+    "smoke with a password": (
+        PROJECT + ENVIRONMENT + 'smoke = { url = "https://ana:hunter2@clinic.example/healthz" }',
+        "9: projects.clinic.environments.dev.smoke.url: expected a URL such as https://clinic.example/healthz, without a user name or a password",
+    ),
+    "smoke with a line break": (
+        PROJECT + ENVIRONMENT + 'smoke = { url = "https://clinic.example/\\nhealthz" }',
+        "9: projects.clinic.environments.dev.smoke.url: expected a URL such as https://clinic.example/healthz",
+    ),
+    "smoke expects no status": (
+        PROJECT + ENVIRONMENT + 'smoke = { url = "https://clinic.example/healthz", expect = 600 }',
+        "9: projects.clinic.environments.dev.smoke.expect: expected a status from 100 to 599, such as 200",
+    ),
+    "smoke expects text": (
+        PROJECT + ENVIRONMENT + 'smoke = { url = "https://clinic.example/healthz", expect = "ok" }',
+        "9: projects.clinic.environments.dev.smoke.expect: expected a whole number, found text",
+    ),
+    "smoke of an unknown key": (
+        PROJECT + ENVIRONMENT + 'smoke = { url = "https://clinic.example/healthz", method = "POST" }',
+        "9: projects.clinic.environments.dev.smoke.method: unknown key; known here: expect, url",
     ),
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ url = "env:URL"
 tier = "development"
 reset = {}
 backup = {}
+smoke = { url = "https://clinic.example/healthz" }
 """
 TOOL = {
     "alembic": """

@@ -25,7 +25,7 @@ BY_ROLE: dict[Role, set[str]] = {
         "approve", "ignore",
     },
     "admin": {
-        "reset", "restore", "repair", "stamp", "baseline", "pin", "download", "read-audit", "manage-users",
+        "reset", "restore", "repair", "stamp", "beside", "baseline", "pin", "download", "read-audit", "manage-users",
         "manage-tokens", "settle",
     },
 }  # fmt: skip

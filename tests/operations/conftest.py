@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.configured import configuration, environment, project
 from tests.conftest import STORE_OWNER, copy_database
 from tests.tools.written import execute, migration, write_project
-from web.config import Configuration, Environment, ResetPolicy
+from web.config import Configuration, Environment, ResetPolicy, SmokePolicy
 from web.jobs.execution import Execution
 from web.jobs.kind import AnyKind, Kinds
 from web.jobs.loading import Equipment
@@ -238,9 +238,10 @@ async def site(
     project_folder: Path,
     replays: None,
     copies: Copies,
+    application: str,
 ) -> AsyncIterator[Site]:
     tool = write_project(project_folder, MIGRATIONS)
-    dev = environment(tmp_path, database, reset=ResetPolicy())
+    dev = environment(tmp_path, database, reset=ResetPolicy(), smoke=SmokePolicy(application))
     scratch = ScratchServers(tmp_path / "scratch", {17: server.url()}, ())
     yield Site(
         store,

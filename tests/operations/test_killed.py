@@ -102,6 +102,7 @@ def killed_workers(
 ) -> Iterator[KilledWorkers]:
     # As in the site's own configuration, for a process that reads it from a file.
     tool = site.configuration.project("clinic").tool
+    assert site.dev.smoke is not None
     config = tmp_path / "cleanstart.toml"
     config.write_text(
         f"""
@@ -122,6 +123,7 @@ def killed_workers(
         url = "{site.dev.url.reference}"
         tier = "development"
         reset = {{ }}
+        smoke = {{ url = "{site.dev.smoke.url}" }}
         """
     )
     arguments = [str(config), store_url, server.url(), str(tmp_path / "scratch")]

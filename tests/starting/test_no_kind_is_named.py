@@ -14,7 +14,17 @@ NAMES = {kind.name for kind in KINDS}
 #: Words that are kinds' names and mean something else there: permissions, keys of the configuration, sources of a
 #: schema, commands and options of other programs.
 MEANT_OTHERWISE = {
-    "access/permissions.py": {"backup", "baseline", "migrate", "observe", "pin", "reset", "stamp", "verify"},
+    "access/permissions.py": {
+        "backup",
+        "baseline",
+        "beside",
+        "migrate",
+        "observe",
+        "pin",
+        "reset",
+        "stamp",
+        "verify",
+    },
     "config/reading.py": {"backup", "reset", "stamp", "verify"},
     "cli/comparing.py": {"backup"},
     "cli/questions.py": {"backup"},
@@ -34,7 +44,7 @@ MEANT_OTHERWISE = {
     "tools/archives.py": {"baseline"},
     "tools/history.py": {"baseline"},
     # Strategies of a clean start, of which some are called as the kinds that carry them out.
-    "answers/strategy.py": {"reset", "stamp"},
+    "answers/strategy.py": {"beside", "reset", "stamp"},
     "answers/overview.py": {"backup"},
     "comparison/sources.py": {"backup"},
     "pages/overview.py": {"backup"},

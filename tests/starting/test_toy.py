@@ -256,6 +256,11 @@ def test_every_kind_says_what_it_does() -> None:
 def test_buttons_stand_in_the_order_of_kinds() -> None:
     """Undoing drift comes before making it official."""
     kinds = Operations(KINDS)
-    assert [kind.name for kind, _ in kinds.at("environment")] == ["backup", "migrate", "reset"]
+    assert [kind.name for kind, _ in kinds.at("environment")] == [
+        "backup",
+        "migrate",
+        "smoke-check",
+        "reset",
+    ]
     assert [kind.name for kind, _ in kinds.at("drift")] == ["plan-revert", "adopt"]
     assert [kind.name for kind, _ in kinds.at("migrations")] == ["rehearse", "stamp"]

@@ -19,6 +19,7 @@ from web.errors import OperationFailed
 from web.jobs.job import Intent, Json
 from web.jobs.work import Work
 from web.postgres.connections import Connection
+from web.postgres.identity import KnownDatabase
 from web.tools.confinement import on_target
 from web.tools.ending import UpgradeResult, UpgradeStopped
 from web.tools.events import (
@@ -91,16 +92,21 @@ class LockPatience:
 
 
 async def upgrade(
-    work: Work[Any], step: str, patience: LockPatience, targets: Sequence[str] | None = None
+    work: Work[Any],
+    step: str,
+    patience: LockPatience,
+    targets: Sequence[str] | None = None,
+    *,
+    database: KnownDatabase | None = None,
 ) -> UpgradeResult:
-    """Apply what is pending up to the targets (None: all of it).
+    """Apply what is pending up to the targets (None: all of it), to the target or to another `database` of its server.
 
     The caller holds the target's lock on a connection of its own.
     After a lock timeout it is tried again, with a pause, but only where nothing was committed since the last
     recorded revision. Raises UpgradeStopped.
     """
     run = _Run(work, step)
-    confinement = await on_target(work.job.project, work.database)
+    confinement = await on_target(work.job.project, database or work.database)
     async with blockers_told(work, run.pids):
         for attempt in range(1, patience.attempts + 1):
             try:
@@ -141,10 +147,10 @@ def require_head(project: Project, history: History, result: UpgradeResult) -> N
         )
 
 
-async def run_prelude(work: Work[Any]) -> None:
+async def run_prelude(work: Work[Any], database: KnownDatabase | None = None) -> None:
     """Run what the project needs in an empty database before its first migration, where there is such a thing.
 
-    The caller has seen that the database is empty, and holds its lock.
+    The caller has seen that the target, or the `database`, is empty, and holds the target's lock.
     """
     if work.job.project.tool.prelude is None:
         return
@@ -152,7 +158,7 @@ async def run_prelude(work: Work[Any]) -> None:
     await work.progress.log("Running the prelude: the database is empty")
     await tool_of(work.job.project).replay(
         work.job.project,
-        confinement=await on_target(work.job.project, work.database),
+        confinement=await on_target(work.job.project, database or work.database),
         revisions=(),
         application_name=work.application_name,
     )

@@ -26,6 +26,7 @@ from web.config.values import (
     Project,
     ResetPolicy,
     Secret,
+    SmokePolicy,
     Tier,
 )
 
@@ -48,7 +49,6 @@ BACKUPS_LATER = {
     "recipients": "encryption, backups are not encrypted",
     "identity": "encryption, backups are not encrypted",
 }
-ENVIRONMENT_LATER = {"smoke": "smoke checks after a deployment"}
 
 
 def load(file: Path) -> Configuration:
@@ -353,8 +353,17 @@ def _environment(
         raise environments.error(name, NAME_RULE)
     table = environments.table(
         name,
-        keys=("url", "tier", "approvals", "approvals_last", "follow", "reset", "backup", "clean_start"),
-        later=ENVIRONMENT_LATER,
+        keys=(
+            "url",
+            "tier",
+            "approvals",
+            "approvals_last",
+            "follow",
+            "reset",
+            "backup",
+            "smoke",
+            "clean_start",
+        ),
     )
     url = _needed_secret(table, "url", folder, REFERENCE)
     tier = cast(Tier, table.choice("tier", TIERS))
@@ -368,6 +377,7 @@ def _environment(
         follow=_follow(table) or follow,
         reset=_reset(table, tier, source),
         backup=_backup(table),
+        smoke=_smoke(table),
         clean_start=CleanStartPolicy(
             without_backup=table.table("clean_start", keys=("without_backup",)).flag("without_backup")
         ),
@@ -390,6 +400,27 @@ def _backup(environment: Table) -> BackupPolicy:
     if table.flag("verify"):
         raise table.not_yet("verify", "verifying by itself, start Verify by hand")
     return BackupPolicy(max_age=table.duration("max_age") or BackupPolicy().max_age)
+
+
+def _smoke(environment: Table) -> SmokePolicy | None:
+    if "smoke" not in environment:
+        return None
+    table = environment.table("smoke", keys=("url", "expect"))
+    expected = "a URL such as https://clinic.example/healthz"
+    url = table.needed_text("url", expected)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise table.error("url", f"expected {expected}") from None
+    if parts.username is not None or parts.password is not None:
+        raise table.error("url", f"expected {expected}, without a user name or a password")
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\\x00-\x1f\x7f]", url):
+        raise table.error("url", f"expected {expected}")
+    expect = table.count("expect") if "expect" in table else 200
+    if not 100 <= expect <= 599:
+        raise table.error("expect", "expected a status from 100 to 599, such as 200")
+    return SmokePolicy(url, expect)
 
 
 def _secret(table: Table, key: str, folder: Path) -> Secret | None:

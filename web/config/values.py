@@ -90,6 +90,8 @@ class SmokePolicy:
     """What has to answer after a deployment."""
 
     url: str
+    #: The status that it has to answer with.
+    expect: int = 200
 
 
 #: How long a request for approval holds, unless configured.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from web.operations.adopt import ADOPT
 from web.operations.backup import BACKUP
 from web.operations.baseline import BASELINE
+from web.operations.beside import BESIDE
 from web.operations.compare import COMPARE
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
@@ -20,6 +21,7 @@ from web.operations.rehearse_clean_start import REHEARSE_CLEAN_START
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
 from web.operations.revert import REVERT
+from web.operations.smoke_check import SMOKE_CHECK
 from web.operations.stamp import STAMP
 from web.operations.survey import SURVEY
 from web.operations.take_back_baseline import TAKE_BACK_BASELINE
@@ -34,12 +36,14 @@ KINDS: tuple[AnyOperation, ...] = (
     VERIFY,
     REHEARSE,
     MIGRATE,
+    SMOKE_CHECK,
     PLAN_REVERT,
     ADOPT,
     STAMP,
     RESTAMP,
     REVERT,
     RESET,
+    BESIDE,
     PIN,
     COMPARE,
     SURVEY,

@@ -20,10 +20,31 @@ _QUOTES = re.compile(r"[\"'\\]")
 GIVEN: Final[dict[str, JsonValue]] = {"given": True}
 
 
+#: Bytes of a name; the server would cut a longer one without a word.
+LONGEST_NAME: Final = 63
+
+
 class Parameters(BaseModel):
     """Parameters of a kind; those of kinds that take none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def database_name(name: str) -> str:
+    """Refuse what is no name of a database, or none that a person could put into a URL; empty stays empty."""
+    if _HIDDEN.search(name):
+        raise PydanticCustomError("database", "It should be one line of characters that show")
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        raise PydanticCustomError("database", "It should be UTF-8 text") from None
+    if length > LONGEST_NAME:
+        raise PydanticCustomError(
+            "database",
+            "It takes {length} bytes, and a name of PostgreSQL {longest} at most",
+            {"length": length, "longest": LONGEST_NAME},
+        )
+    return name
 
 
 def one_line(message: str) -> str:

@@ -67,7 +67,8 @@ class Offer:
     words: str = ""
     #: What it says where there is already what the kind makes.
     again: str = ""
-    #: Who may not press it does not see it there; elsewhere it is closed, with the reason.
+    #: Who may not press it does not see it there, and where there is none nothing is said of it; elsewhere it is
+    #: closed, with the reason.
     hidden: bool = False
 
 

@@ -46,8 +46,8 @@ def environment_head(
         rule="Changes here need a rehearsal, a verified backup and the typed name." if production else None,
         missing=tuple(
             f"No {kind.title.lower()} here: {reason}"
-            for kind, _ in board.kinds.at("environment")
-            if (reason := kind.available(environment)) is not None
+            for kind, offer in board.kinds.at("environment")
+            if not offer.hidden and (reason := kind.available(environment)) is not None
         ),
         unreachable=_unreachable(board.kinds, environment, observation.error)
         if observation and observation.error

@@ -23,7 +23,7 @@ select con.oid,
   left join pg_index i on i.indexrelid = con.conindid and con.contype in ('p', 'u', 'x')
   left join pg_class ic on ic.oid = i.indexrelid
   left join pg_tablespace ts on ts.oid = ic.reltablespace
-  -- ALTER TABLE … DISABLE TRIGGER ALL switches off the triggers that check foreign keys.
+  -- ALTER TABLE ... DISABLE TRIGGER ALL switches off the triggers that check foreign keys.
   left join (select t.tgconstraint, min(t.tgenabled) as enabled
                from pg_trigger t
               where t.tgisinternal and t.tgconstraint <> 0 and t.tgenabled <> 'O'
