@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.answers.gate import Gate, migration_gate
 from web.answers.rehearsed import Rehearsed, read_rehearsal
 from web.answers.summary import Summary, summarize
-from web.answers.verdict import Verdict, verdict
+from web.answers.verdict import Verdict, archived_verdict, verdict
 from web.config import Configuration, Environment, Project
 from web.observation.facts import Facts
 from web.observation.history_cache import Histories
@@ -46,7 +46,7 @@ class View:
     record: Record | None
     source: StoredHistory | None
     verdict: Verdict
-    #: May the pending migrations be applied.
+    #: May what a migrate applies be applied.
     gate: Gate
     rehearsed: Rehearsed | None
     #: As of the last look that reached the database; its tables only where they were asked for.
@@ -54,6 +54,13 @@ class View:
     table_count: int | None = None
     #: What is applied now, by revision.
     applied: Mapping[str, AppliedRevision] = field(default_factory=dict)
+    #: How the database stands to an archived history that it has a part of; None: it has none, or all of it.
+    archived: Verdict | None = None
+
+    @property
+    def to_apply(self) -> Verdict:
+        """What a migrate goes by: the rest of an archived history comes before everything else."""
+        return self.archived or self.verdict
 
     @property
     def observation(self) -> Observation | None:
@@ -138,20 +145,24 @@ async def view(
         [(project, revision) for revision in observation.revisions] if observation else [],
         histories,
     )
+    observed = record.observed if record else None
+    evidence = {each.revision: each.file_digest for each in details.applied.values()}
     found = verdict(
         history,
-        record.observed if record else None,
+        observed,
         lineage=lineage.get(project),
-        evidence={each.revision: each.file_digest for each in details.applied.values()},
+        evidence=evidence,
         reason=source.reason if source else None,
         follow=where.follow,
     )
+    archived = archived_verdict(history, observed, evidence=evidence)
+    to_apply = archived or found
     rehearsed = (
-        await read_rehearsal(connection, record.environment_id, observation, found.heads)
-        if record and found.pending
+        await read_rehearsal(connection, record.environment_id, observation, to_apply.heads)
+        if record and to_apply.pending
         else None
     )
-    gate = migration_gate(found, where, record, rehearsed)
+    gate = migration_gate(to_apply, where, record, rehearsed)
     return View(
         configuration.project(project),
         where,
@@ -163,6 +174,7 @@ async def view(
         details.facts,
         details.table_count,
         details.applied,
+        archived,
     )
 
 

@@ -226,6 +226,13 @@ def backup_needed(environment: Environment) -> bool:
     return environment.tier == "production" or environment.backup.schedule is not None
 
 
+#: Out of an archived history, by whether the database has all of it.
+_ONWARD = {
+    True: "`cleanstart restamp` exchanges it where the schema is the baseline's.",
+    False: "`cleanstart migrate` applies the rest.",
+}
+
+
 def _migration_conditions(
     verdict: Verdict,
     environment: Environment,
@@ -269,7 +276,7 @@ def _migration_conditions(
         ),
         bool(verdict.unknown or verdict.beyond),
         ", ".join(verdict.unknown or verdict.beyond or verdict.revisions),
-        f"{verdict.sentence} `cleanstart restamp` exchanges it where the schema is the baseline's."
+        f"{verdict.sentence} {_ONWARD[verdict.is_at_the_old_head]}"
         if verdict.standing == "before the clean start"
         else "Take a build that has this revision, or stamp the database at one that is known, with "
         "`cleanstart stamp`.",

@@ -7,13 +7,13 @@ Whether the policy's conditions hold as well is the gate's question (`gate.py`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
 from web import words
 from web.observation.records import Observed
-from web.tools.history import Archive, History, Lineage, Migration
+from web.tools.history import EVERY_HEAD, Archive, History, Lineage, Migration
 
 Standing = Literal[
     "unreachable",
@@ -337,6 +337,23 @@ def verdict(
         revisions=history.tops(rows),
         reason=" ".join(history.problems) or None,
     )
+
+
+def archived_verdict(
+    history: History | None, observed: Observed | None, *, evidence: Mapping[str, str | None] | None = None
+) -> Verdict | None:
+    """How a database that has a part of an archived history stands to that: what a migrate applies to it.
+
+    None: it has no such part, and a migrate goes by the history itself.
+    """
+    if history is None or observed is None or not observed.reachable or not history.complete:
+        return None
+    archive = history.unfinished_archive(observed.revisions)
+    if archive is None:
+        return None
+    # All of it, however many heads it had: the baseline stands for all.
+    found = verdict(archive.history, observed, evidence=evidence, follow=(EVERY_HEAD,))
+    return replace(found, archive=archive)
 
 
 def _replaced(history: History, applied: frozenset[str], lineage: Lineage) -> Archive | None:

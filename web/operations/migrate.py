@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -31,7 +32,7 @@ from web.acts.upgrading import (
 from web.answers.environment import View
 from web.answers.gate import Condition, backup_needed, enforced, migration_gate
 from web.answers.rehearsed import Rehearsed, read_rehearsal
-from web.answers.verdict import verdict
+from web.answers.verdict import archive_day, archived_verdict, verdict
 from web.errors import (
     Conflict,
     OperationNotAllowed,
@@ -44,10 +45,11 @@ from web.observation.records import Observed, record_of
 from web.operations.parameters import Parameters
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
+from web.remedies.old_source import archived_history, old_source
 from web.schema.snapshot import read_schema
 from web.starting.operation import Before, Offer, Operation, asked_on_production
 from web.store.tables import PlanRow
-from web.tools.history import History
+from web.tools.history import Archive, History, Migration
 from web.tools.registry import tool_of
 
 NOTHING = "Nothing is pending."
@@ -81,74 +83,111 @@ class MigrateParameters(Parameters):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where the database is, and the history that is applied to it."""
+
+    history: History
+    rows: tuple[str, ...]
+    #: The project's own history.
+    source: History
+    #: What it is the history of, where the database has a part of what a clean start put away.
+    archive: Archive | None
+
+    @property
+    def pending(self) -> tuple[Migration, ...]:
+        """What is applied, in order."""
+        return self.history.pending(self.rows)
+
+
 async def run(work: Work[MigrateParameters]) -> Outcome:
     """Check that everything is as the person saw it, apply, look at the result."""
     job = work.job
     # The lock's connection does nothing that waits; migrations have sessions of their own.
     async with work.target() as connection:
         async with work.progress.step("check"):
-            history, before = await _check(work, connection)
-            pending = history.pending(before)
-        if not pending:
+            found = await _check(work, connection)
+        if not found.pending:
             await work.progress.skip("migrate", "Nothing is pending.")
             return Outcome("Nothing to apply", f"{job.environment.label} has every migration already.")
         if backup_needed(job.environment):
             await open_verified(work)
             # Reading a backup takes its time, and what was checked before that may have changed.
-            history, before = await _check(work, connection, once_more=True)
-            pending = history.pending(before)
+            found = await _check(work, connection, once_more=True)
+        history = found.history
         invalid = await invalid_indexes(connection)
-        async with work.progress.step("migrate"):
-            if not before and job.project.tool.prelude and (await read_schema(connection)).is_empty:
+        async with work.progress.step("migrate"), _code(work, found) as applying:
+            if not found.rows and job.project.tool.prelude and (await read_schema(connection)).is_empty:
                 await run_prelude(work)
                 # It may have recorded what it made.
-                before = (await tool_of(job.project).applied(job.project, connection)).revisions
-                pending = history.pending(before)
+                rows = (await tool_of(job.project).applied(job.project, connection)).revisions
+                found = replace(found, rows=rows)
             intent = await work.intend(
                 "upgrade",
                 {
-                    "from": list(before),
-                    "to": list(history.reaching(history.goal, before)),
-                    "pending": [step.revision for step in pending],
+                    "from": list(found.rows),
+                    "to": list(history.reaching(history.goal, found.rows)),
+                    "pending": [step.revision for step in found.pending],
                     "invalid_indexes": list(invalid),
                 },
             )
             patience = LockPatience(job.parameters.lock_timeout, job.parameters.lock_attempts)
-            result = await upgrade(work, "commit", patience, history.targets)
+            result = await upgrade(applying, "commit", patience, history.targets)
             require_head(work.job.project, history, result)
             await work.receive(intent, {"rows": list(result.applied)})
     async with work.progress.step("observe"):
         seen = await observe_afterwards(work)
     count = len(result.ran)
     title = f"{words.plural(count, 'migration')} applied"
-    said = (f"{job.environment.label} is at {history.place(result.applied)}.", result.remark or "", seen)
+    ends = f"{job.environment.label} is at {history.place(result.applied)}."
+    if found.archive is not None:
+        ends += f" That is the end of the history that was archived on {archive_day(found.archive)}."
+    said = (ends, result.remark or "", seen)
     return Outcome(
         title if count else "The prelude left nothing to apply",
         " ".join(each for each in said if each),
+        f"Exchange the version row for the baseline: `cleanstart restamp {job.environment.label}`."
+        if found.archive is not None
+        else "",
         data={
-            "before": list(before),
+            "before": list(found.rows),
             "after": list(result.applied),
             "applied": [step.revision for step in result.ran],
             "statements": result.statements,
             "libraries": dict(result.libraries),
+            "archive": found.archive.folder if found.archive is not None else None,
         },
     )
 
 
-async def _check(
-    work: Work[MigrateParameters], connection: Connection, *, once_more: bool = False
-) -> tuple[History, tuple[str, ...]]:
+@asynccontextmanager
+async def _code(work: Work[MigrateParameters], found: Found) -> AsyncIterator[Work[MigrateParameters]]:
+    """Give the work on the code that has what is applied: of an archived history, the source as it was."""
+    if found.archive is None:
+        yield work
+        return
+    await work.progress.log(f"The migrations are those in {found.archive.folder}")
+    async with old_source(work.job.project, found.source, found.archive) as project:
+        yield replace(work, job=replace(work.job, project=project))
+
+
+async def _check(work: Work[MigrateParameters], connection: Connection, *, once_more: bool = False) -> Found:
     """Refuse what may not be applied; what speaks against it and is no reason to refuse is told, once."""
     job = work.job
-    history = await history_that_runs(work)
+    source = await history_that_runs(work)
     await require_writable(connection)
     applied = await tool_of(job.project).applied(job.project, connection)
     await require_seen(work, connection, applied.revisions)
+    archive = source.unfinished_archive(applied.revisions)
+    history = source if archive is None else archived_history(archive)
     require_one_head(history)
     async with work.store.connect() as store:
         record = await record_of(store, job.environment)
         evidence = await read_evidence(store, job.environment_id)
-        found = verdict(history, Observed(True, applied.table_exists, applied.revisions), evidence=evidence)
+        observed = Observed(True, applied.table_exists, applied.revisions)
+        found = archived_verdict(source, observed, evidence=evidence) or verdict(
+            history, observed, evidence=evidence
+        )
         rehearsed = await read_rehearsal(
             store, job.environment_id, record.observation if record else None, history.heads
         )
@@ -173,7 +212,7 @@ async def _check(
         raise kind(f"Not applied. {said}.", hint=closed[0].way)
     for each in () if once_more else gate.closed_by:
         await work.progress.log(f"{each.title}: {each.detail or each.state}", level="warning")
-    return history, applied.revisions
+    return Found(history, applied.revisions, source, archive)
 
 
 def _excused(work: Work[MigrateParameters], condition: Condition, rehearsed: Rehearsed | None) -> bool:
@@ -319,7 +358,8 @@ async def before(store: AsyncConnection, seen: View) -> Before:
         excuse=next((each for each in seen.gate.closed_by if each.excusable), None),
         migrations=True,
         shown_hash=seen.rehearsed.plan_hash if seen.rehearsed is not None else None,
-        pointless="" if seen.verdict.pending else NOTHING,
+        pointless="" if seen.to_apply.pending else NOTHING,
+        about=_about(seen),
     )
 
 
@@ -332,16 +372,25 @@ def _held_by(seen: View) -> tuple[Condition, ...]:
 
 def closed(seen: View) -> str | None:
     """Why there is nothing to press."""
-    if not seen.verdict.pending:
+    if not seen.to_apply.pending:
         return NOTHING
     # Whom to ask for approval, the dialog says.
     held = [each for each in _held_by(seen) if each.name != "approval"]
     return f"{held[0].title}: {held[0].detail or held[0].state}. {held[0].way}" if held else None
 
 
+def _about(seen: View) -> str:
+    """What is not the usual thing about it."""
+    if seen.archived is None or seen.archived.archive is None:
+        return ""
+    count, folder = len(seen.archived.pending), seen.archived.archive.folder
+    return f"Applies {words.plural(count, 'archived migration')}, from {folder}, up to the old head."
+
+
 def _applying(seen: View) -> str:
-    pending = len(seen.verdict.pending)
-    return f"Apply {words.plural(pending, 'migration')}" if pending else ""
+    pending = len(seen.to_apply.pending)
+    one = "migration" if seen.archived is None else "archived migration"
+    return f"Apply {words.plural(pending, one)}" if pending else ""
 
 
 def _asking(seen: View) -> str:
@@ -372,7 +421,7 @@ MIGRATE = Operation(
     heading=_asking,
     keep="Leave it as it is",
     offers=(Offer("environment"), Offer("answer")),
-    primary=lambda seen: bool(seen.verdict.pending),
+    primary=lambda seen: bool(seen.to_apply.pending),
     closed=closed,
     wants_name=asked_on_production,
     before=before,

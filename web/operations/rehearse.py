@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 
 from web import words
@@ -14,7 +15,9 @@ from web.observation.stored_history import refresh_history
 from web.operations.parameters import Parameters
 from web.plans.plan import Plan
 from web.plans.rehearsal import Stage, all_but_passing, nothing, rehearse
+from web.remedies.old_source import archived_history, old_source
 from web.starting.operation import Offer, Operation
+from web.tools.registry import tool_of
 
 
 class RehearsalFailed(OperationFailed):
@@ -43,15 +46,20 @@ async def run(work: Work[Parameters]) -> Outcome:
             raise SourceInvalid(source.reason or "")
     stage = Stage(work.store, work.resources.scratch, work.resources.programs, work.application_name)
     async with work.progress.step("rehearse"), work.target(lock=False) as connection:
+        rows = (await tool_of(job.project).applied(job.project, connection)).revisions
+        archive = source.history.unfinished_archive(rows)
+        if archive is not None:
+            await work.progress.log(f"The database has a part of the history in {archive.folder}")
         plan = await rehearse(
             stage,
             job.project,
             job.environment_id,
-            source.history.followed(job.environment.follow),
+            source.history.followed(job.environment.follow) if archive is None else archived_history(archive),
             connection,
             work.url,
             tell=work.progress.log,
             keeps=all_but_passing if job.requested_by == BY_SCHEDULE else nothing,
+            run_as=None if archive is None else partial(old_source, job.project, source.history, archive),
         )
         for migration in plan.migrations:
             await work.progress.log(f"{migration.revision} {migration.message}".strip())
@@ -116,7 +124,7 @@ REHEARSE = Operation(
     reconcile=reconcile,
     noun="rehearsal",
     help="Run the pending migrations in a scratch copy, and tell what each statement locks and rewrites.",
-    offers=(Offer("migrations", again="Rehearse again"),),
+    offers=(Offer("migrations", again="Rehearse again"), Offer("archived part", again="Rehearse again")),
     at_once=True,
     meets=MappingProxyType({"rehearsal": _again}),
     code="in scratch",

@@ -86,7 +86,7 @@ def _archive(history: History, rows: tuple[str, ...]) -> tuple[Archive, tuple[st
         has, count = len(archive.history.implied(old)), len(archive.history)
         raise Conflict(
             f"The database has {has} of the {count} archived migrations; the baseline stands for all of them.",
-            hint="Apply the rest from the code of before the clean start, then restamp.",
+            hint="Apply the rest, with `cleanstart migrate`, then restamp.",
         )
     return archive, old
 

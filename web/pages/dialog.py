@@ -56,7 +56,7 @@ async def read_dialog(
         where=ref(environment),
         path=addresses.start_job(environment.project, environment.name, kind.name),
         heading=kind.heading_words(seen),
-        lead=kind.lead.replace("{environment}", environment.label),
+        lead=f"{before.about} {kind.lead.replace('{environment}', environment.label)}".strip(),
         submit=kind.submit_words(seen),
         keep=kind.keep,
         icon=kind.icon,
@@ -143,7 +143,7 @@ def _fate(prepared: Preparation, fate: Fate) -> ShownFate:
 
 
 def _pending(prepared: Preparation) -> tuple[PendingMigration, ...]:
-    planned = planned_of(prepared.plan, prepared.view.verdict.pending)
+    planned = planned_of(prepared.plan, prepared.view.to_apply.pending)
     return tuple(
         PendingMigration(
             revision=step.revision,
@@ -152,7 +152,7 @@ def _pending(prepared: Preparation) -> tuple[PendingMigration, ...]:
             hazards=hazards_of(planned.get(step.revision)),
             statements=statements_of(planned.get(step.revision)),
         )
-        for step in prepared.view.verdict.pending
+        for step in prepared.view.to_apply.pending
     )
 
 

@@ -11,6 +11,7 @@ import json
 import re
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,6 +57,8 @@ _MISSING_ROLE = re.compile(r'role "((?:[^"]|"")+)" does not exist')
 _PASSING = ("08", "53", "57", "58")
 
 Tell = Callable[[str], Awaitable[None]]
+#: Gives the project whose code is run, for the length of a block.
+RunAs = Callable[[], AbstractAsyncContextManager[Project]]
 #: Whether a stored rehearsal of the same key is taken rather than another one held.
 Keeps = Callable[[Plan], bool]
 
@@ -95,11 +98,13 @@ async def rehearse(
     *,
     tell: Tell | None = None,
     keeps: Keeps = successes,
+    run_as: RunAs | None = None,
 ) -> Plan:
     """Rehearse what a migrate to the history's head would do on the target of `connection`, and store the plan.
 
-    A rehearsal that fails, or that cannot be held, is a plan with a failure. What `keeps` says yes to is not held
-    again where everything that it stands on is the same.
+    `run_as` gives the project whose code is run, where that is not the project itself. A rehearsal that fails, or that
+    cannot be held, is a plan with a failure. What `keeps` says yes to is not held again where everything that it stands
+    on is the same.
 
     Raises:
         SeveralHeads: which head to go to is not guessed.
@@ -131,9 +136,10 @@ async def rehearse(
         return known
     recorder = _Recorder(history, tool_of(project), applied)
     try:
-        failure = await _hold(
-            stage, project, recorder, connection, url, applied, pending, schema, target.major, say
-        )
+        async with run_as() if run_as is not None else nullcontext(project) as run:
+            failure = await _hold(
+                stage, run, recorder, connection, url, applied, pending, schema, target.major, say
+            )
     except FencedOff:
         raise
     except CleanStartError as error:

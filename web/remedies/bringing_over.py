@@ -6,7 +6,6 @@ What of them is missing is applied in a tree that has them at their old places, 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -17,9 +16,9 @@ from web.config import Project
 from web.errors import Conflict, OperationFailed, SourceInvalid
 from web.postgres.connections import connect
 from web.postgres.identity import KnownDatabase, read_identity, require_writable
-from web.remedies.source_files import add_files
+from web.remedies.old_source import archived_files, with_files
 from web.tools.archives import MANIFEST, read_manifest
-from web.tools.confinement import checkout, on_target
+from web.tools.confinement import on_target
 from web.tools.events import RevisionStarted, RunnerEvent
 from web.tools.history import Archive, History, Migration
 from web.tools.registry import settings_from, tool_of
@@ -78,21 +77,11 @@ def read_archived_project(folder: Path, program: Path) -> ArchivedProject:
         for _ in Path(content["folder"]).parts:
             source = source.parent
         tool = settings_from(content["tool"], source).run_by(program)
-        kept = {row["path"]: (row["kept"], row["digest"]) for row in content["migrations"]}
+        files = archived_files(source, folder, content)
     except OSError as error:
         raise SourceInvalid(f"{manifest} cannot be read: {error.strerror}.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SourceInvalid(f"{manifest} is no manifest of an archive.") from error
-    files = {}
-    for path, (where, digest) in kept.items():
-        try:
-            files[path] = (source / (where or "")).read_bytes()
-        except OSError as error:
-            raise SourceInvalid(f"{where or path} cannot be read: {error.strerror}.") from error
-        if hashlib.sha256(files[path]).hexdigest() != digest:
-            raise SourceInvalid(
-                f"{where} is not the file that was archived.", hint="Check the archive out again."
-            )
     name = str(content["project"])
     project = Project(name=name, title=name, source=source, tool=tool)
     history = tool_of(project).read_history(tool, source)
@@ -148,15 +137,13 @@ async def bring_over(archived: ArchivedProject, way: Way, tell: Tell) -> None:
 async def _catch_up(archived: ArchivedProject, way: Way, tell: Tell) -> tuple[str, ...]:
     """Bring the database to the end of the old history; returns its version rows then."""
     project, archive = archived.project, archived.archive
-    live = [each.path for each in archived.history.migrations]
     tool = tool_of(project)
 
     async def hear(event: RunnerEvent) -> None:
         if isinstance(event, RevisionStarted):
             await tell(event.revision)
 
-    async with tool.stand_in(project, checkout(project, None), archived.history, without=live) as copy:
-        add_files(checkout(copy, None), archived.files)
+    async with with_files(project, archived.history, archived.files) as copy:
         result = await tool.upgrade(
             replace(copy, without_wall=True),
             confinement=await on_target(replace(copy, without_wall=True), way.database),

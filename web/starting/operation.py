@@ -51,6 +51,8 @@ ButtonPlace = Literal[
     "written baseline",
     #: A database whose version rows are of an archived history.
     "archived history",
+    #: The same, of which migrations are left to be applied.
+    "archived part",
     #: The answer of a build that is not applied yet.
     "answer",
     #: The form that compares two sources.
@@ -92,6 +94,8 @@ class Before:
     shown_hash: str | None = None
     #: Why there is no use in starting it.
     pointless: str = ""
+    #: What is not the usual thing about it here: a sentence with which the dialog begins.
+    about: str = ""
 
     @property
     def approval(self) -> Condition | None:

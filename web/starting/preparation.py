@@ -72,7 +72,8 @@ class Preparation:
             "seen_revisions": list(observation.revisions) if observation else None,
             "seen_fingerprint": observation.fingerprint if observation else None,
             "shown_hash": before.shown_hash,
-            "pending": [step.revision for step in self.view.verdict.pending],
+            "about": before.about,
+            "pending": [step.revision for step in self.view.to_apply.pending],
             "goes": {
                 "tables": [
                     {"name": f"{table.schema}.{table.name}", "rows": table.rows, "bytes": table.size}

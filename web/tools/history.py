@@ -215,6 +215,11 @@ class History:
             (each for each in self.archives if asked and all(row in each.history for row in asked)), None
         )
 
+    def unfinished_archive(self, rows: Collection[str]) -> Archive | None:
+        """The archive whose history a database with these version rows has a part of, and nothing else."""
+        archive = None if any(row in self for row in rows) else self.archive_of(rows)
+        return archive if archive is not None and not archive.is_complete(rows) else None
+
     def effective(self, revisions: Collection[str]) -> tuple[str, ...]:
         """The version rows that stand for these revisions: where rows are heads, without what another one implies."""
         implied = self._below(revisions) if self.listing == "heads" else ()

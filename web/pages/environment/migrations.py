@@ -36,10 +36,24 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
     verdict, observation = seen.verdict, seen.observation
     history = seen.source.history if seen.source else None
     plan = seen.rehearsed.content if seen.rehearsed else {}
-    rehearsed = planned_of(plan, verdict.pending)
+    rehearsed = planned_of(plan, seen.to_apply.pending)
     pending = {*(step.revision for step in verdict.pending), *verdict.not_followed}
     told = verdict.standing not in ("unreachable", "not known")
     rows = [
+        MigrationRow(
+            revision=step.revision,
+            message=step.message or step.revision,
+            state="pending",
+            mark=Mark("pending", "archived, pending"),
+            file=step.path,
+            labels=step.labels,
+            depends_on=step.depends_on,
+            hazards=hazards_of(rehearsed.get(step.revision)),
+            statements=statements_of(rehearsed.get(step.revision)),
+        )
+        for step in (reversed(seen.archived.pending) if seen.archived else ())
+    ]
+    rows += [
         MigrationRow(
             revision,
             "In the database, but no migration of the project has this id"
@@ -77,13 +91,20 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
         rows=tuple(rows),
         graph=lay_out(((step.revision, step.parents) for step in newest_first), pending),
         applied=len(newest_first) - len(pending) if told else 0,
-        pending=len(verdict.pending),
+        pending=len(seen.to_apply.pending),
         unknown=len(verdict.unknown),
         heads=verdict.heads,
         refusals=tuple(_refusals(seen)),
         problems=history.problems if history else (),
-        rehearsal=_rehearsal(seen) if verdict.pending else None,
-        actions=actions_at(board.kinds, "archived history", who, seen)
+        rehearsal=_rehearsal(seen) if seen.to_apply.pending else None,
+        actions=(
+            *(
+                actions_at(board.kinds, "archived part", who, seen, made=seen.rehearsed is not None)
+                if seen.archived
+                else ()
+            ),
+            *actions_at(board.kinds, "archived history", who, seen),
+        )
         if verdict.standing == "before the clean start"
         else actions_at(board.kinds, "migrations", who, seen, made=seen.rehearsed is not None)
         if verdict.pending
@@ -110,8 +131,7 @@ def _refusals(seen: View) -> list[ErrorView]:
                 seen.verdict.sentence,
                 "Exchange the version row where the schema is what the baseline gives: `cleanstart restamp`."
                 if seen.verdict.is_at_the_old_head
-                else "Apply the rest first, from the code of before: take the baseline back on its page, apply what is "
-                "pending, then write it again.",
+                else "Apply the rest first: the archived migrations run as they were.",
             )
         )
     elif seen.verdict.unknown:
@@ -135,6 +155,6 @@ def _rehearsal(seen: View) -> Mark:
     if not rehearsed.succeeded:
         said = f"{rehearsed.words}: {rehearsed.message or 'no message'}"
         return Mark("failed" if rehearsed.outcome == "failed" else "unknown", said)
-    current = {step.revision: step.digest for step in seen.verdict.pending} == rehearsed.files
+    current = {step.revision: step.digest for step in seen.to_apply.pending} == rehearsed.files
     said = f"Rehearsed {words.ago(rehearsed.made_at, now())}"
     return Mark("ok", said) if current else Mark("warn", f"{said}, the files have changed since")
