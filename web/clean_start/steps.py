@@ -19,13 +19,18 @@ from web.clean_start.runs import STEP_NAMES, Acceptance, StepName
 from web.jobs.reading import JobRecord
 from web.operations.backup import BACKUP
 from web.operations.baseline import BASELINE
+from web.operations.beside import BESIDE
+from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
+from web.operations.pin import PIN
 from web.operations.plan_revert import PLAN_REVERT
 from web.operations.prove_baseline import PROVE_BASELINE
+from web.operations.rehearse import REHEARSE
 from web.operations.rehearse_clean_start import REHEARSE_CLEAN_START
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
 from web.operations.revert import REVERT
+from web.operations.smoke_check import SMOKE_CHECK
 from web.operations.survey import SURVEY
 from web.operations.verify import VERIFY
 from web.operations.write_baseline import WRITE_BASELINE
@@ -218,6 +223,15 @@ class _Judge:
                 acts.append(each)
         return proofs, acts
 
+    def _failed(self, kind: str, environment: str | None = None) -> Iterator[Proof]:
+        """That the last try failed, where it did: why stands with the job."""
+        job = self._evidence.last(kind, environment)
+        if job is not None and job.state != "succeeded":
+            outcome = job.outcome or {}
+            said = f"{outcome.get('account') or ''} {outcome.get('next_step') or ''}".strip()
+            title = f"The last try did not succeed: {outcome.get('title') or job.state}"
+            yield Proof(title, "not met", said, environment, job.id, job.finished_at)
+
     # 1
 
     def _survey(self) -> Iterator[Proof | Act]:
@@ -228,6 +242,7 @@ class _Judge:
             return
         if survey is None:
             yield Proof("The project was never surveyed", "not met")
+            yield from self._failed(SURVEY.name)
             yield Act(SURVEY.name, "Survey")
             return
         changed = list(self._changed_since_survey())
@@ -265,7 +280,7 @@ class _Judge:
 
     def _touched(self, name: str) -> bool:
         """Whether Apply has begun on an environment: what differs from before is its own doing."""
-        begun = {RESET.name, RESTAMP.name, REVERT.name}
+        begun = {RESET.name, MIGRATE.name, REVERT.name, RESTAMP.name, PIN.name}
         return any(
             each.sort == "started"
             and each.step == "apply"
@@ -296,6 +311,7 @@ class _Judge:
                 yield _running(f"{label} is being backed up", running, name)
             elif found is None:
                 yield Proof(f"{label} has no backup since this clean start began", "not met", "", name)
+                yield from self._failed(BACKUP.name, name)
                 yield Act(BACKUP.name, f"Back up {name}", name, {"verify": "true"})
             elif found.state != "verified":
                 failed = found.state == "failed verification"
@@ -334,6 +350,8 @@ class _Judge:
                 "The baseline does not give the schema" if made is not None else "There is no baseline yet"
             )
             yield Proof(title, "not met", said or "", job_id=made.job_id if made else None)
+            if made is None:
+                yield from self._failed(BASELINE.name)
             yield Act(BASELINE.name, "Make the baseline" if made is None else "Make it again", asks=True)
             return
         if not self._committed and (changed := self._changed_since_baseline()):
@@ -402,6 +420,7 @@ class _Judge:
         )
         if proof is None or made is None or proof.baseline != made.job_id:
             yield Proof("The baseline was not compared with anything yet", "not met")
+            yield from self._failed(PROVE_BASELINE.name)
             yield act
             return
         if proof.digest != self._digest:
@@ -551,6 +570,8 @@ class _Judge:
                 missing = missing or not found.holds
                 yield found
             if missing and made is not None:
+                if held is None:
+                    yield from self._failed(REHEARSE_CLEAN_START.name)
                 chosen = ", ".join(f"{name}={strategy}" for name, strategy in evidence.run.strategies.items())
                 yield Act(
                     REHEARSE_CLEAN_START.name,
@@ -574,6 +595,7 @@ class _Judge:
                 "not met",
                 "Once it does, check any environment: that reads the source.",
             )
+            yield from self._failed(WRITE_BASELINE.name)
             if made is not None and evidence.project.clean_start.write and self._all_rehearsed:
                 yield Act(
                     WRITE_BASELINE.name,
@@ -627,6 +649,12 @@ class _Judge:
                     name,
                     at=_seen_at(view),
                 )
+                if view.environment.smoke is not None:
+                    answered = self._smoke(name, since=self._applied_since(name))
+                    yield answered
+                    if answered.state in ("not met", "not known"):
+                        yield Act(SMOKE_CHECK.name, f"Smoke-check {name}", name)
+                        waiting = waiting or label
                 continue
             job = self._busy(name)
             if job is not None:
@@ -634,19 +662,36 @@ class _Judge:
                 waiting = waiting or label
                 continue
             yield Proof(f"{label} is not at the baseline yet", "not met", _still(view, strategy), name)
-            restart = self._restart(name)
-            yield restart
-            if not waiting and restart.holds:
-                yield from self._way(name, strategy)
-            elif waiting:
+            if waiting:
                 yield Proof(f"{label} waits for {waiting}", "not met", "", name)
-            waiting = waiting or label
+                continue
+            waiting = label
+            yield from self._failed_on(name)
+            opens = list(self._restart(name))
+            yield from opens
+            if all(each.holds for each in opens if isinstance(each, Proof) and each.about):
+                yield from self._way(name, strategy)
+
+    def _failed_on(self, name: str) -> Iterator[Proof]:
+        """That the newest job on an environment did not succeed."""
+        newest = next((each for each in self._evidence.jobs if each.environment == name), None)
+        if newest is not None:
+            yield from self._failed(newest.kind, name)
 
     def _busy(self, name: str) -> JobRecord | None:
         record = self._evidence.views[name].record
         if record is None or record.job is None or record.job.observes:
             return None
         return next((each for each in self._evidence.jobs if each.id == record.job.id), None)
+
+    def _applied_since(self, name: str) -> datetime:
+        """When the job ended that brought an environment to the baseline; what was asked before says nothing of it."""
+        ends = [
+            job.finished_at
+            for kind in (RESET.name, RESTAMP.name, PIN.name)
+            if (job := self._evidence.last(kind, name)) is not None and job.finished_at is not None
+        ]
+        return max(ends, default=self._evidence.run.begun_at)
 
     def _applied(self, name: str) -> str | None:
         """Where an environment is, once it has the baseline and nothing of its schema differs; None: not yet."""
@@ -662,41 +707,120 @@ class _Judge:
             return None
         return f"At {', '.join(observation.revisions)}. {observation.drift.words}."
 
-    def _restart(self, name: str) -> Proof:
+    def _restart(self, name: str) -> Iterator[Proof | Act]:
         """Whether the application that runs there survives its next restart."""
         view = self._evidence.views[name]
-        build = view.record.build if view.record else None
-        why = []
-        if build is None:
-            why.append("Which build runs there is not recorded.")
+        label, build = view.environment.label, view.record.build if view.record else None
+        why = [] if build is not None else ["Which build runs there is not recorded."]
+        if view.environment.smoke is not None:
+            answered = self._smoke(name, since=self._evidence.run.begun_at)
+            yield answered
+            if answered.state in ("not met", "not known"):
+                why.append("It did not answer.")
+                yield Act(SMOKE_CHECK.name, f"Smoke-check {name}", name)
         why.append("Whether it migrates when it starts is not known.")
         found = Proof(
-            "The application there may fail at its next restart",
+            f"The application of {label} may fail at its next restart",
             "not met",
             f"{' '.join(why)} Old code that migrates when it starts would not find its revision.",
             name,
             risky=True,
         )
-        return self._acceptable(found, f"restart:{name}")
+        yield self._acceptable(found, f"restart:{name}")
 
-    def _way(self, name: str, strategy: Strategy) -> Iterator[Act]:
+    def _smoke(self, name: str, since: datetime) -> Proof:
+        """Whether the application has answered as configured since then."""
+        label = self._evidence.views[name].environment.label
+        if (job := self._evidence.running(SMOKE_CHECK.name, name)) is not None:
+            return _running(f"The application of {label} is being asked", job, name)
+        job = self._evidence.last(SMOKE_CHECK.name, name)
+        if job is None or job.requested_at < since:
+            return Proof(
+                f"The application of {label} was not asked whether it answers", "not known", "", name
+            )
+        outcome = job.outcome or {}
+        said = outcome.get("account") or ""
+        if job.state != "succeeded":
+            return Proof(
+                f"The application of {label} did not answer as it should", "not met", said, name, job.id
+            )
+        return Proof(f"The application of {label} answers", "met", said, name, job.id, job.finished_at)
+
+    def _way(self, name: str, strategy: Strategy) -> Iterator[Proof | Act]:
         """The next job that leads an environment to the baseline."""
         view = self._evidence.views[name]
-        if view.record is None or view.record.unseen is not None or view.observation is None:
+        observation = view.observation
+        if strategy == "beside":
+            yield from self._beside(name)
+        elif view.record is None or view.record.unseen is not None or observation is None:
             yield Act(OBSERVE.name, f"Check {name}", name)
         elif strategy == "reset":
             yield Act(RESET.name, f"Reset {name}", name, asks=True)
-        elif strategy == "repair" and view.observation.drift.state == "drifted":
+        elif view.verdict.archive is not None and not view.verdict.is_at_the_old_head:
+            yield from self._catch_up(name)
+        elif strategy == "repair" and observation.drift.state == "drifted":
             planned = self._evidence.last(PLAN_REVERT.name, name)
             reverted = self._evidence.last(REVERT.name, name)
-            fresh = planned is not None and planned.state == "succeeded"
-            if fresh and (reverted is None or (planned is not None and reverted.id < planned.id)):
+            if (
+                planned is not None
+                and planned.state == "succeeded"
+                and (reverted is None or reverted.id < planned.id)
+            ):
                 yield Act(REVERT.name, f"Repair {name}", name, asks=True)
             yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, asks=True)
         elif view.verdict.is_at_the_old_head:
             yield Act(RESTAMP.name, f"Restamp {name}", name, asks=True)
         else:
             yield Act(OBSERVE.name, f"Check {name}", name)
+
+    def _catch_up(self, name: str) -> Iterator[Proof | Act]:
+        """What it lacks of the old migrations comes first, rehearsed from where they are now like any others."""
+        rehearsed = self._evidence.views[name].rehearsed
+        tried = [
+            job.finished_at
+            for job in (self._evidence.last(WRITE_BASELINE.name), self._evidence.last(MIGRATE.name, name))
+            if job is not None and job.finished_at is not None
+        ]
+        if (
+            rehearsed is None
+            or not rehearsed.succeeded
+            or rehearsed.made_at < max(tried, default=rehearsed.made_at)
+        ):
+            yield Act(REHEARSE.name, f"Rehearse what {name} lacks", name)
+            return
+        yield Act(MIGRATE.name, f"Apply what {name} lacks", name, asks=True)
+
+    def _beside(self, name: str) -> Iterator[Proof | Act]:
+        """A fresh database, then the secret, then the pin."""
+        view = self._evidence.views[name]
+        label, observation = view.environment.label, view.observation
+        made = self._evidence.last(BESIDE.name, name)
+        data = (
+            (made.outcome or {}).get("data") or {} if made is not None and made.state == "succeeded" else {}
+        )
+        if not data:
+            yield Act(BESIDE.name, f"Make a fresh database beside {name}", name, asks=True)
+            return
+        assert made is not None
+        yield Proof(
+            f"{data['name']} is made and proven",
+            "met",
+            f"It is beside {data['beside']}, which stays as it is.",
+            name,
+            made.id,
+            made.finished_at,
+        )
+        answered = (observation.error or {}).get("found") if observation is not None else None
+        if answered is not None and answered == data["identity"]:
+            yield Act(PIN.name, f"Take {data['name']}", name, {"identity": answered}, asks=True)
+            return
+        yield Proof(
+            f"The secret of {label} still leads to {data['beside']}",
+            "not met",
+            f"Change {view.environment.url} to {data['name']}, then check {label}.",
+            name,
+        )
+        yield Act(OBSERVE.name, f"Check {name}", name)
 
     # 7 and 8
 
@@ -725,5 +849,7 @@ def _seen_at(view: View) -> datetime | None:
 
 
 def _still(view: View, strategy: Strategy) -> str:
-    """What is to be done with an environment, and where it is now."""
+    """What is to be done with an environment, and where it is now, where that decides what comes first."""
+    if strategy in ("reset", "beside"):
+        return f"{STRATEGIES[strategy]}."
     return f"{STRATEGIES[strategy]}. {view.verdict.sentence}"

@@ -16,7 +16,7 @@ from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.observation.records import read_records
-from web.observation.stored_history import load_history
+from web.observation.stored_history import load_history, refresh_history
 from web.operations.parameters import GIVEN, Parameters
 from web.remedies.git_branch import go_back, head_of
 from web.remedies.source_files import require_before, write
@@ -66,6 +66,7 @@ async def _take_back(work: Work[TakeBackParameters]) -> Outcome:
             await store_written(store, stored.job_id, None, None)
             await announce_change(store, None)
         await work.receive(intent, {})
+    await refresh_history(work.store, job.project)
     stays = f" The branch {commit.branch} is still there." if commit is not None else ""
     return Outcome(
         f"Baseline {stored.baseline.revision} taken back",

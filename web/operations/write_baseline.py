@@ -20,7 +20,7 @@ from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.observation.records import read_records
-from web.observation.stored_history import load_history
+from web.observation.stored_history import load_history, refresh_history
 from web.operations.parameters import GIVEN, Parameters
 from web.remedies.git_branch import Written, commit_on_branch, free_branch, head_of
 from web.remedies.source_files import require_before, write
@@ -87,6 +87,8 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
             await store_written(store, stored.job_id, job.id, written)
             await announce_change(store, None)
         await work.receive(intent, {"commit": written.commit if written else None})
+    # Pages and gates know at once what is in the source now.
+    await refresh_history(work.store, job.project)
     if written is None:
         return Outcome(
             f"Baseline {revision} written into the source",
