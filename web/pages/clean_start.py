@@ -26,8 +26,9 @@ from web.config import Project
 from web.dashboard import Board, Dashboard, Id, InProject, Store, Text, Who, in_project
 from web.errors import Invalid, NotFound
 from web.jobs.patience import patiently
+from web.pages.parts import Part, rail_parts, render
 from web.pages.presenting import project_actions, ref
-from web.pages.shell import Frame, Framed, go_to
+from web.pages.shell import Frame, Framed, go_to, seen_by
 from web.pages.streams import Message, stream_response
 from web.pages.views.clean_start import (
     CleanStartPage,
@@ -83,15 +84,21 @@ async def show(
 @router.get("/stream", dependencies=[in_project("view")])
 async def stream(board: Board, who: Who, project: InProject, seen: str = "") -> Response:
     """A word whenever the run is not as the page has it."""
-    return stream_response(board, who, "view", project.name, _changes(board, project, seen))
+    return stream_response(board, who, "view", project.name, _changes(board, who, project, seen))
 
 
-async def _changes(board: Dashboard, project: Project, mark: str) -> AsyncGenerator[Message]:
+async def _changes(board: Dashboard, who: Principal, project: Project, mark: str) -> AsyncGenerator[Message]:
     feed = board.feed.changes()
     # It hears from now on, so that nothing falls between the page and its stream.
     upcoming = asyncio.ensure_future(anext(feed, _ENDED))
+    before: dict[str, Part] = {}
     try:
         while True:
+            read = await patiently(board.overviews.fresh_for_streams)
+            parts = {part.id: part for part in rail_parts(seen_by(who, read.overview), project.name)}
+            if changed := [part for key, part in parts.items() if before.get(key) != part]:
+                yield Message("".join(map(render, changed)))
+            before = parts
             now = await patiently(partial(_mark, board, project))
             if now != mark:
                 mark = now

@@ -1,0 +1,325 @@
+"""A clean start from the survey to the report: each step is passed by its proof, and by nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.operations.conftest import Site, outcome
+from tests.operations.test_endings import page, surfaces
+from tests.operations.test_write_baseline import writable
+from tests.tools.written import execute, migration
+from web.operations.reset import RESET
+from web.operations.survey import SURVEY
+
+PROJECT = "/api/v1/projects/clinic"
+RUN = f"{PROJECT}/clean-start"
+ON_DEV = f"{PROJECT}/environments/dev"
+
+
+@dataclass
+class Guided:
+    """A site whose project is led through a clean start, by its API."""
+
+    site: Site
+    client: httpx.AsyncClient
+
+    async def ask(self, method: str, path: str, status: int, **body: Any) -> Any:
+        response = await self.client.request(method, path, json=body or ({} if method == "POST" else None))
+        assert response.status_code == status, (path, response.text[:1500])
+        return response.json()
+
+    async def begin(self, **strategies: str) -> None:
+        job = await self.site.run(SURVEY)
+        assert job.state == "succeeded", outcome(job)
+        await self.ask("POST", RUN, 201, strategies=strategies)
+
+    async def steps(self) -> dict[str, Any]:
+        found = await self.ask("GET", RUN, 200)
+        return {each["step"]: each for each in found["steps"]}
+
+    async def states(self) -> dict[str, str]:
+        return {name: each["state"] for name, each in (await self.steps()).items()}
+
+    async def titles(self, step: str) -> list[str]:
+        """What has to be so in a step and is not."""
+        proofs = (await self.steps())[step]["proofs"]
+        return [
+            f"{each['title']}. {each['detail']}".strip()
+            for each in proofs
+            if each["state"] not in ("met", "accepted")
+        ]
+
+    async def act(self, step: str) -> None:
+        """Start the first thing that a step wants, as its button does, and run it."""
+        (act, *_) = (await self.steps())[step]["acts"]
+        place = ON_DEV if act["environment"] else PROJECT
+        body: dict[str, Any] = {"parameters": act["parameters"], "step": step}
+        if act["asks"] and act["environment"]:
+            prepared = await self.ask("GET", f"{place}/jobs/new/{act['kind']}", 200)
+            assert not prepared["closed"], prepared["closed"]
+            body |= {
+                "typed": prepared["type_to_confirm"],
+                "confirmation": prepared["confirmation"],
+                "seen_revisions": prepared["seen_revisions"],
+                "seen_fingerprint": prepared["seen_fingerprint"],
+                "shown_hash": prepared["shown_hash"],
+            }
+        job = (await self.ask("POST", f"{place}/jobs/{act['kind']}", 201, **body))["id"]
+        await self.site.execution(job).run()
+        ended = await self.site.job(job)
+        assert ended.state == "succeeded", outcome(ended)
+        await self.site.observe()
+
+    async def through(self, *steps: str) -> None:
+        """Pass these steps; whatever is risky about a restart is accepted."""
+        for step in steps:
+            for _ in range(9):
+                found = (await self.steps())[step]
+                if found["state"] == "proven":
+                    break
+                for proof in found["proofs"]:
+                    if proof["accept"]:
+                        await self.accept(proof["accept"])
+                if (await self.steps())[step]["acts"]:
+                    await self.act(step)
+            assert (await self.steps())[step]["state"] == "proven", await self.titles(step)
+
+    async def accept(self, about: str, reason: str = "It is known.") -> None:
+        await self.ask("POST", f"{RUN}/acceptances", 201, difference=about, reason=reason)
+
+
+@pytest.fixture
+async def guided(site: Site) -> AsyncIterator[Guided]:
+    writable(site)
+    await site.at_head()
+    async with surfaces(site) as client:
+        yield Guided(site, client)
+
+
+@asynccontextmanager
+async def configured(guided: Guided, **values: Any) -> AsyncIterator[Guided]:
+    """The same with another configuration of the environment."""
+    guided.site.change(**values)
+    async with surfaces(guided.site) as client:
+        yield Guided(guided.site, client)
+
+
+async def test_from_the_survey_to_the_report(guided: Guided) -> None:
+    site = guided.site
+    await guided.ask("POST", RUN, 409)  # Nobody has surveyed it.
+    await guided.begin(dev="stamp")
+    assert (await guided.ask("POST", RUN, 409))["title"] == "Not possible right now"
+    assert await guided.states() == {
+        "survey": "proven",
+        "back-up": "current",
+        **dict.fromkeys(("baseline", "proof", "rehearsal", "apply", "cut-over", "report"), "waiting"),
+    }
+    # What is not open cannot be started for it, whatever is asked.
+    for step, kind in (("baseline", "baseline"), ("proof", "prove-baseline"), ("rehearsal", "write-baseline")):
+        refused = await guided.ask("POST", f"{PROJECT}/jobs/{kind}", 403, step=step)
+        assert "is not open yet. It opens after “Back up”" in refused["detail"]
+        assert "has no backup since this clean start began" in refused["hint"]
+    await guided.through("back-up")
+    await guided.through("baseline")
+    await guided.through("proof")
+    assert await guided.titles("rehearsal") == [
+        "clinic/dev was not rehearsed.",
+        "The source does not hold the baseline yet. Once it does, check any environment: that reads the source.",
+    ]
+    await guided.through("rehearsal")
+    before = site.query("SELECT count(*) FROM users")
+    await guided.through("apply")
+    assert site.query("SELECT count(*) FROM users") == before
+    (revision,) = site.revisions
+    assert revision not in ("a", "b", "c")
+    ended = await guided.ask("POST", f"{RUN}/end", 409, how="done")
+    assert "Not every step of this clean start is proven" in ended["detail"]
+    await guided.through("cut-over")
+    told = await guided.ask("POST", f"{RUN}/end", 200, how="done")
+    assert (told["state"], told["after"]["baseline"], told["before"]["migrations"]) == ("done", revision, 3)
+    markdown = told["markdown"]
+    for piece in (
+        "| migrations | 3 | 1 |",
+        f"`{revision}`",
+        "cleanstart bring-over env:DATABASE_URL",
+        "Because: It is known. (ada",
+        "restamp on dev, job ",
+    ):
+        assert piece in markdown, markdown
+    # It stays as it was.
+    site.query("CREATE TABLE later (id int)")
+    await site.observe()
+    again = await guided.ask("GET", f"{RUN}/report", 200)
+    assert {**again, "markdown": ""} == {**told, "markdown": ""}
+    # And what was proven, and when, is kept with it.
+    assert [each["state"] for each in again["steps"]] == ["proven"] * 7
+    shown = await page(guided.client, "/projects/clinic/clean-start/report")
+    assert "Everybody else’s databases" in shown
+    assert "It is done, by ada." in await page(guided.client, "/projects/clinic/clean-start")
+    await guided.ask("POST", RUN, 201, strategies={})
+
+
+async def test_what_changes_under_way_has_to_be_proven_again(guided: Guided) -> None:
+    site = guided.site
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline", "proof")
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    await site.observe()
+    assert (await guided.states())["survey"] == "current"
+    assert "The schema of clinic/dev is another than the survey saw" in (await guided.titles("survey"))[0]
+    site.query("ALTER TABLE users DROP COLUMN by_hand")
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    site.query("ALTER TABLE users DROP COLUMN by_hand")
+    await site.observe()
+    # The very schema that was seen is the one that was proven.
+    assert (await guided.states())["rehearsal"] == "current"
+    site.write(d=migration("d", "c", execute("CREATE TABLE late (id int)")))
+    await site.observe()
+    assert "The migrations are others than the survey saw" in (await guided.titles("survey"))[0]
+    assert await guided.titles("baseline") == [
+        "The migrations are not those that the baseline replaces. Other by now: d."
+    ]
+    refused = await guided.ask("POST", f"{PROJECT}/jobs/write-baseline", 403, step="rehearsal")
+    assert "It opens after “Survey”" in refused["detail"]
+    await guided.through("survey", "back-up", "baseline")
+    assert await guided.titles("proof") == ["The baseline was not compared with anything yet."]
+
+
+async def test_a_difference_is_accepted_with_a_reason_or_nothing_goes_on(guided: Guided) -> None:
+    site = guided.site
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    site.query("ALTER TABLE users ADD COLUMN another int")
+    await site.observe()
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline")
+    await guided.act("proof")
+    (proof,) = [each for each in (await guided.steps())["proof"]["proofs"] if each["accept"]]
+    assert proof["title"] == "clinic/dev: 2 differences"
+    await guided.ask("POST", f"{RUN}/acceptances", 422, difference=proof["accept"], reason=" ")
+    await guided.ask("POST", f"{RUN}/acceptances", 404, difference="dev:0123456789", reason="Why not.")
+    found = (await guided.ask("GET", RUN, 200))["differences"]
+    assert {each["object"] for each in found} == {"public.users.another", "public.users.by_hand"}
+    await guided.accept(found[0]["id"], "A hot-fix that stays.")
+    await guided.ask("POST", f"{RUN}/acceptances", 409, difference=found[0]["id"], reason="Twice.")
+    assert await guided.titles("proof") == ["clinic/dev: 2 differences. 1 of them not accepted"]
+    await guided.accept(found[1]["id"], "This one too.")
+    assert (await guided.states())["proof"] == "proven"
+    # Whoever exchanges the rows goes by the same: they are rules now, until a day.
+    rules = (await guided.ask("GET", f"{PROJECT}/ignore-rules", 200))["rules"]
+    assert {each["object"] for each in rules} == {"public.users.another", "public.users.by_hand"}
+    await site.observe()
+    await guided.through("survey", "proof", "rehearsal", "apply")
+    assert "Accepted in the clean start: A hot-fix that stays." in str(rules)
+
+
+async def test_two_who_start_a_step_at_once_start_it_once(guided: Guided) -> None:
+    await guided.begin(dev="stamp")
+    body = {"parameters": {"verify": True}, "step": "back-up"}
+    answers = await asyncio.gather(
+        *(guided.client.post(f"{ON_DEV}/jobs/backup", json=body) for _ in range(5))
+    )
+    assert sorted(each.status_code for each in answers) == [201, 409, 409, 409, 409]
+    started = next(each.json()["id"] for each in answers if each.status_code == 201)
+    assert all(f"Job {started}" in each.text for each in answers if each.status_code == 409)
+    await guided.site.execution(started).run()
+    # Kinds that close no gate are started once as well.
+    answers = await asyncio.gather(
+        *(guided.client.post(f"{PROJECT}/jobs/baseline", json={"step": "baseline"}) for _ in range(4))
+    )
+    assert sorted(each.status_code for each in answers) == [201, 409, 409, 409]
+    run = await guided.ask("GET", RUN, 200)
+    assert run["steps"][2]["state"] == "running"
+
+
+async def test_strategies_are_chosen_and_what_was_rehearsed_with_another_is_not(guided: Guided) -> None:
+    await guided.begin()
+    assert (await guided.ask("GET", RUN, 200))["strategies"] == {"dev": "reset"}
+    for strategy, status in (("nonsense", 422), ("leave-out", 422)):
+        await guided.ask("POST", f"{RUN}/strategies", status, environment="dev", strategy=strategy)
+    await guided.ask("POST", f"{RUN}/strategies", 404, environment="nowhere", strategy="stamp")
+    await guided.through("back-up", "baseline", "proof")
+    await guided.act("rehearsal")
+    assert "clinic/dev was rehearsed" not in str(await guided.titles("rehearsal"))
+    await guided.ask("POST", f"{RUN}/strategies", 200, environment="dev", strategy="stamp")
+    assert "clinic/dev was rehearsed with another strategy." in await guided.titles("rehearsal")
+    await guided.ask("POST", f"{RUN}/strategies", 200, environment="dev", strategy="reset")
+    await guided.through("rehearsal", "apply")
+    assert guided.site.query("SELECT count(*) FROM users") == [(0,)]
+
+
+async def test_production_is_never_reset(guided: Guided) -> None:
+    async with configured(guided, tier="production", reset=None) as production:
+        await production.site.run(SURVEY)
+        refused = await production.ask("POST", RUN, 422, strategies={"dev": "reset"})
+        assert "Production is never reset" in refused["detail"]
+
+
+async def test_without_a_backup_it_is_said_in_red(guided: Guided) -> None:
+    from web.config.values import CleanStartPolicy
+
+    async with configured(guided, clean_start=CleanStartPolicy(without_backup=True)) as bare:
+        await bare.begin(dev="stamp")
+        assert (await bare.states())["back-up"] == "proven"
+        told = await bare.ask("GET", f"{RUN}/report", 200)
+        (proof,) = [one for each in told["steps"] if each["step"] == "back-up" for one in each["proofs"]]
+        assert (proof["state"], proof["risky"]) == ("accepted", True)
+        assert "is gone through without a backup" in told["markdown"]
+
+
+async def test_an_unverified_backup_passes_nothing(guided: Guided) -> None:
+    from web.operations.backup import BACKUP
+
+    await guided.begin(dev="stamp")
+    await guided.site.run(BACKUP)
+    assert await guided.titles("back-up") == ["The backup of clinic/dev was never restored."]
+    await guided.through("back-up")
+
+
+async def test_stopped_where_it_is_and_begun_again(guided: Guided) -> None:
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline")
+    told = await guided.ask("POST", f"{RUN}/end", 200, how="stopped", reason="Another time.")
+    assert (told["state"], told["why"]) == ("stopped", "Another time.")
+    await guided.ask("POST", f"{RUN}/end", 404, how="stopped")
+    refused = await guided.ask("POST", f"{PROJECT}/jobs/prove-baseline", 404, step="proof")
+    assert "No clean start of clinic is open" in refused["detail"]
+    await guided.ask("POST", RUN, 201, strategies={"dev": "stamp"})
+    # What was proven in another run is not proven in this one.
+    assert (await guided.states())["back-up"] == "current"
+    assert (await guided.ask("GET", f"{RUN}?run=1", 200))["state"] == "stopped"
+
+
+async def test_a_file_that_is_edited_after_it_was_written_is_proven_again(guided: Guided) -> None:
+    site = guided.site
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline", "proof", "rehearsal")
+    made = (await guided.ask("GET", f"{RUN}/report", 200))["after"]
+    file = site.folder / made["path"]
+    file.write_text(file.read_text() + "\n# Read by a person.\n")
+    await site.observe()
+    assert await guided.titles("proof") == ["The baseline’s file has been edited since it was proven."]
+    refused = await guided.ask("POST", f"{ON_DEV}/jobs/restamp", 403, step="apply")
+    assert "It opens after “Prove it”" in refused["detail"]
+    await guided.through("proof", "rehearsal", "apply")
+
+
+async def test_what_a_person_does_beside_the_run_counts_all_the_same(guided: Guided) -> None:
+    """A step is passed by what is so, whoever made it so."""
+    site = guided.site
+    await guided.begin()
+    await guided.through("back-up", "baseline", "proof", "rehearsal")
+    job = await site.run(RESET)
+    assert job.state == "succeeded", outcome(job)
+    await site.observe()
+    assert (await guided.states())["apply"] == "proven"
+
+
+def test_policies_of_environments(site: Site) -> None:
+    assert replace(site.dev, reset=None).clean_start.without_backup is False
