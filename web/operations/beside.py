@@ -311,7 +311,7 @@ BESIDE = Operation(
     destructive=False,
     harmless=True,
     steps=(
-        StepTitle("check", "Run the migrations in scratch"),
+        StepTitle("check", "Check, and run the migrations in scratch"),
         StepTitle("create", "Create the database"),
         StepTitle("migrate", "Run the migrations in it"),
         StepTitle("prove", "Compare it with what they give"),
