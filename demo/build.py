@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -23,8 +23,12 @@ from web.walls.layers import find_layers
 
 HERE = Path(__file__).parent
 CLINIC = HERE / "clinic"
-#: Owns the databases and all in them; neither superuser nor CREATEDB: production is on the same server.
+#: Owns the databases and all in them, and may make another beside them; no superuser: production is on the same server.
 OWNER = "clinic_app"
+#: Production's own, which may make none: what needs that says so there.
+PRODUCTION_OWNER = "clinic_production_app"
+#: By role, whether it may create databases.
+ROLES = {OWNER: sql.SQL("CREATEDB"), PRODUCTION_OWNER: sql.SQL("NOCREATEDB")}
 #: The revision at which the databases are filled; production stays there.
 FILLED_AT = "7be5a90f13d6"
 #: Taken on the maintenance database while the demo is made, so that two starts do not make it twice.
@@ -41,6 +45,7 @@ class DemoDatabase:
     patients: int
     revision: str
     by_hand: Path | None = None
+    owner: str = OWNER
 
     @property
     def name(self) -> str:
@@ -55,7 +60,7 @@ class DemoDatabase:
 DATABASES = (
     DemoDatabase("dev", 400, "1c7f5e8d2a46"),
     DemoDatabase("staging", 6_000, "f4128cd06b97", HERE / "hotfix.sql"),
-    DemoDatabase("production", 12_000, FILLED_AT),
+    DemoDatabase("production", 12_000, FILLED_AT, owner=PRODUCTION_OWNER),
 )
 
 
@@ -115,11 +120,11 @@ async def create(
     # Not resolved: the interpreter of a virtual environment is a link, and finds its packages beside it.
     directory, python, source = directory.absolute(), python.absolute(), source.absolute()
     server = parameters(server_url)
-    login = {"user": OWNER, "password": _password(directory / "secrets" / "clinic_app_password")}
+    passwords = {role: _password(directory / "secrets" / f"{role}_password") for role in ROLES}
     makers = {
         database.environment: Maker(
             libpq_url({**server, "dbname": database.unfinished}),
-            libpq_url({**server, **login, "dbname": database.unfinished}),
+            libpq_url({**server, **_login(database.owner, passwords), "dbname": database.unfinished}),
             python,
             source,
         )
@@ -128,29 +133,40 @@ async def create(
     async with connect(server_url) as connection:
         await connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         major = connection.info.server_version // 10_000
-        await _ensure_owner(connection, login["password"])
+        for role, password in passwords.items():
+            await _ensure_role(connection, role, password)
         missing = await _missing(connection)
         if missing:
             if report:
                 await report(f"Creating {', '.join(database.name for database in missing)}")
             await _create_databases(connection, missing, makers)
+        owners = await _owners(connection)
     urls = {database.environment: directory / "secrets" / f"{database.name}_url" for database in DATABASES}
     for database in DATABASES:
+        login = _login(owners[database.name], passwords)
         _write(urls[database.environment], libpq_url({**server, **login, "dbname": database.name}))
     configuration = directory / "cleanstart.toml"
     _write(configuration, _configuration(directory, python, source, major, urls, writable=writable))
     return Demo(configuration, tuple(database.name for database in missing))
 
 
-async def _ensure_owner(connection: Connection, password: str) -> None:
-    found = await (await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (OWNER,))).fetchone()
+def _login(role: str, passwords: Mapping[str, str]) -> dict[str, str]:
+    return {"user": role, "password": passwords[role]}
+
+
+async def _owners(connection: Connection) -> dict[str, str]:
+    """Who owns each database: one that an older demo made may have another owner than it would have now."""
+    rows = await connection.execute("SELECT datname, pg_get_userbyid(datdba)::text FROM pg_database")
+    return dict(await rows.fetchall())
+
+
+async def _ensure_role(connection: Connection, role: str, password: str) -> None:
+    found = await (await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))).fetchone()
     # The server is given the verifier, so that the password cannot end up in its log.
-    verifier = connection.pgconn.encrypt_password(
-        password.encode(), OWNER.encode(), b"scram-sha-256"
-    ).decode()
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     await connection.execute(
-        sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
-            sql.SQL("CREATE" if found is None else "ALTER"), sql.Identifier(OWNER), verifier
+        sql.SQL("{} ROLE {} LOGIN NOSUPERUSER {} NOCREATEROLE PASSWORD {}").format(
+            sql.SQL("CREATE" if found is None else "ALTER"), sql.Identifier(role), ROLES[role], verifier
         )
     )
 
@@ -168,30 +184,40 @@ async def _create_databases(
         await connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(database.unfinished))
         )
-    # All are the same up to the revision at which they are filled: migrate one, copy it.
-    first, *others = missing
-    template = sql.Identifier(first.unfinished)
-    await connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(template, sql.Identifier(OWNER)))
-    await makers[first.environment].upgrade(FILLED_AT)
-    for database in others:
+    # All of an owner's are the same up to the revision at which they are filled: migrate one, copy it.
+    firsts = {database.owner: database for database in reversed(missing)}
+    for first in firsts.values():
         await connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
-                sql.Identifier(database.unfinished), sql.Identifier(OWNER), template
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                sql.Identifier(first.unfinished), sql.Identifier(first.owner)
             )
         )
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for database in missing:
-                tasks.create_task(makers[database.environment].finish(database))
-    except BaseExceptionGroup as failures:
-        failure = failures.exceptions[0]
-        raise failure from failure.__cause__
+    await _together(makers[first.environment].upgrade(FILLED_AT) for first in firsts.values())
+    for database in missing:
+        if (first := firsts[database.owner]) is not database:
+            await connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+                    *map(sql.Identifier, (database.unfinished, database.owner, first.unfinished))
+                )
+            )
+    await _together(makers[database.environment].finish(database) for database in missing)
     for database in missing:
         await connection.execute(
             sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
                 sql.Identifier(database.unfinished), sql.Identifier(database.name)
             )
         )
+
+
+async def _together(steps: Iterable[Coroutine[None, None, None]]) -> None:
+    """Take steps at the same time; the first that fails ends the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for step in steps:
+                tasks.create_task(step)
+    except BaseExceptionGroup as failures:
+        failure = failures.exceptions[0]
+        raise failure from failure.__cause__
 
 
 def _password(file: Path) -> str:

@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import ServerOf
-from web.acts.fresh_database import create, creating, read_original
+from web.acts.fresh_database import create, creating, oid_of, read_original
 from web.postgres.connections import connect
 
 #: What CREATE DATABASE is given on which majors. The servers of the tests are built with ICU up to 15 only.
@@ -49,7 +49,8 @@ async def test_locales(server_of: ServerOf, major: int, options: str) -> None:
         try:
             async with connect(server.url(name)) as session:
                 original = await read_original(session)
-                oid = await create(session, original, beside)
+                await create(session, original, beside)
+                oid = await oid_of(session, beside)
             assert own(beside) == own(name)
             assert connection.execute(
                 "SELECT oid::bigint FROM pg_database WHERE datname = %s", [beside]

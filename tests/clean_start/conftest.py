@@ -1,4 +1,7 @@
-"""Fixtures of the guided clean start: the site that operations are tested on."""
+"""Jobs as in tests/operations."""
 
 from __future__ import annotations
 
+from tests.operations.conftest import copies, site
+
+__all__ = ["copies", "site"]

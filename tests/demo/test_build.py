@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from demo.build import DATABASES, OWNER, Demo, DemoDatabase, create
+from demo.build import DATABASES, ROLES, Demo, DemoDatabase, create
 from tests.demo.clinic import alembic, dump_schema
 from web.config import load
 from web.errors import CommandFailed
-from web.postgres.connections import connect
+from web.postgres.connections import connect, parameters
 from web.postgres.embedded import EmbeddedServer
 from web.tools.alembic_tool.settings import as_ours
 
@@ -40,8 +40,9 @@ def test_the_configuration_is_read(demo: Demo, demo_directory: Path) -> None:
 
 
 def test_secrets_are_only_in_files_of_this_user(demo: Demo, demo_directory: Path) -> None:
-    password = (demo_directory / "secrets" / "clinic_app_password").read_text()
-    assert password not in demo.configuration.read_text()
+    for role in ROLES:
+        password = (demo_directory / "secrets" / f"{role}_password").read_text()
+        assert password not in demo.configuration.read_text()
     for file in (demo_directory / "secrets").iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
     assert stat.S_IMODE((demo_directory / "secrets").stat().st_mode) == 0o700
@@ -74,10 +75,11 @@ async def test_rows_revision_and_owner(demo: Demo, wanted: DemoDatabase) -> None
                   FROM pg_roles r, pg_database
                  WHERE rolname = %s AND datname = current_database()
                 """,
-                (OWNER, OWNER),
+                (wanted.owner, wanted.owner),
             )
         ).fetchone()
-        assert row == (False, False, False, True, 0, 0)
+        # Production's may make no database beside it.
+        assert row == (False, wanted.environment != "production", False, True, 0, 0)
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "production"])
@@ -165,3 +167,15 @@ async def test_a_broken_interpreter_leaves_no_database_of_the_right_name(
         rows = await connection.execute("SELECT FROM pg_database WHERE datname = 'clinic_staging'")
         assert await rows.fetchall() == []
     await create(demo_server.url(), demo_directory, Path(sys.executable))
+
+
+async def test_one_that_an_older_demo_made_is_reached_as_its_owner(
+    demo: Demo, demo_server: EmbeddedServer, demo_directory: Path
+) -> None:
+    async with connect(demo_server.url()) as connection:
+        await connection.execute("ALTER DATABASE clinic_production OWNER TO clinic_app")
+        again = await create(demo_server.url(), demo_directory, Path(sys.executable))
+        assert parameters(url_of(again, "production"))["user"] == "clinic_app"
+        await connection.execute("ALTER DATABASE clinic_production OWNER TO clinic_production_app")
+    again = await create(demo_server.url(), demo_directory, Path(sys.executable))
+    assert parameters(url_of(again, "production"))["user"] == "clinic_production_app"

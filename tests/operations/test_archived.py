@@ -16,6 +16,7 @@ from tests.operations.conftest import Site, outcome
 from tests.operations.test_approved import BOB, asked, decided, press
 from tests.operations.test_endings import page, surfaces
 from tests.operations.test_killed import KilledWorkers, killed_workers
+from tests.operations.test_rehearse import due
 from tests.operations.test_restamp import clean_start, history
 from tests.tools.written import execute, migration
 from web.errors import OperationNotAllowed, SourceInvalid
@@ -94,6 +95,15 @@ async def test_the_rest_is_rehearsed_and_applied_from_the_archive(site: Site) ->
     assert done.state == "succeeded", outcome(done)
     assert site.revisions == [revision]
     assert (await verdict(site))["verdict"] == "in sync"
+
+
+async def test_the_schedule_rehearses_it_once(site: Site) -> None:
+    await left_behind(site)
+    assert await due(site)
+    async with surfaces(site) as client:
+        asked_for = (await client.get(f"/api/v1{PLACE}/jobs/new/migrate")).json()
+    assert asked_for["rehearsal"] is not None
+    assert not await due(site)
 
 
 async def test_at_the_old_head_there_is_nothing_to_apply(site: Site) -> None:

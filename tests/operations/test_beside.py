@@ -278,6 +278,16 @@ async def test_with_a_prelude(site: Site) -> None:
     assert ask(clean(site), "SELECT to_regtype('citext') IS NOT NULL, count(*) FROM settings") == [(True, 0)]
 
 
+async def test_a_prelude_of_its_own_is_told_before(site: Site) -> None:
+    """The environment's database has all migrations; the new one has none, so that the prelude runs there."""
+    await site.at_head()
+    site.set_tool(prelude=Prelude(command=("make", "extensions")))
+    async with surfaces(site) as client:
+        for kind, told in (("beside", True), ("stamp", False)):
+            asked_for = (await client.get(f"/api/v1{PLACE}/jobs/new/{kind}")).json()
+            assert any("make extensions" in each for each in asked_for["warnings"]) == told
+
+
 async def test_what_scratch_refuses_is_not_begun(site: Site) -> None:
     await site.at_head()
     site.write(d=migration("d", "c", execute("SELECT 1 / 0")))

@@ -331,7 +331,7 @@ NOWHERE = {"project": "nowhere", "environment": "dev", "number": 1, "job": 999_9
 #: Kinds whose dialog every environment has.
 DIALOGS = (
     *("observe", "backup", "verify", "rehearse", "migrate"),
-    *("plan-revert", "revert", "compare", "adopt", "stamp"),
+    *("plan-revert", "revert", "compare", "adopt", "stamp", "beside"),
 )
 #: Every page in every state that an environment, a job or a build can be in.
 ENVIRONMENTS = ("dev", "idle", "staging", "production", "down", "lost", "fresh", "empty", "long-" + "x" * 58)
@@ -371,6 +371,7 @@ PAGES = (
             "compare",
             "adopt",
             "stamp",
+            "beside",
         )
     ),
     *(f"/projects/clinic/environments/{name}/jobs/new/reset" for name in ("dev", "idle")),

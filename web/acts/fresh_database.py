@@ -137,13 +137,9 @@ async def oid_of(connection: Connection, name: str) -> int | None:
     return None if row is None else row[0]
 
 
-async def create(connection: Connection, original: Original, name: str) -> int:
-    """Create it, empty; returns its oid. On an autocommit connection; the server's refusals are psycopg's."""
+async def create(connection: Connection, original: Original, name: str) -> None:
+    """Create it, empty, on an autocommit connection. One statement and nothing else; its refusals are psycopg's."""
     await connection.execute(creating(original, name, connection.info.server_version // 10_000))
-    oid = await oid_of(connection, name)
-    if oid is None:
-        raise Conflict(f"The database {name} was made, and somebody took it away at once.")
-    return oid
 
 
 def creating(original: Original, name: str, major: int) -> sql.Composed:

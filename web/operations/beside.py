@@ -31,7 +31,7 @@ from web.comparison.alike import drift
 from web.comparison.expected import build, excluded_tables
 from web.comparison.reached import require_reached
 from web.comparison.roles import read_roles
-from web.errors import Invalid, OperationFailed
+from web.errors import Conflict, Invalid, OperationFailed
 from web.jobs.failpoints import failpoint
 from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
@@ -183,13 +183,16 @@ async def _create(
     # A session of its own: the lock's does nothing that waits.
     async with work.target(lock=False) as session:
         try:
-            oid = await create(session, original, name)
+            await create(session, original, name)
         except psycopg.Error as error:
             if error.sqlstate is not None:
                 await work.receive(intent, {"oid": None})
             if isinstance(error, psycopg.errors.DuplicateDatabase | psycopg.errors.UniqueViolation):
                 raise name_taken(name) from error
             raise
+        oid = await oid_of(session, name)
+    if oid is None:
+        raise Conflict(f"The database {name} was made, and somebody took it away at once.")
     failpoint("after-create")
     server = (await read_identity(connection)).identity.system_identifier
     identity = TargetIdentity(server, oid)
@@ -311,7 +314,7 @@ BESIDE = Operation(
     destructive=False,
     harmless=True,
     steps=(
-        StepTitle("check", "Run the migrations in scratch"),
+        StepTitle("check", "Check, and run the migrations in scratch"),
         StepTitle("create", "Create the database"),
         StepTitle("migrate", "Run the migrations in it"),
         StepTitle("prove", "Compare it with what they give"),
@@ -338,4 +341,5 @@ BESIDE = Operation(
         }
     ),
     code="on the target",
+    from_nothing=True,
 )

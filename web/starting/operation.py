@@ -203,6 +203,8 @@ class Operation(JobKind[P]):
     warns: Callable[[AsyncConnection, Project], Awaitable[tuple[tuple[str, str], ...]]] = nothing_to_warn_of
     #: Its dialog shows the environment's database: it is connected to.
     connects: bool = True
+    #: The project's code runs in an empty database, prelude and all, whatever the environment's holds.
+    from_nothing: bool = False
     #: The parameters that an approval holds for; None: this kind needs none, whatever the policy says.
     approved_for: tuple[str, ...] | None = None
     #: What a job page says of its end.

@@ -152,7 +152,9 @@ async def prepare(
         request=request,
         warnings=tuple(
             _warnings(
-                kind, seen.project, fresh=kind.destructive or not (observation and observation.revisions)
+                kind,
+                seen.project,
+                fresh=kind.destructive or kind.from_nothing or not (observation and observation.revisions),
             )
         ),
     )

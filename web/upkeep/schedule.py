@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from web.answers.overview import Cell, read_overview
+from web.answers.overview import Cell, Row, read_overview
 from web.answers.rehearsed import read_rehearsal
+from web.answers.verdict import Verdict, archived_verdict
 from web.config import Configuration, Environment, Project
 from web.jobs.job import BY_SCHEDULE, P
 from web.jobs.kind import JobKind
 from web.jobs.start import start
+from web.observation.records import Record
 from web.operations import KINDS
 from web.operations.observe import OBSERVE
 from web.operations.rehearse import REHEARSE
@@ -189,22 +191,40 @@ async def start_due_rehearsals(store: AsyncEngine, configuration: Configuration,
         for row in overview.rows:
             for cell in row.cells.values():
                 at = last.get((row.project.name, cell.environment.name))
-                if cell.verdict.standing != "pending" or (at is not None and at > now - RETRY):
+                verdict = _to_rehearse(row, cell)
+                if verdict is None or (at is not None and at > now - RETRY):
                     continue
                 since = now - at if at is not None else RARELY
                 if REHEARSE.available(cell.environment) is None and await _is_due(
-                    connection, cell, row.project, inputs, since
+                    connection, cell.record, verdict, row.project, inputs, since
                 ):
                     due.append(cell.environment)
     for environment in due:
         await _start(store, REHEARSE, environment)
 
 
+def _to_rehearse(row: Row, cell: Cell) -> Verdict | None:
+    """The verdict that a migrate goes by, where it has something to apply: the rest of an archived history, too."""
+    if (
+        cell.verdict.standing == "before the clean start"
+        and row.source is not None
+        and cell.record is not None
+    ):
+        found = archived_verdict(row.source.history, cell.record.observed)
+    else:
+        found = cell.verdict
+    return found if found is not None and found.standing == "pending" else None
+
+
 async def _is_due(
-    connection: AsyncConnection, cell: Cell, project: Project, inputs: Inputs, since_last_try: timedelta
+    connection: AsyncConnection,
+    record: Record | None,
+    verdict: Verdict,
+    project: Project,
+    inputs: Inputs,
+    since_last_try: timedelta,
 ) -> bool:
     """Whether a rehearsal may say something that the last one did not."""
-    record, verdict = cell.record, cell.verdict
     if record is None:
         return True
     plan = await read_rehearsal(connection, record.environment_id, record.observation, verdict.heads)
