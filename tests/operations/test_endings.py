@@ -50,6 +50,7 @@ from web.operations.baseline import BASELINE
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.reset import RESET
+from web.operations.restamp import RESTAMP
 from web.operations.write_baseline import WRITE_BASELINE
 from web.pages.views.marks import JOB_MARKS
 from web.postgres.connections import connect, with_database
@@ -159,6 +160,14 @@ async def to_restamp(site: Site) -> dict[str, Any]:
     return {}
 
 
+async def restamped(site: Site) -> dict[str, Any]:
+    await to_restamp(site)
+    job = await site.run(RESTAMP)
+    assert job.state == "succeeded", outcome(job)
+    await site.observe()
+    return {}
+
+
 CASES: dict[str, Case] = {
     "observe": Case(at_head),
     "backup": Case(at_head),
@@ -178,6 +187,7 @@ CASES: dict[str, Case] = {
     "rehearse-clean-start": Case(to_rehearse_clean_start),
     "write-baseline": Case(to_write),
     "restamp": Case(to_restamp),
+    "restamp-back": Case(restamped),
     "smoke-check": Case(pending),
     "beside": Case(at_head),
     "take-back-baseline": Case(written_baseline),
@@ -456,6 +466,7 @@ async def test_killed_before_its_end_was_written(killed_workers: KilledWorkers, 
         "revert",
         "reset",
         "restamp",
+        "restamp-back",
         "beside",
         "write-baseline",
         "take-back-baseline",

@@ -19,6 +19,7 @@ from web.observation.records import Observed
 from web.operations.migrate import MIGRATE
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
+from web.operations.restamp_back import RESTAMP_BACK
 from web.operations.write_baseline import WRITE_BASELINE
 from web.postgres.connections import connect
 from web.tools.history import History, Lineage
@@ -179,3 +180,27 @@ async def test_what_is_no_archive_of_ours(site: Site) -> None:
     assert "archived on yesterday" in (await judged(site, "c")).sentence
     again = History.from_json(json.loads(json.dumps((await history(site)).to_json())))
     assert again.archives == (await history(site)).archives
+
+
+async def test_the_rows_go_back_as_long_as_nothing_came_after(site: Site) -> None:
+    await site.at_head()
+    revision = await clean_start(site)
+    job = await site.run(RESTAMP_BACK)
+    assert "which is the baseline of no archive" in outcome(job)["account"]
+    await site.run(RESTAMP)
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    job = await site.run(RESTAMP_BACK)
+    assert "column public.users.by_hand added" in outcome(job)["account"]
+    site.query("ALTER TABLE users DROP COLUMN by_hand")
+    back = await site.run(RESTAMP_BACK)
+    assert back.state == "succeeded", outcome(back)
+    assert site.revisions == ["c"]
+    assert site.query("SELECT count(*) FROM users") == [(100,)]
+    await site.run(RESTAMP)
+    site.write(late=migration("late", revision, execute("CREATE TABLE late (id int)")))
+    await site.observe()
+    applied = await site.run(MIGRATE)
+    assert applied.state == "succeeded", outcome(applied)
+    job = await site.run(RESTAMP_BACK)
+    assert f"Migrations were applied after the baseline {revision}" in outcome(job)["account"]
+    assert site.revisions == ["late"]

@@ -123,9 +123,10 @@ def undo_of(strategy: Strategy, environment: Environment, evidence: Evidence) ->
     )
     match strategy:
         case "stamp":
-            return "Nothing but the version rows is changed, and the old ones are kept with the job."
+            return "Nothing but the version rows is changed: `cleanstart restamp-back` writes the old ones again."
         case "repair":
-            return f"The version rows can be written back; what the repair dropped is in the backup alone. {saved}"
+            rows = "`cleanstart restamp-back` writes the old rows again"
+            return f"{rows}; what the repair drops is in the backup alone. {saved}"
         case "reset":
             return f"{saved} It has to be restored by hand."
         case "beside":

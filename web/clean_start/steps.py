@@ -29,6 +29,7 @@ from web.operations.rehearse import REHEARSE
 from web.operations.rehearse_clean_start import REHEARSE_CLEAN_START
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
+from web.operations.restamp_back import RESTAMP_BACK
 from web.operations.revert import REVERT
 from web.operations.smoke_check import SMOKE_CHECK
 from web.operations.survey import SURVEY
@@ -655,6 +656,8 @@ class _Judge:
                     if answered.state in ("not met", "not known"):
                         yield Act(SMOKE_CHECK.name, f"Smoke-check {name}", name)
                         waiting = waiting or label
+                if strategy in ("stamp", "repair"):
+                    yield Act(RESTAMP_BACK.name, f"Restamp {name} back", name, asks=True)
                 continue
             job = self._busy(name)
             if job is not None:

@@ -20,6 +20,7 @@ from web.operations.rehearse import REHEARSE
 from web.operations.rehearse_clean_start import REHEARSE_CLEAN_START
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
+from web.operations.restamp_back import RESTAMP_BACK
 from web.operations.revert import REVERT
 from web.operations.smoke_check import SMOKE_CHECK
 from web.operations.stamp import STAMP
@@ -41,6 +42,7 @@ KINDS: tuple[AnyOperation, ...] = (
     ADOPT,
     STAMP,
     RESTAMP,
+    RESTAMP_BACK,
     REVERT,
     RESET,
     BESIDE,

@@ -455,7 +455,8 @@ def _actions(board: Dashboard, who: Principal, project: Project, step: Step) -> 
     for act in step.acts:
         if not act.asks:
             at_once.setdefault(act.kind, []).append(act)
-    first = True
+    # What leads back from a step that is proven leads nowhere on.
+    first = step.state != "proven"
     for acts in at_once.values():
         act = acts[0]
         label = act.words if len(acts) == 1 else f"{board.kinds.by_name[act.kind].verb} all {len(acts)}"
