@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -117,6 +118,13 @@ async def configured(guided: Guided, **values: Any) -> AsyncIterator[Guided]:
         yield Guided(guided.site, client)
 
 
+async def overview(guided: Guided) -> str:
+    """What the overview says needs a person, in plain words; read anew by an application of its own."""
+    async with surfaces(guided.site) as client:
+        text = re.sub(r"<[^>]+>", " ", await page(client, "/"))
+    return " ".join(text.split())
+
+
 async def test_from_the_survey_to_the_report(guided: Guided) -> None:
     site = guided.site
     await guided.ask("POST", RUN, 409)  # Nobody has surveyed it.
@@ -207,7 +215,12 @@ async def test_a_difference_is_accepted_with_a_reason_or_nothing_goes_on(guided:
     site.query("ALTER TABLE users ADD COLUMN by_hand int")
     site.query("ALTER TABLE users ADD COLUMN another int")
     await site.observe()
+    await site.run(SURVEY)
+    shown = await overview(guided)
+    assert "Clinic is a candidate for a clean start" in shown
+    assert "Changes were made by hand: dev differs from it." in shown
     await guided.begin(dev="stamp")
+    assert "Clinic is in a clean start begun by ada" in await overview(guided)
     await guided.through("back-up", "baseline")
     await guided.act("proof")
     (proof,) = [each for each in (await guided.steps())["proof"]["proofs"] if each["accept"]]

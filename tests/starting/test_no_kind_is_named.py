@@ -56,7 +56,7 @@ MEANT_OTHERWISE = {
     "walls/layers.py": {"adopt"},
 }
 #: What is due by itself is a job of these kinds: whoever starts it without anybody asking has to say which.
-DUE = {"upkeep/schedule.py": {"observe", "rehearse"}}
+DUE = {"upkeep/schedule.py": {"observe", "rehearse"}, "cli/demo.py": {"survey"}}
 #: The guided clean start is made of kinds, and has steps and strategies that are called as some of them.
 GUIDED = WEB / "clean_start"
 #: What takes a permission's name.

@@ -1,6 +1,6 @@
 """The overview: every environment of every project at a glance, and what needs a person first.
 
-Four store queries, whatever the number of environments; one more where requests wait for approval, and one where a
+Five store queries, whatever the number of environments; one more where requests wait for approval, and one where a
 database is ahead of its source.
 """
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.approval_requests import Request, open_requests, person
 from web.answers.gate import backup_needed
+from web.answers.stored_surveys import Candidate, read_candidates
 from web.answers.summary import Summary, summarize, worst
 from web.answers.verdict import Standing, Verdict, verdict
 from web.config import Configuration, Environment, Project
@@ -35,6 +36,7 @@ Hurt = Literal[
     "pending",
     "not checked",
     "source",
+    "clean start",
 ]
 
 #: What hurts most comes first.
@@ -50,6 +52,7 @@ _RANK: Final[tuple[Hurt, ...]] = (
     "source",
     "pending",
     "not checked",
+    "clean start",
 )
 _TIER: Final[Mapping[str, int]] = {"production": 0, "staging": 1, "development": 2}
 _HISTORY: Final[frozenset[Standing]] = frozenset(
@@ -172,7 +175,29 @@ async def read_overview(
         project = configuration.projects[request.project]
         if (where := project.environments.get(request.environment)) is not None:
             found.append(_waiting(project, where, request))
+    for name, candidate in (await read_candidates(connection)).items():
+        if name in configuration.projects:
+            found.append(_candidate(configuration.projects[name], candidate))
     return Overview(tuple(rows), tuple(sorted(found, key=_order)))
+
+
+def _candidate(project: Project, candidate: Candidate) -> Attention:
+    """That a clean start goes on, or would be worth its while."""
+    if candidate.begun_by is not None:
+        said = f"begun by {candidate.begun_by}"
+        return Attention(
+            "clean start", None, project, "running", "is in a clean start", said, candidate.begun_at
+        )
+    _, reasons = candidate.survey.way
+    return Attention(
+        "clean start",
+        None,
+        project,
+        "ahead",
+        "is a candidate for a clean start",
+        reasons[0],
+        candidate.survey.surveyed_at,
+    )
 
 
 def _waiting(project: Project, environment: Environment, request: Request) -> Attention:

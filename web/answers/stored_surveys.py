@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.answers.survey import Survey
-from web.store.tables import SurveyRow
+from web.store.tables import RunRow, SurveyRow
 
 
 async def store_survey(connection: AsyncConnection, job_id: int, survey: Survey) -> None:
@@ -34,3 +38,34 @@ async def newest_survey(connection: AsyncConnection, project: str) -> Survey | N
     )
     row = (await connection.execute(query)).one_or_none()
     return Survey.from_store(row.content, row.job_id, row.made_at) if row is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A project that was surveyed, and whose clean start has not come to an end since."""
+
+    survey: Survey
+    #: Who has begun one that goes on, and when; None: nobody.
+    begun_by: str | None = None
+    begun_at: datetime | None = None
+
+
+async def read_candidates(connection: AsyncConnection) -> dict[str, Candidate]:
+    """By project, those whose clean start goes on, or is recommended by the newest survey; in one query."""
+    query = (
+        select(SurveyRow.__table__, RunRow.begun_by, RunRow.begun_at, RunRow.ended)
+        .outerjoin(
+            RunRow,
+            (RunRow.project == SurveyRow.project)
+            & or_(RunRow.ended_at.is_(None), RunRow.ended_at > SurveyRow.made_at),
+        )
+        .ext(distinct_on(SurveyRow.project))
+        .order_by(SurveyRow.project, SurveyRow.job_id.desc(), RunRow.id.desc())
+    )
+    found = {}
+    for row in await connection.execute(query):
+        survey = Survey.from_store(row.content, row.job_id, row.made_at)
+        goes_on = row.begun_at is not None and row.ended is None
+        if goes_on or (row.ended is None and survey.way[0] == "clean start"):
+            found[row.project] = Candidate(survey, row.begun_by, row.begun_at)
+    return found

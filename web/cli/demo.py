@@ -28,6 +28,9 @@ from web.cli.store_place import StorePlace, prepare_embedded
 from web.cli.supervisor import stop_on_signals, unless_stopped
 from web.config import Configuration, is_loopback, load
 from web.errors import CommandFailed, Conflict
+from web.jobs.reading import list_jobs
+from web.jobs.start import start
+from web.operations.survey import SURVEY
 from web.paths import DEMO
 from web.postgres.embedded import EmbeddedServer
 from web.postgres.scratch import reap
@@ -210,6 +213,7 @@ async def _announce(address: str, store_url: str, password: str, directory: Path
     with suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LOOKS):
             await _until_looked_at(store_url)
+    await _ensure_survey(store_url)
     others = " and ".join(f"{name} ({role})" for name, _, role, _ in USERS[1:])
     say(
         f"\n  Clean Start is at  {address}\n"
@@ -217,6 +221,18 @@ async def _announce(address: str, store_url: str, password: str, directory: Path
         f"  Password           {password}\n\n"
         f"  The same password opens {others}. Data are kept in {directory}. Ctrl-C stops everything.\n"
     )
+
+
+async def _ensure_survey(store_url: str) -> None:
+    """Have the clinic surveyed once, so that the overview says why it is a candidate for a clean start."""
+    store = open_store(store_url, pool_size=1)
+    try:
+        async with store.begin() as connection:
+            if not await list_jobs(connection, project=PROJECT, kinds=[SURVEY.name], limit=1):
+                parameters = SURVEY.parameters()
+                await start(connection, SURVEY, project=PROJECT, parameters=parameters, requested_by="demo")
+    finally:
+        await store.dispose()
 
 
 async def _until_ready(address: str) -> None:

@@ -302,7 +302,11 @@ def cell_view(cell: answers.Cell, row: answers.Row, board: Dashboard, moment: da
 def attention_item(each: answers.Attention) -> AttentionItem:
     """One line of what needs a person, with where to go."""
     if each.environment is None:
-        link = Link("Open project", addresses.project(each.project.name))
+        link = (
+            Link("Open clean start", addresses.clean_start(each.project.name))
+            if each.hurt == "clean start"
+            else Link("Open project", addresses.project(each.project.name))
+        )
         subject = each.project.title
     else:
         subject = each.environment.label
