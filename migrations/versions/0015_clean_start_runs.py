@@ -41,6 +41,7 @@ def upgrade() -> None:
         "clean_start_run",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("way", sa.Text(), nullable=False),
         sa.Column("strategies", postgresql.JSONB(), nullable=False),
         sa.Column("begun_by", sa.Text(), nullable=False),
         sa.Column("begun_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -49,6 +50,7 @@ def upgrade() -> None:
         sa.Column("ended_by", sa.Text(), nullable=True),
         sa.Column("why", sa.Text(), nullable=True),
         sa.Column("report", postgresql.JSONB(), nullable=True),
+        sa.CheckConstraint("way IN ('clean start', 'keep')", name=op.f("clean_start_run_way_check")),
         sa.CheckConstraint("ended IN ('done', 'stopped')", name=op.f("clean_start_run_ended_check")),
         sa.CheckConstraint(
             "(ended IS NULL) = (ended_at IS NULL)", name=op.f("clean_start_run_ended_at_check")

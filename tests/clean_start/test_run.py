@@ -340,3 +340,30 @@ async def test_what_a_person_does_beside_the_run_counts_all_the_same(guided: Gui
     assert await guided.titles("apply") == ["The application of clinic/dev was not asked whether it answers."]
     await guided.act("apply")
     assert (await guided.states())["apply"] == "proven"
+
+
+async def test_the_history_is_kept_and_what_differs_is_repaired(guided: Guided) -> None:
+    site = guided.site
+    site.query("CREATE INDEX by_hand ON users (email)")
+    site.query("UPDATE users SET email = email || ' '")
+    await site.observe()
+    await site.run(SURVEY)
+    await guided.ask("POST", RUN, 422, way="keep", strategies={"dev": "stamp"})
+    run = await guided.ask("POST", RUN, 201, way="keep")
+    assert (run["way"], run["strategies"]) == ("keep", {"dev": "repair"})
+    assert [each["step"] for each in run["steps"]] == ["survey", "back-up", "apply", "proof", "report"]
+    await guided.through("back-up")
+    assert "clinic/dev is not what its migrations give" in (await guided.titles("apply"))[0]
+    refused = await guided.ask("POST", f"{PROJECT}/jobs/survey", 403, step="proof")
+    assert "It opens after “Repair”" in refused["detail"]
+    before = site.query("SELECT count(*) FROM users"), site.revisions
+    await guided.through("apply")
+    assert (site.query("SELECT count(*) FROM users"), site.revisions) == before
+    assert site.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_hand'") == [(0,)]
+    assert await guided.titles("proof") == ["Nobody has looked at everything since it was repaired."]
+    await guided.through("proof")
+    told = await guided.ask("POST", f"{RUN}/end", 200, how="done")
+    assert told["markdown"].startswith("# Repair of Clinic")
+    assert "clinic/dev is what the history gives" in told["markdown"]
+    shown = await page(guided.client, "/projects/clinic/clean-start")
+    assert "Repair of Clinic" in shown

@@ -13,7 +13,7 @@ from web import words
 from web.config import Tier
 from web.observation.records import DriftState
 
-Strategy = Literal["reset", "beside", "stamp", "repair", "leave-out"]
+Strategy = Literal["reset", "beside", "stamp", "repair", "adopt", "leave-out"]
 #: In words, for a list.
 STRATEGIES: Final[dict[Strategy, str]] = {
     "reset": "Reset: everything is dropped and made anew by the baseline",
@@ -22,6 +22,19 @@ STRATEGIES: Final[dict[Strategy, str]] = {
     "repair": "Repair, then stamp: data stay, the schema is brought to the baseline first",
     "leave-out": "Leave out",
 }
+#: The same where the history is kept.
+KEEPING: Final[dict[Strategy, str]] = {
+    "repair": "Repair: what was changed by hand is taken back, and nothing is dropped unless somebody asks for it",
+    "adopt": "Adopt: what was changed by hand becomes a migration",
+    "leave-out": "Leave out",
+}
+#: What is done with a project's history.
+Way = Literal["clean start", "keep"]
+
+
+def strategies_of(way: Way) -> dict[Strategy, str]:
+    """What can be done with an environment on this way, in words."""
+    return KEEPING if way == "keep" else STRATEGIES
 
 
 @dataclass(frozen=True, slots=True)

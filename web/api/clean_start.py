@@ -26,6 +26,8 @@ class Beginning(Body):
 
     #: By environment, where it is to be another than the survey recommends.
     strategies: dict[str, str] = Field(default_factory=dict, max_length=500)
+    #: Whether the history is replaced or kept.
+    way: Literal["clean start", "keep"] = "clean start"
 
 
 class Choice(Body):
@@ -60,7 +62,7 @@ async def show(board: Board, store: Store, project: InProject, run: Id | None = 
 async def start(board: Board, who: Who, project: InProject, new: Beginning) -> dict[str, object]:
     """Begin a run."""
     async with board.store.begin() as connection:
-        number = await begin(connection, project, who, new.strategies)
+        number = await begin(connection, project, who, new.strategies, way=new.way)
     async with board.store.connect() as store:
         return await _as_json(board, store, await read_run(store, project.name, number))
 
@@ -139,6 +141,7 @@ async def _as_json(board: Dashboard, store: AsyncConnection, run: Run) -> dict[s
         "run": run.id,
         "project": run.project,
         "state": run.ended or "open",
+        "way": run.way,
         "strategies": dict(run.strategies),
         "begun_at": run.begun_at.isoformat(),
         "begun_by": run.begun_by,

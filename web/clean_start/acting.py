@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.access.permissions import Principal
 from web.clean_start.evidence import Evidence, read_evidence
+from web.clean_start.replacing import set_id
 from web.clean_start.report import report_of
-from web.clean_start.runs import STEP_NAMES, Run, accept, end, note, open_run
-from web.clean_start.steps import Proof, Step, set_id, steps_of
+from web.clean_start.runs import Run, accept, end, note, open_run
+from web.clean_start.step import Proof, Step
+from web.clean_start.steps import steps_of
 from web.config import Configuration, Environment, Project
 from web.errors import Conflict, Invalid, JobAlreadyRunning, NotFound, OperationNotAllowed
 from web.observation.history_cache import Histories
@@ -46,14 +48,13 @@ class OfStep:
 
         Raises NotFound, Invalid, OperationNotAllowed, JobAlreadyRunning.
         """
-        if self.step not in STEP_NAMES:
-            raise Invalid(
-                f"“{self.step[:50]}” is no step of a clean start.", hint=f"There is {', '.join(STEP_NAMES)}."
-            )
         run = await open_run(connection, project_of(where), lock=True)
         evidence = await read_evidence(connection, self.configuration, run, histories=self.histories)
         steps = steps_of(evidence)
-        step = steps[STEP_NAMES.index(self.step)]
+        step = next((each for each in steps if each.name == self.step), None)
+        if step is None:
+            there = ", ".join(each.name for each in steps)
+            raise Invalid(f"“{self.step[:50]}” is no step of this clean start.", hint=f"There is {there}.")
         self.run, self.kind = run, kind.name
         self.environment = where.name if isinstance(where, Environment) else None
         if step.state == "waiting":

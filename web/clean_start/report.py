@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from web import words
-from web.answers.strategy import STRATEGIES, Strategy
+from web.answers.strategy import Strategy, strategies_of
 from web.clean_start.evidence import Evidence
-from web.clean_start.steps import Step
+from web.clean_start.step import Step
 from web.config import Environment
 
 #: What Markdown would read as its own.
@@ -24,6 +24,7 @@ def report_of(evidence: Evidence, steps: Sequence[Step]) -> dict[str, Any]:
     return {
         "run": run.id,
         "project": evidence.project.name,
+        "way": run.way,
         "title": evidence.project.title,
         "state": run.ended or "open",
         "begun_at": run.begun_at.isoformat(),
@@ -142,7 +143,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     before, after = report["before"], report["after"]
-    yield f"# Clean start of {_plain(report['title'])}"
+    kept = report["way"] == "keep"
+    yield f"# {'Repair of' if kept else 'Clean start of'} {_plain(report['title'])}"
     yield ""
     state = {"done": "Done", "stopped": "Stopped", "open": "Not ended yet"}[report["state"]]
     by = f" by {_plain(report['ended_by'])}, {_time(report['ended_at'])}" if report["ended_at"] else ""
@@ -164,7 +166,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield "## Environments"
     yield ""
     for each in report["environments"]:
-        strategy = STRATEGIES[each["strategy"]]
+        strategy = strategies_of(report["way"])[each["strategy"]]
         yield f"- **{_plain(each['environment'])}** ({each['tier']}): {_plain(strategy)}. {_plain(each['now'])}"
         yield f"  Undo: {_plain(each['undo'])}"
     for step in report["steps"]:

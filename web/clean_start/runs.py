@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web.access import audit
 from web.access.permissions import Principal, require
 from web.answers.stored_surveys import newest_survey
-from web.answers.strategy import STRATEGIES, Strategy
+from web.answers.strategy import Strategy, Way, strategies_of
 from web.config import Environment, Project
 from web.errors import Conflict, Invalid, NotFound
 from web.jobs.events import announce_change
@@ -62,6 +62,8 @@ class Run:
 
     id: int
     project: str
+    #: Whether the history is replaced or kept.
+    way: Way
     #: By environment, as somebody chose them.
     strategies: Mapping[str, Strategy]
     begun_by: str
@@ -82,9 +84,16 @@ class Run:
 
 
 async def begin(
-    connection: AsyncConnection, project: Project, who: Principal, wanted: Mapping[str, str]
+    connection: AsyncConnection,
+    project: Project,
+    who: Principal,
+    wanted: Mapping[str, str],
+    *,
+    way: Way = "clean start",
 ) -> int:
     """Begin a run with the strategies of the newest survey, but for those that are `wanted`; return its number.
+
+    Where the history is kept, what differs is repaired unless something else is wanted.
 
     Raises:
         NotSignedIn, OperationNotAllowed: the person may not.
@@ -105,18 +114,20 @@ async def begin(
     }
     for name in project.environments:
         chosen.setdefault(name, "leave-out")
+    if way == "keep":
+        chosen = {name: "repair" if each != "leave-out" else each for name, each in chosen.items()}
     for name, strategy in wanted.items():
-        chosen[name] = _strategy(project, name, strategy)
+        chosen[name] = _strategy(project, name, strategy, way)
     if set(chosen.values()) <= {"leave-out"}:
         raise Invalid(
             "A clean start that leaves every environment out would do nothing.",
             hint="Choose a strategy for one of them: "
-            f"{', '.join(name for name in STRATEGIES if name != 'leave-out')}.",
+            f"{', '.join(name for name in strategies_of(way) if name != 'leave-out')}.",
         )
     row = (
         await connection.execute(
             insert_or(RunRow)
-            .values(project=project.name, strategies=chosen, begun_by=who.name)
+            .values(project=project.name, way=way, strategies=chosen, begun_by=who.name)
             .on_conflict_do_nothing(index_elements=["project"], index_where=RunRow.ended_at.is_(None))
             .returning(RunRow.id)
         )
@@ -141,7 +152,7 @@ async def choose(
     """
     require(who, "baseline", project.name)
     run = await open_run(connection, project.name, lock=True)
-    chosen = _strategy(project, environment, strategy)
+    chosen = _strategy(project, environment, strategy, run.way)
     before = run.strategies.get(environment)
     strategies = {**run.strategies, environment: chosen}
     if set(strategies.values()) <= {"leave-out"}:
@@ -302,6 +313,7 @@ async def read_run(connection: AsyncConnection, project: str, number: int) -> Ru
     return Run(
         row.id,
         row.project,
+        row.way,
         row.strategies,
         row.begun_by,
         row.begun_at,
@@ -349,12 +361,12 @@ def why_not(environment: Environment, strategy: Strategy) -> str | None:
     return None
 
 
-def _strategy(project: Project, name: str, strategy: str) -> Strategy:
+def _strategy(project: Project, name: str, strategy: str, way: Way) -> Strategy:
     environment = project.environments.get(name)
     if environment is None:
         raise NotFound(f"The project {project.name} has no environment {name}.")
-    if strategy not in STRATEGIES:
-        raise Invalid(f"“{strategy[:50]}” is no strategy.", hint=f"There is {', '.join(STRATEGIES)}.")
+    if strategy not in (known := strategies_of(way)):
+        raise Invalid(f"“{strategy[:50]}” is no strategy here.", hint=f"There is {', '.join(known)}.")
     chosen: Strategy = strategy
     if reason := why_not(environment, chosen):
         raise Invalid(

@@ -87,14 +87,21 @@ def begin(
         typer.Option(
             "--strategy",
             metavar="ENVIRONMENT=STRATEGY",
-            help="reset, beside, stamp, repair or leave-out; else what the newest survey recommends.",
+            help="reset, beside, stamp, repair or leave-out, with --keep repair, adopt or leave-out; else as surveyed.",
         ),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep", help="Keep the history: repair or adopt what differs instead of replacing it."
+        ),
+    ] = False,
 ) -> int:
     """Begin a clean start; nothing is changed by it."""
     chosen = dict(_pair(each) for each in strategy or ())
     where = WholeProject(project_of(project))
-    found = call.ask(lambda api: api.post(*where.path, "clean-start", body={"strategies": chosen}))
+    body = {"strategies": chosen, "way": "keep" if keep else "clean start"}
+    found = call.ask(lambda api: api.post(*where.path, "clean-start", body=body))
     _write(call, found)
     return exits.YES
 

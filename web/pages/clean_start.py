@@ -16,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web import addresses, words
 from web.access.permissions import Principal, may
 from web.answers.stored_surveys import newest_survey
-from web.answers.strategy import STRATEGIES, Recommended, Strategy
+from web.answers.strategy import Recommended, Strategy, Way, strategies_of
 from web.clean_start.acting import OfStep, accept_in_run, end_run, in_words
 from web.clean_start.evidence import Evidence, read_evidence
 from web.clean_start.report import as_markdown, report_of, undo_of
 from web.clean_start.runs import STEP_NAMES, Run, begin, choose, list_runs, newest_run, read_run, why_not
-from web.clean_start.steps import Act, Proof, Step, steps_of
+from web.clean_start.step import Act, Proof, Step
+from web.clean_start.steps import steps_of
 from web.config import Project
 from web.dashboard import Board, Dashboard, Id, InProject, Store, Text, Who, in_project
 from web.errors import Invalid, NotFound
@@ -131,13 +132,15 @@ def mark_of(evidence: Evidence, steps: tuple[Step, ...]) -> str:
 async def start(request: Request, board: Board, who: Who, project: InProject) -> Response:
     """Begin a run, with a strategy for each environment."""
     form = await request.form()
+    way: Way = "keep" if _field(form, "way") == "keep" else "clean start"
     wanted = {
         name.removeprefix("strategy-"): str(value)
         for name, value in form.items()
-        if name.startswith("strategy-")
+        # What is chosen on the page is for the other way.
+        if name.startswith("strategy-") and way == "clean start"
     }
     async with board.store.begin() as connection:
-        await begin(connection, project, who, wanted)
+        await begin(connection, project, who, wanted, way=way)
     return go_to(request, addresses.clean_start(project.name))
 
 
@@ -328,12 +331,8 @@ async def _page(
     return CleanStartPage(
         project=project.name,
         title=project.title,
-        lead=(
-            f"From {words.plural(replaced, 'migration')} to one fresh baseline. "
-            if replaced is not None
-            else ""
-        )
-        + "Each step opens when the proof of the one before it holds.",
+        heading=f"{'Repair' if run.way == 'keep' else 'Clean start'} of {project.title}",
+        lead=_lead(run, replaced),
         run=run.id,
         open=run.is_open,
         ended=_ended(run),
@@ -348,8 +347,11 @@ async def _page(
                 name,
                 run.strategies.get(name, "leave-out"),
                 reasons.get(name, ()),
-                undo_of(run.strategies.get(name, "leave-out"), view.environment, evidence),
+                undo_of(run.strategies.get(name, "leave-out"), view.environment, evidence)
+                if run.way == "clean start"
+                else "",
                 choosing=changes,
+                way=run.way,
             )
             for name, view in evidence.views.items()
         ),
@@ -360,6 +362,16 @@ async def _page(
             for number, begun, ended in others
         ),
     )
+
+
+def _lead(run: Run, migrations: int | None) -> str:
+    each = "Each step opens when the proof of the one before it holds."
+    if migrations is None:
+        return each
+    count = words.plural(migrations, "migration")
+    if run.way == "keep":
+        return f"The {count} stay, and every database is brought to what they give. {each}"
+    return f"From {count} to one fresh baseline. {each}"
 
 
 def _ended(run: Run) -> str:
@@ -377,16 +389,17 @@ def _environment(
     undo: str,
     *,
     choosing: bool,
+    way: Way = "clean start",
 ) -> ShownEnvironment:
-    environment = project.environments[name]
+    environment, strategies = project.environments[name], strategies_of(way)
     return ShownEnvironment(
         ref(environment),
-        STRATEGIES[strategy],
+        strategies[strategy],
         reasons,
         undo,
         tuple(
             Option(each, words_.partition(":")[0], each == strategy)
-            for each, words_ in STRATEGIES.items()
+            for each, words_ in strategies.items()
             if why_not(environment, each) is None
         )
         if choosing
@@ -405,7 +418,11 @@ def _step(
     }[step.state]
     if step.name == "report":
         look, mark = ("ok" if step.state == "proven" else look), Mark("queued", "To be read at any time")
-    differences = tuple(_differences(evidence)) if step.name == "proof" and step.state != "waiting" else ()
+    differences = (
+        tuple(_differences(evidence))
+        if step.name == "proof" and step.state != "waiting" and evidence.run.way == "clean start"
+        else ()
+    )
     return ShownStep(
         step.number,
         step.name,
@@ -509,7 +526,11 @@ def _links(evidence: Evidence, step: Step) -> Iterator[Link]:
             yield Link("See the survey", addresses.survey(evidence.survey.job_id))
         case "baseline" if made is not None:
             yield Link("See the baseline", addresses.baseline(made.job_id))
-        case "proof" if evidence.proof is not None and evidence.proof.job_id is not None:
+        case "proof" if (
+            evidence.proof is not None
+            and evidence.proof.job_id is not None
+            and evidence.run.way == "clean start"
+        ):
             yield Link("See the proof", addresses.proof(evidence.proof.job_id))
         case "rehearsal":
             if evidence.rehearsal is not None and evidence.rehearsal.job_id is not None:
@@ -547,7 +568,12 @@ def _report(told: Any) -> ReportPage:
         mark=state[told["state"]],
         facts=tuple(facts),
         environments=tuple(
-            (each["environment"], STRATEGIES[each["strategy"]], each["now"], each["undo"])
+            (
+                each["environment"],
+                strategies_of(told["way"])[each["strategy"]],
+                each["now"],
+                each["undo"] if told["way"] == "clean start" else "",
+            )
             for each in told["environments"]
         ),
         steps=tuple(

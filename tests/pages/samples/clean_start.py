@@ -243,6 +243,7 @@ def clean_start(*, at: int = 4, changes: bool = True, ended: str = "") -> CleanS
     return CleanStartPage(
         "clinic",
         "Clinic",
+        "Clean start of Clinic",
         "From 20 migrations to one fresh baseline. Each step opens when the proof of the one before it holds.",
         3,
         not ended,

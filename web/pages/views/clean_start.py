@@ -72,6 +72,7 @@ class CleanStartPage:
 
     project: str
     title: str
+    heading: str
     lead: str
     run: int
     #: It goes on.

@@ -83,12 +83,15 @@ class RunRow(Base):
     __tablename__ = "clean_start_run"
     __table_args__ = (
         Index("clean_start_run_open_idx", "project", unique=True, postgresql_where=text("ended_at IS NULL")),
+        CheckConstraint("way IN ('clean start', 'keep')", name="way"),
         CheckConstraint("ended IN ('done', 'stopped')", name="ended"),
         CheckConstraint("(ended IS NULL) = (ended_at IS NULL)", name="ended_at"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     project: Mapped[str]
+    #: Whether the history is replaced or kept.
+    way: Mapped[str]
     #: By environment: `answers.strategy` owns the words.
     strategies: Mapped[dict[str, Any]]
     begun_by: Mapped[str]

@@ -1,0 +1,196 @@
+"""The way that keeps the history: what differs is repaired or adopted, then everything is proven to agree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from web import words
+from web.clean_start.judge import Judge, Judged
+from web.clean_start.runs import StepName
+from web.clean_start.step import Act, Proof, running
+from web.operations.adopt import ADOPT
+from web.operations.observe import OBSERVE
+from web.operations.plan_revert import PLAN_REVERT
+from web.operations.revert import REVERT
+from web.operations.stamp import STAMP
+from web.operations.survey import SURVEY
+
+TITLES: Mapping[StepName, tuple[str, str]] = {
+    "survey": ("Survey", "Everything is looked at and nothing is changed."),
+    "back-up": ("Back up", "Every environment is saved, and each backup has been restored once."),
+    "apply": (
+        "Repair",
+        "What was changed by hand is taken back or becomes a migration, development first and production last.",
+    ),
+    "proof": ("Prove it", "The history, the models and every live schema agree, or somebody answers for it."),
+    "report": ("Report", "What was, and what is."),
+}
+
+
+class Keeping(Judge):
+    """Judges a run that keeps the history."""
+
+    @property
+    def titles(self) -> Mapping[StepName, tuple[str, str]]:
+        """Five of the eight."""
+        return TITLES
+
+    @property
+    def judges(self) -> Mapping[StepName, Callable[[], Judged]]:
+        """What judges each of them."""
+        return {
+            "survey": self._survey,
+            "back-up": self._back_up,
+            "apply": self._apply,
+            "proof": self._proof,
+            "report": self._report,
+        }
+
+    @property
+    def _committed(self) -> bool:
+        """Adopted migrations join the history while it is repaired."""
+        return any(each.sort == "started" and each.step == "apply" for each in self._evidence.run.happenings)
+
+    def _applied(self, name: str) -> str | None:
+        view = self._evidence.views[name]
+        observation, record = view.observation, view.record
+        if observation is None or record is None or not observation.reachable or record.unseen is not None:
+            return None
+        if view.verdict.standing != "in sync" or observation.drift.state != "none":
+            return None
+        return f"At {', '.join(observation.revisions)}. {observation.drift.words}."
+
+    def _apply(self) -> Judged:
+        waiting = ""
+        for name, strategy in self._kept.items():
+            view = self._evidence.views[name]
+            label, observation = view.environment.label, view.observation
+            applied = self._applied(name)
+            if applied is not None:
+                at = observation.observed_at if observation is not None else None
+                yield Proof(f"{label} is what its migrations give", "met", applied, name, at=at)
+                continue
+            if (job := self._busy(name)) is not None:
+                yield running(f"{label}: job {job.id} runs", job, name)
+                waiting = waiting or label
+                continue
+            drift = observation.drift.words if observation is not None else "Never checked"
+            yield Proof(
+                f"{label} is not what its migrations give",
+                "not met",
+                f"{view.verdict.sentence} {drift}.",
+                name,
+            )
+            if waiting:
+                yield Proof(f"{label} waits for {waiting}", "not met", "", name)
+                continue
+            waiting = label
+            yield from self._failed_on(name)
+            yield from self._way(name, strategy)
+
+    def _way(self, name: str, strategy: str) -> Judged:
+        """What differs comes before what is pending: a migration may stand on it."""
+        view = self._evidence.views[name]
+        observation, source = view.observation, self._evidence.source
+        if observation is None or view.record is None or view.record.unseen is not None:
+            yield Act(OBSERVE.name, f"Check {name}", name)
+        elif observation.drift.state == "drifted" and strategy == "adopt":
+            made = self._evidence.last(ADOPT.name, name)
+            data = (
+                (made.outcome or {}).get("data") or {}
+                if made is not None and made.state == "succeeded"
+                else {}
+            )
+            revision = data.get("revision")
+            if made is None or revision is None:
+                yield Act(ADOPT.name, f"Write a migration for {name}", name, asks=True)
+            elif source is not None and source.history is not None and revision in source.history:
+                yield Act(STAMP.name, f"Stamp {name} at {revision}", name, {"revision": revision}, asks=True)
+            else:
+                yield Proof(
+                    f"The migration {revision} is not in the source yet",
+                    "not met",
+                    f"Put {data.get('path')} there, then check {view.environment.label}.",
+                    name,
+                    made.id,
+                )
+                yield Act(OBSERVE.name, f"Check {name}", name)
+        elif observation.drift.state == "drifted":
+            planned, reverted = (
+                self._evidence.last(PLAN_REVERT.name, name),
+                self._evidence.last(REVERT.name, name),
+            )
+            if (
+                planned is not None
+                and planned.state == "succeeded"
+                and (reverted is None or reverted.id < planned.id)
+            ):
+                yield Act(REVERT.name, f"Repair {name}", name, asks=True)
+            yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, asks=True)
+        elif view.verdict.pending:
+            yield from self._catch_up(name)
+        else:
+            yield Act(OBSERVE.name, f"Check {name}", name)
+
+    def _proof(self) -> Judged:
+        """A survey that came after everything else."""
+        survey, since = self._evidence.survey, self._changed_last
+        if (job := self._evidence.running(SURVEY.name)) is not None:
+            yield running("Everything is looked at once more", job)
+            return
+        if survey is None or survey.surveyed_at is None or survey.surveyed_at < since:
+            yield Proof("Nobody has looked at everything since it was repaired", "not met")
+            yield from self._failed(SURVEY.name)
+            yield Act(SURVEY.name, "Survey again")
+            return
+        at = survey.surveyed_at
+        history = survey.history
+        if history.refusal is not None:
+            yield Proof(
+                "The history does not run from nothing", "not met", history.refusal, job_id=survey.job_id
+            )
+            yield Act(SURVEY.name, "Survey again")
+        else:
+            took = words.duration(history.seconds or 0)
+            yield Proof("The history runs from nothing", "met", took, job_id=survey.job_id, at=at)
+        models = survey.models
+        if models is not None:
+            kinds = ", ".join(words.plural(count, kind) for kind, count in models.differences)
+            about = hashlib.sha256(repr((models.differences, models.unmodelled)).encode()).hexdigest()[:10]
+            if models.refusal is not None:
+                blind = Proof(
+                    "The models were not compared", "not known", models.refusal, job_id=survey.job_id
+                )
+                yield self._acceptable(blind, f"models:{about}")
+            elif models.differences:
+                differ = Proof(
+                    "The models differ from the history", "not met", f"{kinds}.", job_id=survey.job_id
+                )
+                yield self._acceptable(differ, f"models:{about}")
+            else:
+                yield Proof("The models say what the history gives", "met", job_id=survey.job_id, at=at)
+        for seen in survey.environments:
+            if seen.environment not in self._kept:
+                continue
+            label = f"{survey.project}/{seen.environment}"
+            if seen.drift == "none" and not seen.pending and not seen.unknown and seen.reachable:
+                yield Proof(
+                    f"{label} is what the history gives", "met", "", seen.environment, survey.job_id, at
+                )
+            else:
+                yield Proof(
+                    f"{label}: {seen.words}", "not met", seen.sentence, seen.environment, survey.job_id
+                )
+
+    @property
+    def _changed_last(self) -> datetime:
+        """When the last job ended that this run had started to change something; else when the run began."""
+        started = {
+            each.job_id
+            for each in self._evidence.run.happenings
+            if each.sort == "started" and each.step == "apply" and each.job_id is not None
+        }
+        ends = [each.finished_at for each in self._evidence.jobs if each.id in started and each.finished_at]
+        return max(ends, default=self._evidence.run.begun_at)

@@ -1,0 +1,109 @@
+"""What a step of a run is: what has to be so in it, and what can be started. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from web.clean_start.runs import Acceptance, StepName
+from web.jobs.reading import JobRecord
+
+ProofState = Literal["met", "accepted", "running", "not met", "not known"]
+StepState = Literal["proven", "running", "current", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One thing that has to be so."""
+
+    title: str
+    state: ProofState
+    detail: str = ""
+    environment: str | None = None
+    #: The job that showed it.
+    job_id: int | None = None
+    at: datetime | None = None
+    #: Names it where a person may answer for it; empty: nobody can.
+    about: str = ""
+    acceptance: Acceptance | None = None
+    #: Said in red wherever it is told: nothing stands behind it.
+    risky: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether the step may be passed by it."""
+        return self.state in ("met", "accepted")
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A job that can be started now."""
+
+    kind: str
+    words: str
+    environment: str | None = None
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
+    #: It is asked about first: it changes something, or there is something to choose.
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a run."""
+
+    name: StepName
+    #: From 1.
+    number: int
+    title: str
+    #: What it is for.
+    lead: str
+    state: StepState
+    proofs: tuple[Proof, ...]
+    #: What leads on; nothing while it waits.
+    acts: tuple[Act, ...] = ()
+    #: What it waits for.
+    closed: str = ""
+
+    @property
+    def held(self) -> int:
+        """How many of its proofs hold."""
+        return sum(each.holds for each in self.proofs)
+
+    def to_json(self) -> dict[str, object]:
+        """JSON of API and CLI."""
+        return {
+            "step": self.name,
+            "number": self.number,
+            "title": self.title,
+            "state": self.state,
+            "closed": self.closed or None,
+            "proofs": [
+                {
+                    "title": each.title,
+                    "state": each.state,
+                    "detail": each.detail,
+                    "environment": each.environment,
+                    "job": each.job_id,
+                    "at": each.at.isoformat() if each.at else None,
+                    "accept": each.about if each.about and each.acceptance is None else None,
+                    "accepted_by": each.acceptance.by if each.acceptance else None,
+                    "reason": each.acceptance.reason if each.acceptance else None,
+                }
+                for each in self.proofs
+            ],
+            "acts": [
+                {
+                    "kind": each.kind,
+                    "environment": each.environment,
+                    "parameters": dict(each.parameters),
+                    "asks": each.asks,
+                }
+                for each in self.acts
+            ],
+        }
+
+
+def running(title: str, job: JobRecord, environment: str | None = None) -> Proof:
+    return Proof(title, "running", "", environment, job.id, job.started_at or job.requested_at)
