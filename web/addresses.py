@@ -133,6 +133,11 @@ def survey(number: int) -> str:
     return _path("jobs", number, "survey")
 
 
+def cut_over(number: int) -> str:
+    """What a job found that migrates besides this dashboard."""
+    return _path("jobs", number, "cut-over")
+
+
 def baseline(number: int) -> str:
     """The baseline that a job wrote."""
     return _path("jobs", number, "baseline")

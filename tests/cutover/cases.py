@@ -246,7 +246,7 @@ FOUND = (
     case(
         "an ENTRYPOINT in JSON form over several lines",
         {
-            "deploy/api.Dockerfile": 'FROM x\nENTRYPOINT ["sh", "-c", \\\n"flask --app c db upgrade; exec gunicorn c:app"]\n'
+            "deploy/api.Dockerfile": 'FROM x\nENTRYPOINT ["sh", "-c", \\\n"flask --app c db upgrade; gunicorn c:app"]\n'
         },
         "start-up deploy/api.Dockerfile:2 flask db upgrade",
     ),

@@ -166,6 +166,7 @@ CASES: dict[str, Case] = {
     "write-baseline": Case(to_write),
     "restamp": Case(to_restamp),
     "take-back-baseline": Case(written_baseline),
+    "cut-over": Case(at_head),
 }
 
 
@@ -309,7 +310,7 @@ async def owed(site: Site) -> list[int]:
 
 
 #: Kinds that may have ended before they can be cancelled.
-QUICK = {"write-baseline", "take-back-baseline"}
+QUICK = {"write-baseline", "take-back-baseline", "cut-over"}
 ALL = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
@@ -338,7 +339,9 @@ async def test_failed_because_the_database_is_away(site: Site, kind: AnyKind) ->
     with away(site):
         job = await site.run(kind, **given)
         # A look that does not reach the database has found out just that.
-        assert job.state == ("succeeded" if kind.name in ("observe", "survey") else "failed"), outcome(job)
+        assert job.state == ("succeeded" if kind.name in ("observe", "survey", "cut-over") else "failed"), (
+            outcome(job)
+        )
         await agree(site, job.id, reachable=False)
         if kind.mutating:
             assert outcome(job)["error"]["type"] == "TargetUnavailable"

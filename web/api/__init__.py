@@ -14,6 +14,7 @@ from web.api import (
     baselines,
     builds,
     comparisons,
+    cut_overs,
     doubts,
     ignore_rules,
     jobs,
@@ -33,6 +34,7 @@ for module in (
     approvals,
     adoptions,
     surveys,
+    cut_overs,
     baselines,
     people,
 ):

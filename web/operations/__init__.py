@@ -10,6 +10,7 @@ from web.operations.adopt import ADOPT
 from web.operations.backup import BACKUP
 from web.operations.baseline import BASELINE
 from web.operations.compare import COMPARE
+from web.operations.cut_over import CUT_OVER
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
@@ -44,4 +45,5 @@ KINDS: tuple[AnyOperation, ...] = (
     BASELINE,
     WRITE_BASELINE,
     TAKE_BACK_BASELINE,
+    CUT_OVER,
 )

@@ -31,6 +31,8 @@ ButtonPlace = Literal[
     #: The head of a project's page, for the kinds that belong to one, and of its survey.
     "project",
     "surveyed project",
+    #: What a cut-over of a project found.
+    "cut over",
     #: The head of an environment's pages.
     "environment",
     #: The tabs, and in them one migration history, one backup (`backup`), one difference (`only`), one proven repair.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tests.pages.samples.approvals import asking, request_list, request_page
 from tests.pages.samples.builds import build_page, build_rows, project_page
 from tests.pages.samples.changes import schema_changes
-from tests.pages.samples.clean_start import baseline, survey
+from tests.pages.samples.clean_start import baseline, cut_over, survey
 from tests.pages.samples.dialogs import backup_dialog, migrate_dialog, reset_dialog, verify_dialog
 from tests.pages.samples.doubts import doubtful_dialog, doubtful_head, outdated_head, settlement
 from tests.pages.samples.drift import adoption, comparisons, drift_states, rule_form, rules
@@ -162,6 +162,8 @@ def pages() -> dict[str, Sample]:
         "settlement-refused": Sample("dialogs/settlement.html", settlement(refused=True), at(DEV)),
         "survey": Sample("surveys/show.html", survey(), job_shell(DEV, 1041)),
         "survey-keep": Sample("surveys/show.html", survey(messy=False), job_shell(DEV, 1041)),
+        "cut-over": Sample("cut_overs/show.html", cut_over(), job_shell(DEV, 1043)),
+        "cut-over-done": Sample("cut_overs/show.html", cut_over(done=True), job_shell(DEV, 1043)),
         "baseline": Sample("baselines/show.html", baseline(), job_shell(DEV, 1042)),
         "baseline-not-proven": Sample("baselines/show.html", baseline(proven=False), job_shell(DEV, 1042)),
         "approvals": Sample(

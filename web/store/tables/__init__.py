@@ -16,7 +16,7 @@ from web.store.tables.access import (
 from web.store.tables.approvals import ApprovalRequestRow, ApprovalRow
 from web.store.tables.backups import BackupRow
 from web.store.tables.builds import BuildRow, DeploymentRow, PlanRow
-from web.store.tables.clean_start import BaselineRow, SurveyRow
+from web.store.tables.clean_start import BaselineRow, CutOverScanRow, SurveyRow
 from web.store.tables.declarative import Base
 from web.store.tables.drift import AdoptionRow, ComparisonRow, IgnoreRuleRow, RepairRow
 from web.store.tables.environments import (
@@ -60,6 +60,7 @@ __all__ = [
     "BaselineRow",
     "BuildRow",
     "ComparisonRow",
+    "CutOverScanRow",
     "DeploymentRow",
     "DoubtRow",
     "DriftRow",

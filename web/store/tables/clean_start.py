@@ -1,4 +1,4 @@
-"""What a clean start is made of: surveys, and baselines with their change sets."""
+"""What a clean start is made of: surveys, baselines with their change sets, what a cut-over found."""
 
 from __future__ import annotations
 
@@ -44,4 +44,19 @@ class BaselineRow(Base):
     change_set: Mapped[bytes]
     #: The job that wrote it into the source, with the commit: `remedies.stored_baselines` owns the shape.
     written: Mapped[dict[str, Any] | None]
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class CutOverScanRow(Base):
+    """What migrates a project's databases besides this dashboard, as a job found it."""
+
+    __tablename__ = "cut_over_scan"
+    __table_args__ = (Index(None, "project"),)
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    project: Mapped[str]
+    #: `cutover.stored_scans` owns the shape.
+    content: Mapped[dict[str, Any]]
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
