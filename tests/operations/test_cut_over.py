@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from dataclasses import replace
+
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_endings import page, surfaces
 from web.cutover.stored_scans import cut_over_of, newest_cut_over
@@ -38,3 +42,23 @@ async def test_the_projects_own_command_counts(site: Site) -> None:
     assert outcome(await site.run(CUT_OVER))["title"] == "Nothing migrates at start-up"
     site.set_tool(commands={"upgrade": ("clinic", "db", "upgrade")})
     assert outcome(await site.run(CUT_OVER))["title"] == "1 place may migrate at start-up"
+
+
+async def test_the_task_is_shown_and_downloaded(site: Site) -> None:
+    job = await site.run(CUT_OVER)
+    async with surfaces(site) as client:
+        assert "public_url" in await page(client, f"/jobs/{job.id}/cut-over")
+    site.configuration = replace(site.configuration, public_url="http://localhost")
+    async with surfaces(site) as client:
+        shown = await page(client, f"/jobs/{job.id}/cut-over")
+        assert "condition: service_completed_successfully" in shown
+        assert "## dev" in shown
+        one = await client.get(f"/jobs/{job.id}/cut-over/tasks/compose")
+        assert 'filename="compose.migrate.yaml"' in one.headers["content-disposition"]
+        assert "clinic/${CLEANSTART_ENVIRONMENT" in one.text
+        several = await client.get(f"/jobs/{job.id}/cut-over/tasks/ecs")
+        with zipfile.ZipFile(io.BytesIO(several.content)) as archive:
+            assert archive.namelist() == ["ecs-migrate.cfn.yaml", "ecs-migrate.sh"]
+        assert (await client.get(f"/jobs/{job.id}/cut-over/tasks/nomad")).status_code == 404
+        told = (await client.get("/api/v1/projects/clinic/cut-over-tasks/manual")).json()
+        assert [each["name"] for each in told["files"]] == ["deployment.md"]

@@ -1,24 +1,28 @@
-"""`/jobs/{id}/cut-over`: what migrates a project's databases besides this dashboard, and what replaces it."""
+"""`/jobs/{id}/cut-over`: what migrates besides this dashboard; `…/tasks/{form}`: what replaces it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
+from web.config import Configuration
 from web.cutover.findings import WHENS, Finding, Scan, When
 from web.cutover.stored_scans import CutOver, cut_over_of
+from web.cutover.tasks import FORMS, form_of, make_task
 from web.dashboard import Board, OneJob, Store, on_job
-from web.errors import NotFound
+from web.errors import CleanStartError, NotFound
 from web.jobs.reading import JobRecord
 from web.pages.jobs import project_link
-from web.pages.presenting import project_actions
+from web.pages.presenting import error_view, project_actions
 from web.pages.shell import Framed
-from web.pages.views.cut_over import CutOverPage, FoundGroup, FoundPlace
+from web.pages.views.cut_over import CutOverPage, FoundGroup, FoundPlace, ShownFile, ShownTask
+from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Link, Mark
+from web.remedies.change_set import ChangedFile, ChangeSet
 
 router = APIRouter()
 
@@ -35,6 +39,7 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
     found = await _found(store, job)
     assert found.made_at is not None
     project = board.configuration.projects.get(job.project)
+    tasks, refusal = _tasks(board.configuration, job)
     view = CutOverPage(
         job=job.id,
         project=job.project,
@@ -45,6 +50,8 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         groups=tuple(_groups(found.scan)),
         skipped=tuple((each.path, each.reason) for each in found.scan.skipped),
         further=found.scan.further,
+        tasks=tasks,
+        no_tasks=refusal,
         actions=project_actions(board.kinds, "cut over", frame.who, job.project),
     )
     return frame.show(
@@ -59,6 +66,42 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         ),
         project=job.project,
     )
+
+
+@router.get("/jobs/{job}/cut-over/tasks/{form}", dependencies=[on_job("view")])
+async def download(board: Board, store: Store, job: OneJob, form: str) -> Response:
+    """The files of the task in one form: the file itself, or several in a zip file."""
+    await _found(store, job)
+    made = make_task(board.configuration, board.configuration.project(job.project), form_of(form))
+    if len(made) == 1:
+        (file,) = made
+        return _attached(file.name, file.text.encode(), "text/plain; charset=utf-8")
+    files = ChangeSet(tuple(ChangedFile(each.name, None, each.text.encode()) for each in made))
+    return _attached(f"{job.project}-migrate-{form}.zip", files.zip(), "application/zip")
+
+
+def _attached(name: str, content: bytes, type_: str) -> Response:
+    return Response(
+        content, media_type=type_, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
+
+
+def _tasks(configuration: Configuration, job: JobRecord) -> tuple[tuple[ShownTask, ...], ErrorView | None]:
+    """Every form, or why there is none."""
+    try:
+        project = configuration.project(job.project)
+        return tuple(
+            ShownTask(
+                form.name,
+                form.title,
+                form.account,
+                tuple(ShownFile(each.name, each.text) for each in make_task(configuration, project, form)),
+                addresses.cut_over_task(job.id, form.name),
+            )
+            for form in FORMS
+        ), None
+    except CleanStartError as refusal:
+        return (), error_view(refusal)
 
 
 async def _found(store: AsyncConnection, job: JobRecord) -> CutOver:

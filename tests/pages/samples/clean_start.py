@@ -6,8 +6,10 @@ from tests.pages.samples.drift import drift
 from tests.pages.samples.ground import DEV, PRODUCTION, REVISIONS, STAGING, before
 from web import addresses
 from web.answers.strategy import STRATEGIES
+from web.cutover.tasks import NoPublicUrl
+from web.pages.presenting import error_view
 from web.pages.views.baseline import BaselinePage, LookupTable, ReplacedMigration, RowsForm
-from web.pages.views.cut_over import CutOverPage, FoundGroup, FoundPlace
+from web.pages.views.cut_over import CutOverPage, FoundGroup, FoundPlace, ShownFile, ShownTask
 from web.pages.views.marks import Action, Check, Fact, Mark
 from web.pages.views.survey import SurveyedRow, SurveyPage
 
@@ -137,6 +139,18 @@ def cut_over(*, done: bool = False) -> CutOverPage:
         () if done else groups,
         () if done else (("data/old.json", "larger than 1 MiB"),),
         0 if done else 3,
+        (
+            ShownTask(
+                "compose",
+                "Docker Compose",
+                "A service that has to end well before the application starts.",
+                (ShownFile("compose.migrate.yaml", "services:\n  migrate: {}\n"),),
+                addresses.cut_over_task(1043, "compose"),
+            ),
+        )
+        if done
+        else (),
+        None if done else error_view(NoPublicUrl()),
         (Action("Look again…", addresses.new_project_job("clinic", "cut-over"), "list-checks"),),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from web.pages.views.errors import ErrorView
 from web.pages.views.marks import Action, Mark
 
 
@@ -32,6 +33,26 @@ class FoundGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownFile:
+    """A file of the task, in full."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTask:
+    """The task that migrates instead, for one way to deploy."""
+
+    form: str
+    title: str
+    account: str
+    files: tuple[ShownFile, ...]
+    #: Where they are downloaded.
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class CutOverPage:
     """The whole page."""
 
@@ -45,4 +66,7 @@ class CutOverPage:
     #: Path and reason.
     skipped: tuple[tuple[str, str], ...]
     further: int
+    tasks: tuple[ShownTask, ...]
+    #: Why there are none.
+    no_tasks: ErrorView | None
     actions: tuple[Action, ...]
