@@ -42,6 +42,7 @@ PROJECT_LATER = {
 }
 MODELS = 'module:attribute, such as "clinic.models:Base.metadata"'
 FOLLOW = '"heads", BRANCH@head such as "main@head", or an array of these'
+ROLE = "the name of a role of at most 63 bytes, such as clinic_app"
 BACKUPS_LATER = {
     "keep": "retention, every backup is kept",
     "recipients": "encryption, backups are not encrypted",
@@ -352,9 +353,11 @@ def _environment(
         raise environments.error(name, NAME_RULE)
     table = environments.table(
         name,
-        keys=("url", "tier", "approvals", "approvals_last", "follow", "reset", "backup"),
+        keys=(
+            "url", "tier", "approvals", "approvals_last", "follow", "reset", "backup", "application_role",
+        ),
         later=ENVIRONMENT_LATER,
-    )
+    )  # fmt: skip
     url = _needed_secret(table, "url", folder, REFERENCE)
     tier = cast(Tier, table.choice("tier", TIERS))
     return Environment(
@@ -367,7 +370,16 @@ def _environment(
         follow=_follow(table) or follow,
         reset=_reset(table, tier, source),
         backup=_backup(table),
+        application_role=_role(table),
     )
+
+
+def _role(environment: Table) -> str | None:
+    role = environment.text("application_role", ROLE)
+    # PostgreSQL would cut a longer name, and find another role.
+    if role is not None and (not 0 < len(role.encode()) <= 63 or "\0" in role):
+        raise environment.error("application_role", f"expected {ROLE}")
+    return role
 
 
 def _reset(environment: Table, tier: Tier, source: Path) -> ResetPolicy | None:

@@ -113,6 +113,8 @@ class Environment:
     reset: ResetPolicy | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
     smoke: SmokePolicy | None = None
+    #: The role that the application runs as, where another one migrates; None: it is not known.
+    application_role: str | None = None
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.cutover.application_role import CheckedRole
 from web.cutover.findings import Scan
 from web.store.tables import CutOverScanRow
 
@@ -20,6 +21,8 @@ class CutOver:
 
     project: str
     scan: Scan
+    #: The application's role on each environment that has one configured.
+    roles: tuple[CheckedRole, ...] = ()
     job_id: int | None = field(default=None, compare=False)
     made_at: datetime | None = field(default=None, compare=False)
 
@@ -34,12 +37,13 @@ class CutOver:
 
     def to_store(self) -> dict[str, Any]:
         """What is kept of it."""
-        return self.scan.to_json()
+        return {**self.scan.to_json(), "roles": [each.to_json() for each in self.roles]}
 
     @staticmethod
     def from_store(project: str, content: Mapping[str, Any], job_id: int, made_at: datetime) -> CutOver:
         """Read it back."""
-        return CutOver(project, Scan.from_json(content), job_id, made_at)
+        roles = tuple(CheckedRole.from_json(each) for each in content["roles"])
+        return CutOver(project, Scan.from_json(content), roles, job_id, made_at)
 
 
 async def store_cut_over(connection: AsyncConnection, job_id: int, found: CutOver) -> None:

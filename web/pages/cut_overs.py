@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
 from web.config import Configuration
+from web.cutover.application_role import CheckedRole
 from web.cutover.findings import WHENS, Finding, Scan, When
 from web.cutover.stored_scans import CutOver, cut_over_of
 from web.cutover.tasks import FORMS, form_of, make_task
@@ -21,7 +22,7 @@ from web.pages.presenting import error_view, project_actions
 from web.pages.shell import Framed
 from web.pages.views.cut_over import CutOverPage, FoundGroup, FoundPlace, ShownFile, ShownTask
 from web.pages.views.errors import ErrorView
-from web.pages.views.marks import Link, Mark
+from web.pages.views.marks import Check, Link, Mark
 from web.remedies.change_set import ChangedFile, ChangeSet
 
 router = APIRouter()
@@ -50,6 +51,7 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         groups=tuple(_groups(found.scan)),
         skipped=tuple((each.path, each.reason) for each in found.scan.skipped),
         further=found.scan.further,
+        roles=tuple(map(_role, found.roles)),
         tasks=tasks,
         no_tasks=refusal,
         actions=project_actions(board.kinds, "cut over", frame.who, job.project),
@@ -128,6 +130,15 @@ def _groups(scan: Scan) -> Iterator[FoundGroup]:
             instead = tuple(dict.fromkeys(each.instead for each in found))
             key = when.replace(" ", "-")
             yield FoundGroup(key, TITLES[when], instead, tuple(map(_place, found)))
+
+
+def _role(found: CheckedRole) -> Check:
+    words_of = {
+        "met": Mark("ok", f"On {found.environment}, {found.role} can change no schema"),
+        "not met": Mark("blocked", f"On {found.environment}, {found.role} can change the schema"),
+        "not known": Mark("unknown", f"On {found.environment}, it is not known what {found.role} can do"),
+    }
+    return Check(words_of[found.state], account=" ".join(found.account))
 
 
 def _place(found: Finding) -> FoundPlace:

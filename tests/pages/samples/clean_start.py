@@ -139,6 +139,15 @@ def cut_over(*, done: bool = False) -> CutOverPage:
         () if done else groups,
         () if done else (("data/old.json", "larger than 1 MiB"),),
         0 if done else 3,
+        ()
+        if done
+        else (
+            Check(Mark("ok", "On dev, clinic_app can change no schema"), account="clinic_app owns nothing."),
+            Check(
+                Mark("blocked", "On production, clinic_app can change the schema"),
+                account="clinic_app owns table public.users, table public.visits and 40 more.",
+            ),
+        ),
         (
             ShownTask(
                 "compose",

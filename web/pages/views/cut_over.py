@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from web.pages.views.errors import ErrorView
-from web.pages.views.marks import Action, Mark
+from web.pages.views.marks import Action, Check, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,8 @@ class CutOverPage:
     #: Path and reason.
     skipped: tuple[tuple[str, str], ...]
     further: int
+    #: The application's role, by environment.
+    roles: tuple[Check, ...]
     tasks: tuple[ShownTask, ...]
     #: Why there are none.
     no_tasks: ErrorView | None
