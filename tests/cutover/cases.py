@@ -134,11 +134,13 @@ FOUND = (
                 sp.run(["alembic", "-c", "backend/alembic.ini", "upgrade", "head"], check=True)
                 os.system("cd backend && alembic upgrade head")
                 sp.check_call(f"alembic -x url={URL} upgrade head", shell=True)
+                sp.Popen(args=[sys.executable, "-m", "alembic", "-c", CONFIG, "upgrade", revision])
             """
         },
         "start-up app/__init__.py:3 alembic upgrade",
         "start-up app/__init__.py:4 alembic upgrade",
         "start-up app/__init__.py:5 alembic upgrade",
+        "start-up app/__init__.py:6 alembic upgrade",
     ),
     case(
         "Alembic's own command line",
@@ -391,6 +393,29 @@ FOUND = (
         "deployment .gitlab-ci.yml:4 dotnet ef database update",
     ),
     case(
+        "Jenkins, and an image that is migrated as it is built",
+        {
+            "Jenkinsfile": "steps {\n  sh 'alembic upgrade head'\n  sh(script: \"flask db upgrade\")\n}\n",
+            "Dockerfile": "FROM x\nRUN <<END\nset -e\nalembic upgrade head\nEND\n",
+        },
+        "deployment? Jenkinsfile:2 alembic upgrade",
+        "deployment? Jenkinsfile:3 flask db upgrade",
+        "deployment Dockerfile:4 alembic upgrade",
+    ),
+    case(
+        "a prestart service, as FastAPI's template has it",
+        {
+            "scripts/prestart.sh": "#! /usr/bin/env bash\nset -e\nalembic upgrade head\npython app/initial_data.py\n",
+            "docker-compose.yml": """
+                services:
+                  prestart: {command: bash scripts/prestart.sh}
+                  backend:
+                    depends_on: {prestart: {condition: service_completed_successfully}}
+            """,
+        },
+        "deployment scripts/prestart.sh:3 alembic upgrade",
+    ),
+    case(
         "a Makefile",
         {"Makefile": "db:\n\t@docker compose exec api alembic upgrade head\n"},
         "by hand Makefile:2 alembic upgrade",
@@ -501,6 +526,9 @@ FALSE_ALARMS = (
                 jobs:
                   test:
                     steps: [{run: alembic upgrade head}]
+                  publish:
+                    env: {HINT: alembic upgrade head}
+                    steps: [{name: alembic upgrade head, run: twine upload}]
                   build:
                     services: {postgres: {image: "postgres:17"}}
                     steps: [{run: alembic upgrade head}]

@@ -89,6 +89,15 @@ HOSTILE: dict[str, bytes] = {
     "Dockerfile": b"RUN <<A\n" * 20_000,
     "quotes.cs": b'// Migrat\nx = """' + b'"' * 100_001 + b"/*" * 100_000,
     "Procfile": b":" * 300_000,
+    "blank.py": b"#upgrade\n" + b"\n" * 500_000,
+    "names.py": b"from alembic import command\n" + b"def f():f()\n" * 40_000 + b"f()\n",
+    "nested.py": b"upgrade = 1\n" + b"".join(b" " * n + b"if x:\n" for n in range(90)) + b" " * 90 + b"1\n",
+    "dollars.cs": b"//Migrat\n" + b"$" * 500_000 + b"\n" + b"@" * 300_000,
+    "word.cs": b"//Migrat\n" + b"a" * 900_000 + b" " * 90_000,
+    "declared.cs": b"//Migrat\n" + b"void ApplyMigrations(" * 40_000,
+    "Jenkinsfile": b"sh " + b'"' * 400_000 + b"x" + b"'" * 400_000 + b"x\n",
+    "a.Dockerfile": b"RUN <<A\n" + b"\n" * 500_000 + b"x x",
+    "many.yaml": b"kind: Deployment\n" + b"- " * 60_000 + b"\n" + b"? " * 30_000,
     "large.py": b"#" * (source_tree.LARGEST + 1),
 }
 

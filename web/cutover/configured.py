@@ -34,7 +34,11 @@ _TESTS = re.compile(
     r"(^|[^a-z])(unit-?)?(tests?|testing|pytest|e2e|lint|check|checks|integration|coverage)([^a-z]|$)",
     re.IGNORECASE,
 )
+#: A here-document begins.
+_HERE = re.compile(r"<<-?\s*['\"]?([A-Za-z_]\w*)")
 _INIT_KEYS = frozenset({"initContainers"})
+#: Keys of pipelines whose values nobody runs.
+_NO_SCRIPTS = frozenset({"name", "if", "description", "image", "env", "environment", "variables"})
 _COMMAND_KEYS = frozenset({"command", "args", "entrypoint", "entryPoint", "Command", "EntryPoint"})
 
 
@@ -91,7 +95,7 @@ def is_shell(file: SourceFile) -> bool:
     """Whether it is a shell script, by its name or its first line."""
     return (
         file.name.endswith((".sh", ".bash"))
-        or re.match(r"#!\S*/(env )?(ba|da|a|k|z)?sh\b", file.text) is not None
+        or re.match(r"#! ?\S*/(env )?(ba|da|a|k|z)?sh\b", file.text) is not None
     )
 
 
@@ -123,7 +127,7 @@ def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
             if stripped != ends_at:
                 continue
             ends_at = None
-        elif (here := re.search(r"<<-?\s*['\"]?([A-Za-z_]\w*)", line)) is not None:
+        elif (here := _HERE.search(line)) is not None:
             ends_at = here[1]
             continue
         elif stripped.endswith("\\"):
@@ -138,11 +142,9 @@ def _instruction(first: int, lines: Sequence[str]) -> Iterator[tuple[int, str, s
     word, _, rest = "\n".join(lines).strip().partition(" ")
     if word.upper() == "HEALTHCHECK":
         return
-    if word.upper() == "RUN" and (
-        here := re.match(r"[^\n]*<<-?\s*['\"]?\w+['\"]?[^\n]*\n(.*)\n\s*\w+\s*\Z", rest, re.DOTALL)
-    ):
+    if word.upper() == "RUN" and _HERE.search(lines[0]) is not None:
         # A here-document is the script itself.
-        yield first + 1, "RUN", here[1]
+        yield first + 1, "RUN", "\n".join(lines[1:-1])
     else:
         yield first, word.upper(), rest
 
@@ -184,8 +186,8 @@ def _lines(text: str, pattern: str, when: When, by: str) -> Iterator[Place]:
 def _jenkins(text: str) -> str:
     """What `sh` is given, each on its line."""
     return "\n".join(
-        found[1]
-        if (found := re.search(r"\bsh\s*\(?\s*(?:script:\s*)?['\"]+(.*?)['\"]+\)?\s*$", line))
+        line[given.end() :].strip("'\" \t)")
+        if (given := re.search(r"\bsh\b[^'\"]{0,40}['\"]", line)) is not None
         else ""
         for line in text.splitlines()
     )
@@ -337,6 +339,4 @@ def _texts(root: yaml.Node) -> Iterator[tuple[int, str]]:
         elif isinstance(node, yaml.SequenceNode):
             waiting.extend(node.value)
         else:
-            waiting.extend(
-                value for name, value in _pairs(node) if name not in ("name", "if", "description", "image")
-            )
+            waiting.extend(value for name, value in _pairs(node) if name not in _NO_SCRIPTS)

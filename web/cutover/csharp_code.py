@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 #: Comments, and texts of all forms: raw, verbatim, usual, and single characters.
 _ASIDE = re.compile(
-    r'//[^\n]*|/\*.*?(?:\*/|\Z)|"""+.*?(?:"""+|\Z)|[$]*@[$]*"(?:[^"]|"")*"?|"(?:[^"\\\n]|\\.)*"?|\'(?:[^\'\\\n]|\\.)+\'',
+    r'//[^\n]*|/\*.*?(?:\*/|\Z)|"""+.*?(?:"""+|\Z)|[$]{0,3}@[$]{0,3}"(?:[^"]|"")*"?|"(?:[^"\\\n]|\\.)*"?|\'(?:[^\'\\\n]|\\.)+\'',
     re.DOTALL,
 )
 _CALL = re.compile(
     r"(?:\.\s*Database\s*\.\s*(?P<database>Migrate|MigrateAsync|EnsureCreated|EnsureCreatedAsync)"
-    r"|(?P<before>[\w>\])?]\s+)?(?P<applies>(?:\w+\s*\.\s*)?ApplyMigrations(?:Async)?))\s*\("
+    r"|(?P<before>[\w>\])?]\s+)?(?P<applies>(?:\b\w{1,100}\s*\.\s*)?ApplyMigrations(?:Async)?))\s*\("
 )
 _WHAT = {
     "Migrate": "Database.Migrate()",
@@ -32,17 +32,20 @@ def is_migration(text: str) -> bool:
 def migrating_calls(text: str) -> Iterator[tuple[int, str]]:
     """Each line with what it calls."""
     code = _ASIDE.sub(lambda aside: re.sub(r"[^\n]", " ", aside[0]), text)
+    line, counted = 1, 0
     for found in _CALL.finditer(code):
         name = found["database"]
         if name is None and _is_declared(code, found):
             continue
         place = found.start("database") if name else found.start("applies")
-        yield code.count("\n", 0, place) + 1, _WHAT[name] if name else "ApplyMigrations()"
+        line, counted = line + code.count("\n", counted, place), place
+        yield line, _WHAT[name] if name else "ApplyMigrations()"
 
 
 def _is_declared(code: str, found: re.Match[str]) -> bool:
     """Whether a type stands before the name: then it is no call."""
     if "." in found["applies"] or found["before"] is None:
         return False
-    word = code[: found.start("applies")].rstrip().rpartition("\n")[2].split()
+    start = found.start("applies")
+    word = code[max(0, start - 200) : start].rstrip().rpartition("\n")[2].split()
     return bool(word) and word[-1] not in _NOT_A_TYPE and not word[-1].endswith((";", "{", "}", ")"))

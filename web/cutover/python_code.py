@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import threading
-import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from web.cutover.commands import Shell
+from web.tools.quiet import quiet
 
 _UPGRADES: Mapping[str, str] = {
     "alembic.command.upgrade": "command.upgrade",
@@ -84,16 +83,11 @@ def is_environment(tree: ast.Module) -> bool:
 
 def parse(text: str) -> ast.Module | None:
     """The module; None where it is not valid Python, or too deep to be read."""
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             return ast.parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
-
-
-#: Filters of warnings belong to the whole process.
-_FILTERS = threading.Lock()
 
 
 def migrating_calls(tree: ast.Module, shell: Shell) -> tuple[Call, ...]:
@@ -218,13 +212,12 @@ class _Reader:
 
     def _reached(self, from_these: list[_Function]) -> set[int]:
         """What these run, followed through calls within the file."""
-        waiting, seen = from_these, set[int]()
+        waiting, seen, followed = from_these, set[int](), set[str]()
         while waiting:
             function = waiting.pop()
-            if id(function) in seen:
-                continue
             seen.add(id(function))
-            for name in function.calls:
+            for name in function.calls - followed:
+                followed.add(name)
                 waiting.extend(self._by_name.get(name, ()))
         return seen
 
@@ -270,16 +263,15 @@ def _handed(call: ast.Call) -> Iterator[ast.expr]:
 
 
 def _texts(call: ast.Call) -> list[str]:
-    """The literal texts among its arguments, flattened; of an f-string what is written in it."""
+    """Its arguments as words, flattened: what is written as text, and `…` for what is not."""
     waiting = deque(
         [*call.args, *(each.value for each in call.keywords if each.arg in ("args", "argv", "cmd"))]
     )
     found: list[str] = []
     while waiting:
         node = waiting.popleft()
-        if isinstance(node, ast.Constant):
-            if isinstance(node.value, str):
-                found.append(node.value)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append(node.value)
         elif isinstance(node, ast.List | ast.Tuple):
             waiting.extendleft(reversed(node.elts))
         elif isinstance(node, ast.JoinedStr):
@@ -297,6 +289,8 @@ def _texts(call: ast.Call) -> list[str]:
                 if isinstance(each, ast.Constant) and isinstance(each.value, str)
                 for word in each.value.split()
             ]
+        else:
+            found.append("…")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from threading import Event
 
@@ -15,6 +16,12 @@ from web.cutover.source_tree import SourceFile, SourceTree
 
 #: Findings that are kept; the others are counted.
 MOST_FINDINGS = 500
+#: Places that are kept until it is known when they run.
+MOST_PLACES = 5_000
+#: Words of one command that may be files it starts, words of all, and files of one name among them.
+MOST_STARTED, MOST_WORDS, MOST_OF_A_NAME = 300, 300_000, 100
+#: Scripts that start scripts.
+LONGEST_CHAIN = 20
 
 #: What has to be in a Python file for it to be parsed.
 _IN_PYTHON = ("upgrade", "create_all")
@@ -26,7 +33,7 @@ _SCRIPT_FOLDERS = frozenset({"scripts", "script", "bin", "tools", "tasks", "ops"
 _SCRIPT_FILES = frozenset({"manage.py", "tasks.py", "noxfile.py", "fabfile.py", "dodo.py", "cli.py"})
 #: What a program that serves imports.
 _SERVES = re.compile(
-    r"^\s*(?:import|from)\s+(?:uvicorn|hypercorn|gunicorn|waitress|flask|fastapi|aiohttp|quart|sanic)\b",
+    r"^[ \t]*(?:import|from)[ \t]+(?:uvicorn|hypercorn|gunicorn|waitress|flask|fastapi|aiohttp|quart|sanic)\b",
     re.MULTILINE,
 )
 
@@ -50,7 +57,7 @@ def scan_source(
         tuple(found[:MOST_FINDINGS]),
         tree.files,
         tuple(tree.skipped),
-        tree.further + max(0, len(found) - MOST_FINDINGS),
+        tree.further + reading.further + max(0, len(found) - MOST_FINDINGS),
     )
 
 
@@ -59,6 +66,8 @@ class _Reading:
 
     def __init__(self, shell: Shell, tree: SourceTree) -> None:
         self._shell, self._tree = shell, tree
+        #: Places beyond those that are kept.
+        self.further = 0
         #: Places that migrate: with the file's lines as they are shown.
         self._places: list[tuple[str, Place, str, int, str]] = []
         self._python: list[tuple[str, python_code.Call, str, bool]] = []
@@ -94,7 +103,8 @@ class _Reading:
             "asgi.py",
         )
         for call in python_code.migrating_calls(tree, self._shell):
-            self._python.append((file.path, call, _line(lines, call.line), serves))
+            if self._has_room():
+                self._python.append((file.path, call, _line(lines, call.line), serves))
 
     def _take_csharp(self, file: SourceFile) -> None:
         if "Migrat" not in file.text and "EnsureCreated" not in file.text:
@@ -104,9 +114,18 @@ class _Reading:
         lines = file.text.splitlines()
         certain = file.name in ("Program.cs", "Startup.cs")
         for line, what in csharp_code.migrating_calls(file.text):
-            self._csharp.append(
-                Finding(file.path, line, _line(lines, line), what, "start-up", "the application", certain)
-            )
+            if self._has_room():
+                text = _line(lines, line)
+                self._csharp.append(
+                    Finding(file.path, line, text, what, "start-up", "the application", certain)
+                )
+
+    def _has_room(self) -> bool:
+        """Whether one more place is kept; else it is counted."""
+        if len(self._places) + len(self._python) + len(self._csharp) < MOST_PLACES:
+            return True
+        self.further += 1
+        return False
 
     def _take_configured(self, file: SourceFile) -> None:
         try:
@@ -116,12 +135,15 @@ class _Reading:
             return
         lines = file.text.splitlines()
         for place in found:
-            starts = started(place.command) if isinstance(place.command, str) else started_by(place.command)
+            words = started(place.command) if isinstance(place.command, str) else started_by(place.command)
+            starts = tuple(islice(dict.fromkeys(words), MOST_STARTED))
             if is_shell(file):
-                self._scripts[file.path] = tuple(starts)
+                self._scripts[file.path] = starts
             if place.when != "by hand":
-                self._started[place.when].add(self._scripts.get(file.path, starts))
+                self._started[place.when].add(starts)
             for found_there in self._migrating(place):
+                if not self._has_room():
+                    continue
                 line = place.line + found_there.line
                 self._places.append((file.path, place, found_there.what, line, _line(lines, line)))
 
@@ -160,7 +182,8 @@ class _Reading:
         """Scripts that are started start others."""
         for words in self._started.values():
             left = set(self._scripts)
-            while begun := [path for path in left if words.name(path)]:
+            for _ in range(LONGEST_CHAIN):
+                begun = [path for path in left if words.name(path)]
                 left.difference_update(begun)
                 for path in begun:
                     words.add(self._scripts[path])
@@ -175,11 +198,15 @@ class _Words:
 
     def __init__(self) -> None:
         self._by_name: dict[str, set[str]] = {}
+        self._number = 0
 
     def add(self, words: Iterable[str]) -> None:
         """Keep what may be a file."""
         for each in words:
-            self._by_name.setdefault(each.rpartition("/")[2], set()).add(each.lstrip("/"))
+            known = self._by_name.setdefault(each.rpartition("/")[2], set())
+            if self._number < MOST_WORDS and len(known) < MOST_OF_A_NAME:
+                known.add(each.lstrip("/"))
+                self._number += 1
 
     def name(self, path: str) -> bool:
         """Whether one of them is the file: `/app/scripts/start.sh`, `scripts/start.sh`, `start.sh`."""
