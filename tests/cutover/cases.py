@@ -274,6 +274,14 @@ FOUND = (
         "start-up? entrypoint:2 alembic upgrade",
     ),
     case(
+        "an entry point that the image only handles",
+        {
+            "Dockerfile": "FROM x\nCOPY start.sh /\nRUN chmod +x /start.sh && ls /start.sh\n",
+            "start.sh": "alembic upgrade head\n",
+        },
+        "start-up? start.sh:1 alembic upgrade",
+    ),
+    case(
         "Compose",
         {
             "docker-compose.yml": """

@@ -14,6 +14,26 @@ from dataclasses import dataclass
 _ONLY_SHOWS = frozenset(
     {"echo", "printf", "grep", "rg", "sed", "awk", ":", "true", "false", "info", "warn", "log"}
 )
+#: What handles files without starting them.
+_ONLY_HANDLES = frozenset(
+    {
+        "chmod",
+        "chown",
+        "cp",
+        "mv",
+        "rm",
+        "ln",
+        "cat",
+        "ls",
+        "touch",
+        "install",
+        "dos2unix",
+        "test",
+        "[",
+        "[[",
+        "cd",
+    }
+)
 #: What ends a simple command.
 _ENDS = re.compile(r"&&|\|\||[;|&\n(){}`]|\$\(")
 _TOOLS = frozenset({"alembic", "flask", "dotnet", "dotnet-ef", "efbundle", "efbundle.exe"})
@@ -98,7 +118,7 @@ def started(text: str) -> Iterator[str]:
 def started_by(words: Sequence[str], depth: int = 0) -> Iterator[str]:
     """The same of one command."""
     words = _without_assignments(words)
-    if not words or _base(words[0]) in _ONLY_SHOWS:
+    if not words or _base(words[0]) in _ONLY_SHOWS | _ONLY_HANDLES:
         return
     for place, word in enumerate(words):
         if depth < _NESTED and any(each.isspace() for each in word):
