@@ -81,7 +81,7 @@ class Scan:
     further: int = 0
 
     def of(self, when: When) -> tuple[Finding, ...]:
-        """Those that run then, in the order of their places."""
+        """Those that run then, the certain ones first."""
         return tuple(each for each in self.findings if each.when == when)
 
     def to_json(self) -> dict[str, Any]:

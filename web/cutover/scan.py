@@ -51,7 +51,8 @@ def scan_source(
     for file in tree.read():
         reading.take(file)
     found = sorted(
-        dict.fromkeys(reading.findings()), key=lambda each: (WHENS.index(each.when), each.path, each.line)
+        dict.fromkeys(reading.findings()),
+        key=lambda each: (WHENS.index(each.when), not each.certain, each.path, each.line),
     )
     return Scan(
         tuple(found[:MOST_FINDINGS]),
