@@ -51,6 +51,7 @@ url = "file:secrets/clinic_production_url"
 tier = "production"
 approvals = 2
 approvals_last = "8h"
+application_role = "clinic_app"
 backup = { max_age = "7d" }
 """
 
@@ -116,6 +117,7 @@ def test_the_whole_sample(tmp_path: Path) -> None:
     )
     production = configuration.environment("clinic", "production")
     assert (production.approvals, production.approvals_last) == (2, timedelta(hours=8))
+    assert production.application_role == "clinic_app"
     assert production.url.reference == f"file:{tmp_path}/secrets/clinic_production_url"
     assert production.reset is None
     assert production.backup.max_age == timedelta(days=7)
@@ -439,6 +441,10 @@ BAD: dict[str, tuple[str, str]] = {
     "spare": (
         PROJECT + ENVIRONMENT + "reset = { spare = true }",
         "9: projects.clinic.environments.dev.reset.spare: not yet: spare databases, a reset is done in place; remove this key",
+    ),
+    "application_role": (
+        PROJECT + ENVIRONMENT + f'application_role = "{"é" * 32}"',
+        "9: projects.clinic.environments.dev.application_role: expected the name of a role of at most 63 bytes, such as clinic_app",
     ),
     "approvals_last": (
         PROJECT + ENVIRONMENT + 'approvals_last = "soon"',

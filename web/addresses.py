@@ -133,6 +133,16 @@ def survey(number: int) -> str:
     return _path("jobs", number, "survey")
 
 
+def cut_over(number: int) -> str:
+    """What a job found that migrates besides this dashboard."""
+    return _path("jobs", number, "cut-over")
+
+
+def cut_over_task(number: int, form: str) -> str:
+    """The files of the task that migrates instead, in one of its forms."""
+    return _path("jobs", number, "cut-over", "tasks", form)
+
+
 def baseline(number: int) -> str:
     """The baseline that a job wrote."""
     return _path("jobs", number, "baseline")

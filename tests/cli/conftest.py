@@ -65,6 +65,7 @@ TARGETS: dict[str, tuple[str, list[str]] | None] = {
     "backed-up": ("c", ["INSERT INTO users SELECT n, 'x' FROM generate_series(1, 50) n"]),
     "reset-me": ("c", ["INSERT INTO users VALUES (1, 'a@example.com')"]),
     "approved": ("a", []),
+    "deployed": ("a", []),
     "production": ("c", []),
     "production-behind": ("a", []),
 }

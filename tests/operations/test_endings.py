@@ -191,6 +191,7 @@ CASES: dict[str, Case] = {
     "smoke-check": Case(pending),
     "beside": Case(at_head),
     "take-back-baseline": Case(written_baseline),
+    "cut-over": Case(at_head),
 }
 
 
@@ -334,9 +335,9 @@ async def owed(site: Site) -> list[int]:
 
 
 #: Kinds that end well although the database is away.
-WITHOUT = {"observe", "survey", "smoke-check"}
+WITHOUT = {"observe", "survey", "smoke-check", "cut-over"}
 #: Kinds that may have ended before they can be cancelled.
-QUICK = {"write-baseline", "take-back-baseline", "smoke-check"}
+QUICK = {"write-baseline", "take-back-baseline", "smoke-check", "cut-over"}
 ALL = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 

@@ -12,7 +12,9 @@ from sqlalchemy import select
 
 from tests.jobs.conftest import until
 from tests.operations.conftest import Site, outcome
+from tests.operations.test_endings import surfaces
 from tests.tools.written import execute, migration
+from web.answers.builds import register_build
 from web.config import BackupPolicy
 from web.jobs.cancel import cancel
 from web.jobs.reading import read_events, read_intents
@@ -20,6 +22,7 @@ from web.observation.records import record_of
 from web.operations.migrate import MIGRATE
 from web.operations.rehearse import REHEARSE
 from web.store.tables import JobTargetRow
+from web.tools.registry import tool_of
 
 
 async def events(site: Site, job_id: int, kind: str = "log") -> list[str]:
@@ -252,3 +255,50 @@ async def test_a_terminated_backend_ends_in_the_true_state(site: Site) -> None:
     assert job.state == "failed", outcome(job)
     assert "Nothing was applied" in outcome(job)["account"]
     assert site.query("SELECT to_regclass('users')") == [(None,)]
+
+
+async def registered(site: Site, number: int) -> None:
+    """Register the source as a build, as CI does."""
+    clinic = site.configuration.project("clinic")
+    history = await tool_of(clinic).history(clinic)
+    async with site.store.begin() as connection:
+        await register_build(connection, clinic, number, history, by="ci")
+
+
+async def test_only_the_build_that_is_named(site: Site) -> None:
+    await registered(site, 47)
+    site.write(d=migration("d", "c", execute("CREATE TABLE visits (id int)")))
+    await registered(site, 48)
+    await site.observe()
+    job = await site.run(MIGRATE, build=47)
+    assert job.state == "failed"
+    error = outcome(job)["error"]
+    assert (error["type"], error["message"]) == (
+        "SourceIsNotBuild",
+        "The source of clinic ends at d, and build #47 at c.",
+    )
+    assert site.query("SELECT to_regclass('users')") == [(None,)]
+    job = await site.run(MIGRATE, build=49)
+    assert outcome(job)["error"]["type"] == "NotFound"
+    async with surfaces(site) as client:
+        place = "/api/v1/projects/clinic/environments/dev/jobs/migrate"
+        refused = await client.post(place, json={"parameters": {"build": 47}})
+        assert refused.status_code == 409
+        assert refused.json()["detail"] == error["message"]
+        assert (await client.post(place, json={"parameters": {"build": 49}})).status_code == 404
+    job = await site.run(MIGRATE, build=48)
+    assert job.state == "succeeded", outcome(job)
+    assert site.revisions == ["d"]
+    # What is there already is no reason to hold a deployment back.
+    job = await site.run(MIGRATE, build=48)
+    assert (job.state, outcome(job)["title"]) == ("succeeded", "Nothing to apply")
+
+
+async def test_a_build_of_several_heads_that_are_followed(site: Site) -> None:
+    site.write(x=migration("x", "b", execute("CREATE TABLE x (id int)")))
+    await registered(site, 48)
+    site.change(follow=("heads",))
+    await site.observe()
+    job = await site.run(MIGRATE, build=48)
+    assert job.state == "succeeded", outcome(job)
+    assert site.revisions == ["c", "x"]

@@ -9,7 +9,7 @@ from tests.operations.test_baseline import LOOKUPS
 from tests.operations.test_endings import page, surfaces
 from tests.tools.written import execute, migration
 from web.answers.stored_surveys import newest_survey, survey_of
-from web.answers.survey import Survey
+from web.answers.survey import Survey, SurveyedStart
 from web.jobs.reading import JobRecord
 from web.operations.survey import SURVEY
 
@@ -26,6 +26,7 @@ async def test_what_is_there_is_told_on_every_surface(site: Site) -> None:
     site.write(**LOOKUPS)
     await site.at_head()
     site.query("ANALYZE")
+    (site.folder / "Procfile").write_text("web: alembic upgrade head && serve\n")
     # Nobody has looked since.
     site.query("ALTER TABLE users ADD COLUMN by_hand int")
     job = await site.run(SURVEY)
@@ -45,6 +46,7 @@ async def test_what_is_there_is_told_on_every_surface(site: Site) -> None:
     (dev,) = survey.environments
     assert (dev.drift, dev.differences, dev.own_rows) == ("drifted", 1, 0)
     assert survey.models is None
+    assert survey.start == SurveyedStart(1, (("Procfile:1", "alembic upgrade"),))
     async with surfaces(site) as client:
         told = (await client.get(f"/api/v1/jobs/{job.id}/survey")).json()
         assert told["environments"][0]["strategy"] == "reset"
@@ -53,6 +55,7 @@ async def test_what_is_there_is_told_on_every_surface(site: Site) -> None:
         assert "A clean start is recommended" in shown
         assert "Changes were made by hand: dev differs from it." in shown
         assert "Make a baseline…" in shown
+        assert "1 place may migrate at start-up" in shown
         missing = await client.get("/jobs/999999/survey")
         assert missing.status_code == 404
 

@@ -31,20 +31,20 @@ MEANT_OTHERWISE = {
     "comparison/stored_comparisons.py": {"backup"},
     # What is made, not the making of it.
     "acts/in_source.py": {"baseline"},
-    "addresses.py": {"baseline", "survey"},
+    "addresses.py": {"baseline", "cut-over", "survey"},
     "cli/bringing_over.py": {"baseline"},
     "answers/verdict.py": {"baseline"},
     "remedies/stored_proofs.py": {"baseline"},
     "remedies/stored_rehearsals.py": {"baseline"},
     # Steps and strategies.
     "cli/clean_start.py": {"survey"},
-    "pages/clean_start.py": {"baseline", "stamp", "survey"},
+    "pages/clean_start.py": {"baseline", "cut-over", "stamp", "survey"},
     "remedies/archiving.py": {"baseline"},
     "store/tables/clean_start.py": {"baseline", "survey"},
     "tools/archives.py": {"baseline"},
     "tools/history.py": {"baseline"},
     # Strategies of a clean start, of which some are called as the kinds that carry them out.
-    "answers/strategy.py": {"beside", "reset", "stamp"},
+    "answers/strategy.py": {"adopt", "beside", "reset", "stamp"},
     "answers/overview.py": {"backup"},
     "comparison/sources.py": {"backup"},
     "pages/overview.py": {"backup"},

@@ -163,6 +163,28 @@ async def register_build(
     return build
 
 
+class SourceIsNotBuild(Conflict):
+    """What would be applied is not what the build was made of."""
+
+    title = "The source is another build"
+    hint = "Bring the source to the commit of the build and check the environment, or name the build that is there."
+
+    def __init__(self, build: Build, heads: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+        self.build, self.heads, self.wanted = build, heads, wanted
+        super().__init__(
+            f"The source of {build.project} ends at {', '.join(heads) or 'nothing'}, and build {build.label} at "
+            f"{', '.join(wanted) or 'nothing'}."
+        )
+
+
+def require_source_is_build(build: Build, source: History | None, follow: tuple[str, ...]) -> None:
+    """Refuse a source that does not end exactly where a build does. Raises SourceIsNotBuild."""
+    heads = source.followed(follow).heads if source is not None else ()
+    wanted = build.history.followed(follow).heads
+    if source is None or set(heads) != set(wanted):
+        raise SourceIsNotBuild(build, heads, wanted)
+
+
 async def require_build(connection: AsyncConnection, project: str, number: int) -> None:
     """Raise NotFound where the project has no build of this number."""
     query = select(BuildRow.id).where(BuildRow.project == project, BuildRow.number == number)

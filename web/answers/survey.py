@@ -12,11 +12,14 @@ from typing import Any, Literal
 
 from web import words
 from web.answers.strategy import Recommended, Surveyed, recommend
+from web.cutover.findings import Scan
 
 #: Of a history with so many migrations a fresh one is worth its while whatever else holds.
 LONG = 50
 #: Seconds from an empty database to the head that people notice, in every test run and preview.
 SLOW = 30.0
+#: Places that migrate at start-up which are named.
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,21 @@ class SurveyedModels:
 
 
 @dataclass(frozen=True, slots=True)
+class SurveyedStart:
+    """What may migrate when the application starts."""
+
+    count: int
+    #: The first few: `path:line` and what is called there.
+    first: tuple[tuple[str, str], ...] = ()
+
+    @staticmethod
+    def of(scan: Scan) -> SurveyedStart:
+        """What a source was found to do."""
+        found = scan.of("start-up")
+        return SurveyedStart(len(found), tuple((each.place, each.what) for each in found[:NAMED]))
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """Everything that a decision about a clean start stands on, as it was at one time."""
 
@@ -64,6 +82,8 @@ class Survey:
     builds: tuple[int, ...] = ()
     #: Digest of the project's history as it was read (`observation.stored_history`).
     history_digest: str | None = None
+    #: None: the source was not read for it, by an earlier version.
+    start: SurveyedStart | None = None
     job_id: int | None = field(default=None, compare=False)
     surveyed_at: datetime | None = field(default=None, compare=False)
 
@@ -140,12 +160,13 @@ class Survey:
             "keeps": list(self.keeps),
             "builds": list(self.builds),
             "history_digest": self.history_digest,
+            "start": asdict(self.start) if self.start else None,
         }
 
     @staticmethod
     def from_store(content: Mapping[str, Any], job_id: int, surveyed_at: datetime) -> Survey:
         """Read it back."""
-        history, models = content["history"], content["models"]
+        history, models, start = content["history"], content["models"], content.get("start")
         return Survey(
             content["project"],
             SurveyedHistory(
@@ -176,6 +197,9 @@ class Survey:
             tuple(content["keeps"]),
             tuple(content["builds"]),
             content.get("history_digest"),
+            SurveyedStart(start["count"], tuple((place, what) for place, what in start["first"]))
+            if start
+            else None,
             job_id,
             surveyed_at,
         )

@@ -14,6 +14,7 @@ from web.answers.stored_surveys import newest_survey
 from web.answers.survey import Survey
 from web.clean_start.runs import Run
 from web.config import Configuration, Project
+from web.cutover.stored_scans import CutOver, newest_cut_over
 from web.jobs.job import FINISHED
 from web.jobs.reading import JobRecord, list_jobs
 from web.observation.history_cache import Histories
@@ -55,6 +56,7 @@ class Evidence:
     baseline: StoredBaseline | None
     proof: BaselineProof | None
     rehearsal: CleanStartRehearsal | None
+    cut_over: CutOver | None = None
     #: The project's newest jobs since the run began, the newest first.
     jobs: Sequence[JobRecord] = ()
 
@@ -92,6 +94,7 @@ async def read_evidence(
     baseline = await newest_baseline(connection, project.name)
     proof = await newest_proof(connection, project.name)
     rehearsal = await newest_rehearsal(connection, project.name)
+    cut_over = await newest_cut_over(connection, project.name)
     jobs = await list_jobs(connection, project=project.name, observes=False, limit=RECENT)
     return Evidence(
         project,
@@ -104,6 +107,9 @@ async def read_evidence(
         proof if proof is not None and proof.made_at is not None and proof.made_at >= run.begun_at else None,
         rehearsal
         if rehearsal is not None and rehearsal.made_at is not None and rehearsal.made_at >= run.begun_at
+        else None,
+        cut_over
+        if cut_over is not None and cut_over.made_at is not None and cut_over.made_at >= run.begun_at
         else None,
         [each for each in jobs if each.requested_at >= run.begun_at],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from web import words
@@ -181,17 +182,9 @@ class Judge(ABC):
     def _acceptable(self, proof: Proof, about: str) -> Proof:
         """The same, as somebody may answer for it, or does."""
         accepted = self._accepted.get(about)
-        return Proof(
-            proof.title,
-            "accepted" if accepted is not None else proof.state,
-            proof.detail,
-            proof.environment,
-            proof.job_id,
-            proof.at,
-            about,
-            accepted,
-            proof.risky,
-        )
+        if accepted is None:
+            return replace(proof, about=about)
+        return replace(proof, about=about, state="accepted", acceptance=accepted)
 
     def _failed_on(self, name: str) -> Iterator[Proof]:
         """That the newest job on an environment did not succeed."""

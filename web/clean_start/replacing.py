@@ -14,6 +14,7 @@ from web.clean_start.runs import StepName
 from web.clean_start.step import Act, Proof, running
 from web.operations.baseline import BASELINE
 from web.operations.beside import BESIDE
+from web.operations.cut_over import CUT_OVER
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
 from web.operations.plan_revert import PLAN_REVERT
@@ -428,7 +429,16 @@ class Replacing(Judge):
             if answered.state in ("not met", "not known"):
                 why.append("It did not answer.")
                 yield Act(SMOKE_CHECK.name, f"Smoke-check {name}", name)
-        why.append("Whether it migrates when it starts is not known.")
+        start = self._evidence.survey.start if self._evidence.survey is not None else None
+        if start is None:
+            why.append("Whether it migrates when it starts is not known.")
+        elif start.count:
+            first = ", ".join(place for place, _ in start.first[:2])
+            why.append(f"{words.plural(start.count, 'place')} migrate when it starts: {first}.")
+        if not why:
+            detail = "Its build is recorded, and nothing in the source migrates when it starts."
+            yield Proof(f"The application of {label} survives a restart", "met", detail, name)
+            return
         found = Proof(
             f"The application of {label} may fail at its next restart",
             "not met",
@@ -497,15 +507,56 @@ class Replacing(Judge):
         )
         yield Act(OBSERVE.name, f"Check {name}", name)
 
-    def _cut_over(self) -> Iterator[Proof | Act]:
+    def _cut_over(self) -> Judged:
+        """Nothing migrates besides the dashboard, and it is said what applies migrations from now on."""
+        found = self._evidence.cut_over
+        if (job := self._evidence.running(CUT_OVER.name)) is not None:
+            yield running("The source is being searched for what migrates", job)
+            return
+        if found is None:
+            yield Proof(
+                "The source was not searched for what migrates when the application starts", "not known"
+            )
+            yield from self._failed(CUT_OVER.name)
+            yield Act(CUT_OVER.name, "Search the source")
+            return
+        for when, words_ in (("start-up", "when the application starts"), ("deployment", "in a deployment")):
+            places = [each.place for each in found.scan.findings if each.when == when]
+            if not places:
+                yield Proof(
+                    f"Nothing in the source migrates {words_}", "met", "", None, found.job_id, found.made_at
+                )
+                continue
+            about = hashlib.sha256(" ".join(places).encode()).hexdigest()[:10]
+            more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+            verb = "migrates" if len(places) == 1 else "migrate"
+            yield self._acceptable(
+                Proof(
+                    f"{words.plural(len(places), 'place')} {verb} {words_}",
+                    "not met",
+                    f"{', '.join(places[:3])}{more}. Change them, then search again.",
+                    job_id=found.job_id,
+                ),
+                f"{when}:{about}",
+            )
+        for role in found.roles:
+            if role.environment in self._kept:
+                title = f"{role.role} can change no schema of {found.project}/{role.environment}"
+                proof = Proof(title, role.state, " ".join(role.account), role.environment, found.job_id)
+                yield (
+                    proof if proof.holds else self._acceptable(proof, f"role:{role.environment}:{role.state}")
+                )
         yield self._acceptable(
             Proof(
-                "Nothing migrates when the application starts",
+                "What applies migrations from now on",
                 "not known",
-                "A task of its own applies migrations, or somebody presses Migrate before each deployment.",
+                "A task of its own, before each deployment: its files are on the cut-over's page. Or somebody presses "
+                "Migrate, by the checklist there.",
+                asks="Say what does…",
             ),
             "cut-over",
         )
+        yield Act(CUT_OVER.name, "Search again")
 
 
 def _seen_at(view: View) -> datetime | None:

@@ -28,6 +28,8 @@ class Proof:
     #: Names it where a person may answer for it; empty: nobody can.
     about: str = ""
     acceptance: Acceptance | None = None
+    #: What the form says with which somebody answers for it.
+    asks: str = "Accept it with a reason…"
     #: Said in red wherever it is told: nothing stands behind it.
     risky: bool = False
 
@@ -106,4 +108,5 @@ class Step:
 
 
 def running(title: str, job: JobRecord, environment: str | None = None) -> Proof:
+    """That a job is at it."""
     return Proof(title, "running", "", environment, job.id, job.started_at or job.requested_at)

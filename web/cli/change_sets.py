@@ -11,7 +11,7 @@ import typer
 from web.cli import exits
 from web.cli.invocation import Invocation, add
 from web.cli.jobs import PANEL, Id
-from web.errors import Invalid
+from web.cli.placing import write_new
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,17 +39,7 @@ def change_set(
             call.writer.say(path)
     else:
         for form in ("patch", "zip"):
-            _write(call, output / f"baseline.{form}", base64.b64decode(found[form]))
+            write_new(call.writer, output / f"baseline.{form}", base64.b64decode(found[form]))
     if not found["proven"]:
         call.writer.note("It was not proven: complete it by hand.")
     return exits.YES if found["proven"] else exits.NO
-
-
-def _write(call: Invocation, place: Path, content: bytes) -> None:
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("xb") as file:
-            file.write(content)
-    except OSError as error:
-        raise Invalid(f"{place} cannot be written: {error.strerror}.") from error
-    call.writer.say(f"Wrote {place}.")

@@ -44,6 +44,7 @@ PROJECT_LATER = {
 }
 MODELS = 'module:attribute, such as "clinic.models:Base.metadata"'
 FOLLOW = '"heads", BRANCH@head such as "main@head", or an array of these'
+ROLE = "the name of a role of at most 63 bytes, such as clinic_app"
 BACKUPS_LATER = {
     "keep": "retention, every backup is kept",
     "recipients": "encryption, backups are not encrypted",
@@ -363,6 +364,7 @@ def _environment(
             "backup",
             "smoke",
             "clean_start",
+            "application_role",
         ),
     )
     url = _needed_secret(table, "url", folder, REFERENCE)
@@ -381,7 +383,16 @@ def _environment(
         clean_start=CleanStartPolicy(
             without_backup=table.table("clean_start", keys=("without_backup",)).flag("without_backup")
         ),
+        application_role=_role(table),
     )
+
+
+def _role(environment: Table) -> str | None:
+    role = environment.text("application_role", ROLE)
+    # PostgreSQL would cut a longer name, and find another role.
+    if role is not None and (not 0 < len(role.encode()) <= 63 or "\0" in role):
+        raise environment.error("application_role", f"expected {ROLE}")
+    return role
 
 
 def _reset(environment: Table, tier: Tier, source: Path) -> ResetPolicy | None:

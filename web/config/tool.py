@@ -48,6 +48,11 @@ class ToolSettings(ABC):
     def working_directory(self, source: Path) -> Path:
         """The folder in which it runs, for a checkout."""
 
+    @property
+    def own_upgrade(self) -> tuple[str, ...]:
+        """The project's own command that upgrades; empty: it has none."""
+        return ()
+
     def files(self, source: Path) -> tuple[Path, ...]:
         """Its own configuration files, which may lie outside of the checkout."""
         return ()
@@ -111,6 +116,11 @@ class AlembicSettings(ToolSettings):
     def program(self) -> Path:
         """The project's own interpreter."""
         return self.python
+
+    @property
+    def own_upgrade(self) -> tuple[str, ...]:
+        """What `commands` says."""
+        return self.commands.get("upgrade", ())
 
     def config_file(self, source: Path) -> Path:
         """The project's alembic.ini or pyproject.toml."""

@@ -124,6 +124,8 @@ class Environment:
     backup: BackupPolicy = field(default_factory=BackupPolicy)
     smoke: SmokePolicy | None = None
     clean_start: CleanStartPolicy = CleanStartPolicy()
+    #: The role that the application runs as, where another one migrates; None: it is not known.
+    application_role: str | None = None
 
     @property
     def label(self) -> str:

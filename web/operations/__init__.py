@@ -11,6 +11,7 @@ from web.operations.backup import BACKUP
 from web.operations.baseline import BASELINE
 from web.operations.beside import BESIDE
 from web.operations.compare import COMPARE
+from web.operations.cut_over import CUT_OVER
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
@@ -54,4 +55,5 @@ KINDS: tuple[AnyOperation, ...] = (
     REHEARSE_CLEAN_START,
     WRITE_BASELINE,
     TAKE_BACK_BASELINE,
+    CUT_OVER,
 )

@@ -29,10 +29,12 @@ from web.acts.upgrading import (
     seen_in_schema,
     upgrade,
 )
+from web.answers.builds import load_build, require_source_is_build
 from web.answers.environment import View
 from web.answers.gate import Condition, backup_needed, enforced, migration_gate
 from web.answers.rehearsed import Rehearsed, read_rehearsal
 from web.answers.verdict import archive_day, archived_verdict, verdict
+from web.config import Environment, Project
 from web.errors import (
     Conflict,
     OperationNotAllowed,
@@ -42,7 +44,8 @@ from web.jobs.job import Outcome, Reconciled, StepTitle, Unproven
 from web.jobs.work import Evidence, Work
 from web.observation.first_seen import read_evidence
 from web.observation.records import Observed, record_of
-from web.operations.parameters import Parameters
+from web.observation.stored_history import load_history
+from web.operations.parameters import GIVEN, Parameters
 from web.postgres.connections import Connection
 from web.postgres.identity import require_writable
 from web.remedies.old_source import archived_history, old_source
@@ -74,6 +77,14 @@ class MigrateParameters(Parameters):
     )
     lock_attempts: int = Field(
         default=3, ge=1, le=20, title="Attempts", description="How often it is tried in all."
+    )
+    build: int | None = Field(
+        default=None,
+        ge=1,
+        lt=2**63,
+        title="Build",
+        description="Only where the source ends exactly where this registered build does.",
+        json_schema_extra=GIVEN,
     )
     despite_failed_rehearsal: Annotated[str | None, AfterValidator(_said)] = Field(
         default=None,
@@ -175,6 +186,10 @@ async def _check(work: Work[MigrateParameters], connection: Connection, *, once_
     """Refuse what may not be applied; what speaks against it and is no reason to refuse is told, once."""
     job = work.job
     source = await history_that_runs(work)
+    if job.parameters.build is not None:
+        async with work.store.connect() as store:
+            build = await load_build(store, job.project.name, job.parameters.build)
+        require_source_is_build(build, source, job.environment.follow)
     await require_writable(connection)
     applied = await tool_of(job.project).applied(job.project, connection)
     await require_seen(work, connection, applied.revisions)
@@ -350,6 +365,17 @@ def _way(invalid: Collection[str]) -> str:
     )
 
 
+async def require_named(
+    store: AsyncConnection, project: Project, environment: Environment | None, parameters: MigrateParameters
+) -> None:
+    """The source, as it was last read, is the build that is named. Raises NotFound, SourceIsNotBuild."""
+    if parameters.build is None or environment is None:
+        return
+    build = await load_build(store, project.name, parameters.build)
+    source = await load_history(store, project.name)
+    require_source_is_build(build, source.history if source is not None else None, environment.follow)
+
+
 async def before(store: AsyncConnection, seen: View) -> Before:
     """The pending migrations as they were rehearsed, and the gate."""
     return Before(
@@ -425,6 +451,7 @@ MIGRATE = Operation(
     closed=closed,
     wants_name=asked_on_production,
     before=before,
+    require_named=require_named,
     approved_for=(),
     reason="despite_failed_rehearsal",
     evidence=WHAT_MIGRATIONS_LEAVE,

@@ -7,11 +7,12 @@ from collections import Counter
 
 from web import addresses, words
 from web.acts.history import history_that_runs
+from web.acts.scanning import scan
 from web.answers.builds import read_numbers
 from web.answers.environment import View, view
 from web.answers.stored_surveys import store_survey
 from web.answers.strategy import STRATEGIES, Surveyed
-from web.answers.survey import Survey, SurveyedHistory, SurveyedModels
+from web.answers.survey import Survey, SurveyedHistory, SurveyedModels, SurveyedStart
 from web.comparison.alike import as_on
 from web.comparison.expected import excluded_tables
 from web.comparison.sources import Reader, Sourced
@@ -43,6 +44,7 @@ async def run(work: Work[Parameters]) -> Outcome:
         await _look(work)
     async with work.progress.step("history"):
         history, chain, head, refusal = await _history(work)
+        start = SurveyedStart.of(await scan(work))
         views = [await _view(work, each) for each in project.environments.values()]
     async with work.progress.step("models"):
         models = None
@@ -59,6 +61,7 @@ async def run(work: Work[Parameters]) -> Outcome:
         project.keeps,
         await _builds(work),
         views[0].source.digest if views and views[0].source is not None else None,
+        start,
     )
     async with work.writing() as store:
         await store_survey(store, work.job.id, survey)

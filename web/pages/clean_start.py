@@ -450,8 +450,17 @@ def _proof(proof: Proof, *, changes: bool) -> ShownProof:
         proof.job_id,
         proof.at,
         proof.about if changes and accepted is None else "",
-        f"Accepted by {accepted.by}: {accepted.reason}" if accepted is not None else "",
+        _accepted(proof),
+        proof.asks,
     )
+
+
+def _accepted(proof: Proof) -> str:
+    accepted = proof.acceptance
+    if accepted is None:
+        return ""
+    said = "Said by" if proof.state == "accepted" and proof.asks.startswith("Say") else "Accepted by"
+    return f"{said} {accepted.by}: {accepted.reason}"
 
 
 def _differences(evidence: Evidence) -> Iterator[ShownDifference]:
@@ -537,6 +546,8 @@ def _links(evidence: Evidence, step: Step) -> Iterator[Link]:
                 yield Link("See the rehearsal", addresses.clean_start_rehearsal(evidence.rehearsal.job_id))
             if made is not None:
                 yield Link("Download the patch", addresses.change_set(made.job_id, "patch"))
+        case "cut-over" if evidence.cut_over is not None and evidence.cut_over.job_id is not None:
+            yield Link("See the places and the task", addresses.cut_over(evidence.cut_over.job_id))
         case "report":
             yield Link("Read the report", addresses.clean_start_report(project, evidence.run.id))
         case _:

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from web import addresses, words
 from web.answers.stored_surveys import survey_of
 from web.answers.strategy import STRATEGIES, Recommended, Surveyed
-from web.answers.survey import Survey, SurveyedHistory, SurveyedModels
+from web.answers.survey import Survey, SurveyedHistory, SurveyedModels, SurveyedStart
 from web.dashboard import Board, OneJob, Store, on_job
 from web.errors import NotFound
 from web.pages.jobs import project_link
@@ -49,6 +49,8 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob) -> HTMLRe
         history=tuple(_history(found.history, found.builds)),
         unseen=found.history.unseen,
         inserted=found.history.inserted,
+        start=found.start.first if found.start else (),
+        starting=_starting(found.start),
         models=models,
         models_account=account,
         keeps=found.keeps,
@@ -97,6 +99,14 @@ def _history(history: SurveyedHistory, builds: tuple[int, ...]) -> Iterator[Fact
         yield Fact("Remarks", " ".join(history.problems))
     if builds:
         yield Fact("Newest builds", ", ".join(f"#{number}" for number in builds[:5]))
+
+
+def _starting(start: SurveyedStart | None) -> Mark | None:
+    if start is None:
+        return None
+    if not start.count:
+        return Mark("ok", "Nothing migrates at start-up")
+    return Mark("warn", f"{words.plural(start.count, 'place')} may migrate at start-up")
 
 
 def _models(found: Survey) -> tuple[Mark | None, str]:

@@ -33,6 +33,8 @@ ButtonPlace = Literal[
     "surveyed project",
     #: The page of a project's clean start, where none is open.
     "clean start",
+    #: What a cut-over of a project found.
+    "cut over",
     #: The head of an environment's pages.
     "environment",
     #: The tabs, and in them one migration history, one backup (`backup`), one difference (`only`), one proven repair.

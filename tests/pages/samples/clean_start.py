@@ -1,4 +1,4 @@
-"""What a clean start shows: a survey, a baseline, the run with its steps, proofs, rehearsals, the report."""
+"""What a clean start shows: survey, baseline, the run with its steps, proofs, rehearsals, cut-over, report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from tests.pages.samples.drift import drift
 from tests.pages.samples.ground import DEV, PRODUCTION, REVISIONS, STAGING, before
 from web import addresses
 from web.answers.strategy import STRATEGIES, Strategy
+from web.cutover.tasks import NoPublicUrl
+from web.pages.presenting import error_view
 from web.pages.views.baseline import BaselinePage, LookupTable, ReplacedMigration, RowsForm
 from web.pages.views.clean_start import (
     CleanStartPage,
@@ -20,6 +22,7 @@ from web.pages.views.clean_start import (
     ShownProof,
     ShownStep,
 )
+from web.pages.views.cut_over import CutOverPage, FoundGroup, FoundPlace, ShownFile, ShownTask
 from web.pages.views.marks import Action, Check, EnvironmentRef, Fact, Link, Mark, Option
 from web.pages.views.survey import SurveyedRow, SurveyPage
 
@@ -83,6 +86,10 @@ def survey(*, messy: bool = True) -> SurveyPage:
         ),
         (("extension", 2), ("function", 3), ("view", 1), ("policy", 2)) if messy else (),
         (("public.roles", 4), ("public.tenants", 1)) if messy else (),
+        (("backend/docker-entrypoint.sh:14", "alembic upgrade"),) if messy else (),
+        Mark("warn", "1 place may migrate at start-up")
+        if messy
+        else Mark("ok", "Nothing migrates at start-up"),
         Mark("warn", "The models differ in 22 places") if messy else None,
         "1 table, 12 columns, 9 indexes. No model knows public.legacy_import." if messy else "",
         ("S3 bucket clinic-documents", "Keycloak realm clinic") if messy else (),
@@ -94,6 +101,79 @@ def survey(*, messy: bool = True) -> SurveyPage:
                 primary=messy,
             ),
         ),
+    )
+
+
+def cut_over(*, done: bool = False) -> CutOverPage:
+    """What migrates besides the dashboard."""
+    groups = (
+        FoundGroup(
+            "start-up",
+            "At start-up",
+            (
+                "Take it out: the application starts without migrating. One task for each deployment does it before.",
+            ),
+            (
+                FoundPlace(
+                    "backend/docker-entrypoint.sh:14",
+                    'alembic upgrade head && exec "$@"',
+                    "alembic upgrade, the image's ENTRYPOINT",
+                    Mark("warn", "Runs then"),
+                ),
+                FoundPlace(
+                    "backend/clinic/db.py:8",
+                    "Base.metadata.create_all(engine)",
+                    "create_all, the application",
+                    Mark("unknown", "May run then"),
+                ),
+            ),
+        ),
+        FoundGroup(
+            "by-hand",
+            "By hand",
+            ("Keep it for databases of your own; for the ones that are watched, press Migrate.",),
+            (
+                FoundPlace(
+                    "Makefile:21",
+                    "alembic upgrade head",
+                    "alembic upgrade, a recipe",
+                    Mark("wait", "By hand"),
+                ),
+            ),
+        ),
+    )
+    return CutOverPage(
+        1043,
+        "clinic",
+        "Clinic",
+        Mark("ok", "Nothing migrates at start-up") if done else Mark("warn", "1 place at start-up"),
+        412,
+        before(minutes=2),
+        () if done else groups,
+        () if done else (("data/old.json", "larger than 1 MiB"),),
+        0 if done else 3,
+        ()
+        if done
+        else (
+            Check(Mark("ok", "On dev, clinic_app can change no schema"), account="clinic_app owns nothing."),
+            Check(
+                Mark("blocked", "On production, clinic_app can change the schema"),
+                account="clinic_app owns table public.users, table public.visits and 40 more.",
+            ),
+        ),
+        (
+            ShownTask(
+                "compose",
+                "Docker Compose",
+                "A service that has to end well before the application starts.",
+                (ShownFile("compose.migrate.yaml", "services:\n  migrate: {}\n"),),
+                addresses.cut_over_task(1043, "compose"),
+            ),
+        )
+        if done
+        else (),
+        None if done else error_view(NoPublicUrl()),
+        (Action("Look again…", addresses.new_project_job("clinic", "cut-over"), "list-checks"),),
     )
 
 

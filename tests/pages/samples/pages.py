@@ -11,6 +11,7 @@ from tests.pages.samples.clean_start import (
     baseline,
     clean_start,
     clean_start_rehearsal,
+    cut_over,
     no_clean_start,
     proof,
     report,
@@ -189,6 +190,8 @@ def pages() -> dict[str, Sample]:
         ),
         "survey": Sample("surveys/show.html", survey(), job_shell(DEV, 1041)),
         "survey-keep": Sample("surveys/show.html", survey(messy=False), job_shell(DEV, 1041)),
+        "cut-over": Sample("cut_overs/show.html", cut_over(), job_shell(DEV, 1043)),
+        "cut-over-done": Sample("cut_overs/show.html", cut_over(done=True), job_shell(DEV, 1043)),
         "baseline": Sample("baselines/show.html", baseline(), job_shell(DEV, 1042)),
         "baseline-not-proven": Sample("baselines/show.html", baseline(proven=False), job_shell(DEV, 1042)),
         "approvals": Sample(

@@ -21,6 +21,8 @@ class ShownProof:
     about: str = ""
     #: Who answers for it, and why.
     accepted: str = ""
+    #: What that form says.
+    asks: str = "Accept it with a reason…"
 
 
 @dataclass(frozen=True, slots=True)

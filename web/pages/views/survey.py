@@ -35,6 +35,9 @@ class SurveyPage:
     #: What autogenerate does not see, and the tables that migrations fill: each with its number.
     unseen: tuple[tuple[str, int], ...]
     inserted: tuple[tuple[str, int], ...]
+    #: What may migrate at start-up: the first few as `path:line` and what is called; None: not asked.
+    start: tuple[tuple[str, str], ...]
+    starting: Mark | None
     #: How models stand to migrations; None: not asked.
     models: Mark | None
     models_account: str

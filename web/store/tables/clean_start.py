@@ -77,6 +77,21 @@ class CleanStartRehearsalRow(Base):
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class CutOverScanRow(Base):
+    """What migrates a project's databases besides this dashboard, as a job found it."""
+
+    __tablename__ = "cut_over_scan"
+    __table_args__ = (Index(None, "project"),)
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    project: Mapped[str]
+    #: `cutover.stored_scans` owns the shape.
+    content: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class RunRow(Base):
     """A project's clean start, from its beginning to its end; one may be open."""
 

@@ -9,10 +9,7 @@ import ast
 import hashlib
 import inspect
 import re
-import threading
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -22,6 +19,7 @@ from web.errors import SourceInvalid
 from web.tools.alembic_tool.archive import archives
 from web.tools.alembic_tool.locations import read_locations
 from web.tools.history import History, Migration, make_history
+from web.tools.quiet import quiet
 
 #: A value that a migration file may give: a string, nothing, or several strings.
 Value = str | tuple["Value", ...] | None
@@ -33,7 +31,6 @@ _COMPILED_FILE = re.compile(r"(?!\.\#|__init__)(.*\.py)(c|o)$")
 _LEGACY_REVISION = re.compile(r"([a-f0-9]+)\.py$")
 _CREATE_DATE = re.compile(r"^Create Date:\s*(.+?)\s*$", re.MULTILINE)
 _BOILERPLATE = re.compile(r"^(Revision ID|Revises|Create Date):", re.MULTILINE)
-_FILTERS = threading.Lock()
 #: Characters that Alembic refuses in a revision id.
 _ILLEGAL = frozenset("@-+:")
 
@@ -49,7 +46,7 @@ def read_history(source: Path, tool: AlembicSettings) -> History:
     migrations: list[Migration] = []
     complete = not locations.unresolved
     seen: set[Path] = set()
-    with _quiet():
+    with quiet():
         for folder in locations.folders:
             for file in _files(folder, recursive=locations.recursive):
                 if locations.sourceless and _COMPILED_FILE.match(file.name):
@@ -72,15 +69,6 @@ def read_history(source: Path, tool: AlembicSettings) -> History:
         )
     history = make_history(migrations, problems=problems, complete=complete)
     return replace(history, archives=archives(source, locations))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Old migrations hold escapes that newer Pythons warn of; that is the project's own business."""
-    # The filters belong to the whole process: two threads that change them would not put them back in order.
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
@@ -167,7 +155,7 @@ def read_asked(record: Mapping[str, object], source: Path) -> Migration:
         digest=hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "",
         created=_created(docstring),
     )
-    with _quiet():
+    with quiet():
         written = _read_migration(file, source).migration
     return asked if written == asked else replace(asked, literal=False)
 
