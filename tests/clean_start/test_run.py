@@ -327,3 +327,12 @@ async def test_what_a_person_does_beside_the_run_counts_all_the_same(guided: Gui
     assert await guided.titles("apply") == ["The application of clinic/dev was not asked whether it answers."]
     await guided.act("apply")
     assert (await guided.states())["apply"] == "proven"
+
+
+async def test_a_job_that_runs_opens_no_step_before_its_turn(guided: Guided) -> None:
+    await guided.begin(dev="stamp")
+    await guided.ask("POST", f"{ON_DEV}/jobs/backup", 201, parameters={"verify": True}, step="back-up")
+    steps = await guided.steps()
+    assert steps["back-up"]["state"] == "running"
+    assert (steps["apply"]["state"], steps["apply"]["acts"]) == ("waiting", [])
+    assert steps["apply"]["closed"] == "It opens after “Back up”."

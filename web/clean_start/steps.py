@@ -173,8 +173,8 @@ def steps_of(evidence: Evidence) -> tuple[Step, ...]:
         proofs, acts = judge.step(name)
         passed = bool(proofs) and all(each.holds for each in proofs)
         running = any(each.state == "running" for each in proofs)
-        if waits_for and not running and name != "report":
-            # What was proven before something changed is told as it is, and waits with the rest.
+        if waits_for and name != "report":
+            # What was proven before something changed, and what runs, is told as it is; it waits with the rest all the same.
             found.append(Step(name, "waiting", tuple(proofs), closed=f"It opens after “{waits_for}”."))
             continue
         state: StepState = "proven" if passed else "running" if running else "current"
