@@ -15,6 +15,7 @@ from tests.operations.conftest import Site, outcome
 from tests.operations.test_endings import page, surfaces
 from tests.operations.test_write_baseline import writable
 from tests.tools.written import execute, migration
+from web.clean_start.runs import STEP_NAMES
 from web.config.values import CleanStartPolicy
 from web.jobs.queue import withdraw
 from web.operations.backup import BACKUP
@@ -170,9 +171,14 @@ async def test_from_the_survey_to_the_report(guided: Guided) -> None:
     assert {**again, "markdown": ""} == {**told, "markdown": ""}
     # And what was proven, and when, is kept with it.
     assert [each["state"] for each in again["steps"]] == ["proven"] * 7
+    assert await guided.states() == dict.fromkeys(STEP_NAMES, "proven")
     shown = await page(guided.client, "/projects/clinic/clean-start/report")
     assert "Everybody else’s databases" in shown
-    assert "It is done, by ada." in await page(guided.client, "/projects/clinic/clean-start")
+    shown = await page(guided.client, "/projects/clinic/clean-start")
+    assert "It is done, by ada." in shown
+    assert "Every step is proven" in shown
+    assert 'href="/projects/clinic/clean-start/new"' in shown
+    assert "Begin the clean start" in await page(guided.client, "/projects/clinic/clean-start/new")
     await guided.ask("POST", RUN, 201, strategies={})
 
 

@@ -70,18 +70,7 @@ def report_of(evidence: Evidence, steps: Sequence[Step]) -> dict[str, Any]:
                 "step": step.name,
                 "title": step.title,
                 "state": step.state,
-                "proofs": [
-                    {
-                        "title": each.title,
-                        "state": each.state,
-                        "detail": each.detail,
-                        "environment": each.environment,
-                        "job": each.job_id,
-                        "at": each.at.isoformat() if each.at else None,
-                        "risky": each.risky,
-                    }
-                    for each in step.proofs
-                ],
+                "proofs": [{**each.to_json(), "about": each.about} for each in step.proofs],
             }
             for step in steps
             if step.name != "report"

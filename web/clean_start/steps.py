@@ -9,13 +9,13 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from web import words
 from web.answers.environment import View
 from web.answers.strategy import STRATEGIES, Strategy
 from web.clean_start.evidence import Evidence
-from web.clean_start.runs import STEP_NAMES, Acceptance, StepName
+from web.clean_start.runs import STEP_NAMES, Acceptance, Run, StepName
 from web.jobs.reading import JobRecord
 from web.operations.backup import BACKUP
 from web.operations.baseline import BASELINE
@@ -85,6 +85,21 @@ class Proof:
         """Whether the step may be passed by it."""
         return self.state in ("met", "accepted")
 
+    def to_json(self) -> dict[str, object]:
+        """JSON of API, CLI and report."""
+        return {
+            "title": self.title,
+            "state": self.state,
+            "detail": self.detail,
+            "environment": self.environment,
+            "job": self.job_id,
+            "at": self.at.isoformat() if self.at else None,
+            "accept": self.about if self.about and self.acceptance is None else None,
+            "accepted_by": self.acceptance.by if self.acceptance else None,
+            "reason": self.acceptance.reason if self.acceptance else None,
+            "risky": self.risky,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -138,20 +153,7 @@ class Step:
             "title": self.title,
             "state": self.state,
             "closed": self.closed or None,
-            "proofs": [
-                {
-                    "title": each.title,
-                    "state": each.state,
-                    "detail": each.detail,
-                    "environment": each.environment,
-                    "job": each.job_id,
-                    "at": each.at.isoformat() if each.at else None,
-                    "accept": each.about if each.about and each.acceptance is None else None,
-                    "accepted_by": each.acceptance.by if each.acceptance else None,
-                    "reason": each.acceptance.reason if each.acceptance else None,
-                }
-                for each in self.proofs
-            ],
+            "proofs": [each.to_json() for each in self.proofs],
             "acts": [
                 {
                     "kind": each.kind,
@@ -165,7 +167,12 @@ class Step:
 
 
 def steps_of(evidence: Evidence) -> tuple[Step, ...]:
-    """Judge all steps: each waits for those before it, but for the report, which can be read at any time."""
+    """Judge all steps: each waits for those before it, but for the report, which can be read at any time.
+
+    Those of a run that has ended are as its report tells them: what changes later says nothing of it.
+    """
+    if evidence.run.report is not None:
+        return _told_steps(evidence.run, evidence.run.report)
     judge = _Judge(evidence)
     found: list[Step] = []
     waits_for = ""
@@ -174,7 +181,7 @@ def steps_of(evidence: Evidence) -> tuple[Step, ...]:
         passed = bool(proofs) and all(each.holds for each in proofs)
         running = any(each.state == "running" for each in proofs)
         if waits_for and name != "report":
-            # What was proven before something changed, and what runs, is told as it is; it waits with the rest all the same.
+            # What was proven before something changed, and what runs, is told as it is, and waits with the rest.
             found.append(Step(name, "waiting", tuple(proofs), closed=f"It opens after “{waits_for}”."))
             continue
         state: StepState = "proven" if passed else "running" if running else "current"
@@ -184,6 +191,29 @@ def steps_of(evidence: Evidence) -> tuple[Step, ...]:
         if not passed and not waits_for:
             waits_for = _TITLES[name][0]
     return tuple(found)
+
+
+def _told_steps(run: Run, report: Mapping[str, Any]) -> tuple[Step, ...]:
+    steps = [
+        Step(each["step"], each["state"], tuple(_told(run, proof) for proof in each["proofs"]))
+        for each in report["steps"]
+    ]
+    ended = Proof("The clean start has ended", "met", at=run.ended_at)
+    return (*steps, Step("report", "proven", (ended,)))
+
+
+def _told(run: Run, proof: Mapping[str, Any]) -> Proof:
+    return Proof(
+        proof["title"],
+        proof["state"],
+        proof["detail"],
+        proof["environment"],
+        proof["job"],
+        datetime.fromisoformat(proof["at"]) if proof["at"] else None,
+        proof["about"],
+        run.acceptances.get(proof["about"]),
+        proof["risky"],
+    )
 
 
 def set_id(against: Against) -> str:

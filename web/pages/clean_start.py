@@ -81,6 +81,15 @@ async def show(
     )
 
 
+@router.get("/new", dependencies=[in_project("view")])
+async def new(request: Request, board: Board, store: Store, frame: Framed, project: InProject) -> Response:
+    """How another run begins; where one goes on, that one."""
+    found = await newest_run(store, project.name)
+    if found is not None and found.is_open:
+        return go_to(request, addresses.clean_start(project.name))
+    return await _invite(board, store, frame, project)
+
+
 @router.get("/stream", dependencies=[in_project("view")])
 async def stream(board: Board, who: Who, project: InProject, seen: str = "") -> Response:
     """A word whenever the run is not as the page has it."""
@@ -319,7 +328,8 @@ async def _page(
     steps: tuple[Step, ...],
 ) -> CleanStartPage:
     run, survey = evidence.run, evidence.survey
-    changes = run.is_open and may(who, "baseline", project.name)
+    permitted = may(who, "baseline", project.name)
+    changes = run.is_open and permitted
     reasons = {seen.environment: by.reasons for seen, by in survey.strategies} if survey else {}
     current = next((each for each in steps if each.state in ("current", "running")), None)
     proven = sum(each.state == "proven" for each in steps if each.name != "report")
@@ -355,6 +365,7 @@ async def _page(
         ),
         changes=changes,
         complete=all(each.state == "proven" for each in steps if each.name != "report"),
+        another=permitted and not run.is_open,
         others=tuple(
             Link(f"{words.day(begun)}, {ended or 'open'}", addresses.clean_start(project.name, number))
             for number, begun, ended in others
@@ -433,8 +444,12 @@ def _proof(proof: Proof, *, changes: bool) -> ShownProof:
         proof.job_id,
         proof.at,
         proof.about if changes and accepted is None else "",
-        f"Accepted by {accepted.by}: {accepted.reason}" if accepted is not None else "",
+        _accepted(accepted.by, accepted.reason) if accepted is not None else "",
     )
+
+
+def _accepted(by: str | None, reason: str | None) -> str:
+    return f"Accepted by {by}: {reason}" if by else ""
 
 
 def _differences(evidence: Evidence) -> Iterator[ShownDifference]:
@@ -563,6 +578,7 @@ def _report(told: Any) -> ReportPage:
                         one["detail"],
                         one["job"],
                         datetime.fromisoformat(one["at"]) if one["at"] else None,
+                        accepted=_accepted(one["accepted_by"], one["reason"]),
                     )
                     for one in each["proofs"]
                 ),

@@ -88,6 +88,8 @@ class CleanStartPage:
     changes: bool
     #: It can be ended as done.
     complete: bool
+    #: It has ended, and who reads it may begin another one.
+    another: bool = False
     #: Earlier ones.
     others: tuple[Link, ...] = ()
 
