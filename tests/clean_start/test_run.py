@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -60,9 +61,9 @@ class Guided:
             if each["state"] not in ("met", "accepted")
         ]
 
-    async def act(self, step: str) -> None:
-        """Start the first thing that a step wants, as its button does, and run it."""
-        (act, *_) = (await self.steps())[step]["acts"]
+    async def act(self, step: str, *, at: int = 0, succeeds: bool = True) -> None:
+        """Start a thing that a step wants, as its button does, and run it."""
+        act = (await self.steps())[step]["acts"][at]
         place = ON_DEV if act["environment"] else PROJECT
         body: dict[str, Any] = {"parameters": act["parameters"], "step": step}
         if act["asks"] and act["environment"]:
@@ -81,7 +82,7 @@ class Guided:
             await withdraw(connection, job)
         await self.site.execution(job).run()
         ended = await self.site.job(job)
-        assert ended.state == "succeeded", outcome(ended)
+        assert (ended.state == "succeeded") == succeeds, outcome(ended)
         await self.site.observe()
 
     async def through(self, *steps: str) -> None:
@@ -342,3 +343,95 @@ async def test_a_job_that_runs_opens_no_step_before_its_turn(guided: Guided) -> 
     assert steps["back-up"]["state"] == "running"
     assert (steps["apply"]["state"], steps["apply"]["acts"]) == ("waiting", [])
     assert steps["apply"]["closed"] == "It opens after “Back up”."
+
+
+async def test_rows_that_the_baseline_leaves_are_taken_along_or_answered_for(guided: Guided) -> None:
+    """A database that is made anew would have none of them, and nothing else of the run would say so."""
+    await guided.begin(dev="stamp")
+    await guided.through("back-up")
+    await guided.act("baseline")
+    assert await guided.titles("baseline") == [
+        "Rows that the old migrations insert are not in it: 1 table. "
+        "A database that it makes has none of public.users, unless something else fills them."
+    ]
+    (act,) = (await guided.steps())["baseline"]["acts"]
+    assert act["parameters"] == {"rows": "public.users"}
+    await guided.act("baseline")
+    assert await guided.titles("baseline") == []
+    assert len((await guided.steps())["baseline"]["proofs"]) == 1
+
+
+async def test_all_differences_of_a_comparison_are_named_where_they_are_accepted(guided: Guided) -> None:
+    site = guided.site
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    site.query("ALTER TABLE users ADD COLUMN another int")
+    await site.observe()
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline")
+    await guided.act("proof")
+    first, *_ = (await guided.ask("GET", RUN, 200))["differences"]
+    await guided.accept(first["id"])
+    (proof,) = [each for each in (await guided.steps())["proof"]["proofs"] if each["accept"]]
+    assert proof["detail"] == "1 of them not accepted"
+    await guided.accept(proof["accept"], "The rest too.")
+    (proof,) = [each for each in (await guided.steps())["proof"]["proofs"] if each["reason"]]
+    assert (proof["state"], proof["detail"]) == ("accepted", "")
+    told = await guided.ask("GET", f"{RUN}/report", 200)
+    what = told["accepted"][-1]["what"]
+    assert what.startswith("dev: 2 differences: ")
+    assert {"public.users.by_hand", "public.users.another"} <= set(what.replace(",", " ").split())
+
+
+async def test_a_backup_that_was_lost_can_be_made_again(guided: Guided) -> None:
+    site = guided.site
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline", "proof")
+    for each in Path(site.configuration.backups.location).rglob("*.dump"):
+        each.unlink()
+    await guided.act("rehearsal", succeeds=False)
+    acts = (await guided.steps())["rehearsal"]["acts"]
+    assert [each["kind"] for each in acts] == ["rehearse-clean-start", "backup"]
+    await guided.act("rehearsal", at=1)
+    await guided.through("rehearsal")
+
+
+async def test_what_is_repaired_is_what_was_rehearsed(guided: Guided) -> None:
+    site = guided.site
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    await site.observe()
+    await guided.begin(dev="repair")
+    await guided.through("back-up", "baseline", "proof", "rehearsal")
+    for proof in (await guided.steps())["apply"]["proofs"]:
+        if proof["accept"]:
+            await guided.accept(proof["accept"])
+    acts = {each["kind"]: each["parameters"] for each in (await guided.steps())["apply"]["acts"]}
+    assert acts["plan-revert"] == {"with_loss": "true"}
+    await guided.through("apply")
+
+
+async def test_a_schema_that_is_changed_afterwards_is_said_to_differ(guided: Guided) -> None:
+    site = guided.site
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline", "proof", "rehearsal", "apply")
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    await site.observe()
+    assert (await guided.titles("apply"))[0] == (
+        "clinic/dev is at the baseline, and its schema differs from it. "
+        "1 difference. Revert or ignore it on its page of drift, then check it."
+    )
+
+
+async def test_what_is_undone_by_the_backup_alone_is_said_so(guided: Guided) -> None:
+    """Old migrations that a database lacks come first, and stay."""
+    site = guided.site
+    await guided.begin(dev="stamp")
+    rows_alone = "Nothing but the version rows is changed, and the old ones are kept with the job."
+
+    async def undo() -> str:
+        (each,) = (await guided.ask("GET", f"{RUN}/report", 200))["environments"]
+        return str(each["undo"])
+
+    assert await undo() == rows_alone
+    site.write(d=migration("d", "c", execute("CREATE TABLE late (id int)")))
+    await site.observe()
+    assert "what the old migrations that it lacked change is in the backup alone" in await undo()

@@ -13,6 +13,7 @@ from web.answers.strategy import STRATEGIES, Strategy
 from web.clean_start.evidence import Evidence
 from web.clean_start.steps import Step
 from web.config import Environment
+from web.operations.migrate import MIGRATE
 
 #: What Markdown would read as its own.
 _MARKDOWN = str.maketrans({each: f"\\{each}" for each in "\\`*_{}[]<>()#+-!|~"})
@@ -106,21 +107,36 @@ def undo_of(strategy: Strategy, environment: Environment, evidence: Evidence) ->
     """How far what Apply does to an environment can be undone, said before it is done."""
     backup = evidence.backups.get(environment.name)
     saved = (
-        f"The backup of {words.exact(backup.created_at)} holds everything that was there."
+        f"The backup of {words.exact(backup.created_at)} holds what was there then."
         if backup is not None and backup.state == "verified"
         else "There is no verified backup of this clean start."
     )
+    old = "what the old migrations that it lacked change" if _catches_up(environment.name, evidence) else ""
     match strategy:
         case "stamp":
+            if old:
+                return f"The version rows can be written back; {old} is in the backup alone. {saved}"
             return "Nothing but the version rows is changed, and the old ones are kept with the job."
         case "repair":
-            return f"The version rows can be written back; what the repair dropped is in the backup alone. {saved}"
+            lost = " and ".join(filter(None, (old, "what the repair dropped")))
+            return f"The version rows can be written back; {lost} is in the backup alone. {saved}"
         case "reset":
             return f"{saved} It has to be restored by hand."
         case "beside":
             return "The old database stays as it is: lead the secret back to it."
         case _:
             return "Nothing is done to it."
+
+
+def _catches_up(name: str, evidence: Evidence) -> bool:
+    """Whether an environment gets old migrations before its version row is exchanged, or got them in this run."""
+    verdict = evidence.views[name].verdict
+    if verdict.pending or (verdict.archive is not None and not verdict.is_at_the_old_head):
+        return True
+    return any(
+        each.sort == "started" and each.environment == name and each.detail.get("kind") == MIGRATE.name
+        for each in evidence.run.happenings
+    )
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
