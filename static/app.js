@@ -87,6 +87,18 @@
       if (toast.dataset.status === 'ok' || 'brief' in toast.dataset) setTimeout(() => toast.remove(), 8000);
     }
   };
+  // What was typed and not sent stays when the page asks for itself again.
+  let typed = [];
+  const changed = (field) => field.value !== field.defaultValue;
+  on('htmx:before:swap', () => { typed = [...all('#content .input[id]')].filter(changed).map(({ id, value }) => [id, value]); });
+  on('htmx:after:swap', () => {
+    for (const [id, value] of typed) {
+      const field = byId(id);
+      if (!field || changed(field)) continue;
+      field.value = value;
+      for (let around = field.closest('details'); around; around = around.parentElement.closest('details')) around.open = true;
+    }
+  });
   on('htmx:after:swap', awaken);
 
   // A swapped dialog is one answer to one question: closing it removes it, so that the next opening resolves anew.

@@ -178,6 +178,8 @@ async def test_from_the_survey_to_the_report(guided: Guided) -> None:
     shown = await page(guided.client, "/projects/clinic/clean-start")
     assert "It is done, by ada." in shown
     assert "Every step is proven" in shown
+    # A mark is said as well.
+    assert '<span class="sr">Proven: </span>clinic/dev is at the baseline' in shown
     assert 'href="/projects/clinic/clean-start/new"' in shown
     assert "Begin the clean start" in await page(guided.client, "/projects/clinic/clean-start/new")
     await guided.ask("POST", RUN, 201, strategies={})
@@ -350,10 +352,11 @@ async def test_rows_that_the_baseline_leaves_are_taken_along_or_answered_for(gui
     await guided.begin(dev="stamp")
     await guided.through("back-up")
     await guided.act("baseline")
-    assert await guided.titles("baseline") == [
-        "Rows that the old migrations insert are not in it: 1 table. "
-        "A database that it makes has none of public.users, unless something else fills them."
-    ]
+    (said,) = await guided.titles("baseline")
+    assert said == (
+        "Rows that the old migrations insert are not in it: 1 table. A database that it makes has none of public.users,"
+        " unless something else fills them."
+    )
     (act,) = (await guided.steps())["baseline"]["acts"]
     assert act["parameters"] == {"rows": "public.users"}
     await guided.act("baseline")

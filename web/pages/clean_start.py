@@ -55,6 +55,14 @@ _PROOF_MARKS: dict[str, Status] = {
     "not met": "pending",
     "not known": "unknown",
 }
+#: What the marks say.
+_PROOF_STATES: dict[str, str] = {
+    "met": "Proven",
+    "accepted": "Accepted",
+    "running": "Running",
+    "not met": "Missing",
+    "not known": "Not proven",
+}
 
 
 @router.get("", dependencies=[in_project("view")])
@@ -445,6 +453,7 @@ def _proof(proof: Proof, *, changes: bool) -> ShownProof:
         proof.at,
         proof.about if changes and accepted is None else "",
         _accepted(accepted.by, accepted.reason) if accepted is not None else "",
+        _PROOF_STATES[proof.state],
     )
 
 
@@ -579,6 +588,7 @@ def _report(told: Any) -> ReportPage:
                         one["job"],
                         datetime.fromisoformat(one["at"]) if one["at"] else None,
                         accepted=_accepted(one["accepted_by"], one["reason"]),
+                        state=_PROOF_STATES[one["state"]],
                     )
                     for one in each["proofs"]
                 ),

@@ -21,6 +21,8 @@ class ShownProof:
     about: str = ""
     #: Who answers for it, and why.
     accepted: str = ""
+    #: What its mark says, for who does not see it.
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
