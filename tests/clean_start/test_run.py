@@ -20,7 +20,9 @@ from web.clean_start.runs import STEP_NAMES
 from web.config.values import CleanStartPolicy
 from web.jobs.queue import withdraw
 from web.operations.backup import BACKUP
+from web.operations.plan_revert import PLAN_REVERT
 from web.operations.reset import RESET
+from web.operations.revert import REVERT
 from web.operations.survey import SURVEY
 
 PROJECT = "/api/v1/projects/clinic"
@@ -438,3 +440,21 @@ async def test_what_is_undone_by_the_backup_alone_is_said_so(guided: Guided) -> 
     site.write(d=migration("d", "c", execute("CREATE TABLE late (id int)")))
     await site.observe()
     assert "what the old migrations that it lacked change is in the backup alone" in await undo()
+
+
+async def test_what_is_repaired_beside_the_run_is_not_held_against_it(guided: Guided) -> None:
+    """As from the page of an approval, which knows of no step."""
+    site = guided.site
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    await site.observe()
+    await guided.begin(dev="repair")
+    await guided.through("back-up", "baseline", "proof", "rehearsal")
+    planned = await site.run(PLAN_REVERT, with_loss=True)
+    assert planned.state == "succeeded", outcome(planned)
+    shown = (await guided.ask("GET", f"{ON_DEV}/jobs/new/revert", 200))["shown_hash"]
+    reverted = await site.run(REVERT, shown_hash=shown)
+    assert reverted.state == "succeeded", outcome(reverted)
+    await site.observe()
+    assert {name: state for name, state in (await guided.states()).items() if state == "current"} == {
+        "apply": "current"
+    }

@@ -309,15 +309,17 @@ class _Judge:
                     yield f"The schema of {view.environment.label} is another than the survey saw"
 
     def _touched(self, name: str) -> bool:
-        """Whether Apply has begun on an environment: what differs from before is its own doing."""
+        """Whether Apply has begun on an environment, by the run or beside it: what differs is its own doing."""
         begun = {RESET.name, MIGRATE.name, REVERT.name, RESTAMP.name, PIN.name}
-        return any(
+        by_the_run = any(
             each.sort == "started"
             and each.step == "apply"
             and each.environment == name
             and each.detail.get("kind") in begun
             for each in self._evidence.run.happenings
         )
+        beside_it = any(each.kind in begun and each.environment == name for each in self._evidence.jobs)
+        return by_the_run or (self._committed and beside_it)
 
     # 2
 
