@@ -87,10 +87,12 @@
       if (toast.dataset.status === 'ok' || 'brief' in toast.dataset) setTimeout(() => toast.remove(), 8000);
     }
   };
-  // What was typed and not sent stays when the page asks for itself again.
-  let typed = [];
+  // What was typed and not sent stays when the page asks for itself again, also where its field is away for a while.
+  const typed = new Map();
   const changed = (field) => field.value !== field.defaultValue;
-  on('htmx:before:swap', () => { typed = [...all('#content .input[id]')].filter(changed).map(({ id, value }) => [id, value]); });
+  on('htmx:before:swap', () => {
+    for (const field of all('#content .input[id]')) if (changed(field)) typed.set(field.id, field.value); else typed.delete(field.id);
+  });
   on('htmx:after:swap', () => {
     for (const [id, value] of typed) {
       const field = byId(id);

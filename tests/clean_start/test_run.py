@@ -349,6 +349,13 @@ async def test_a_job_that_runs_opens_no_step_before_its_turn(guided: Guided) -> 
     assert steps["apply"]["closed"] == "It opens after “Back up”."
 
 
+async def test_another_backup_takes_nothing_from_a_proven_one(guided: Guided) -> None:
+    await guided.begin(dev="stamp")
+    await guided.through("back-up")
+    await guided.ask("POST", f"{ON_DEV}/jobs/backup", 201)
+    assert (await guided.states())["baseline"] == "current"
+
+
 async def test_rows_that_the_baseline_leaves_are_taken_along_or_answered_for(guided: Guided) -> None:
     """A database that is made anew would have none of them, and nothing else of the run would say so."""
     await guided.begin(dev="stamp")
@@ -439,7 +446,7 @@ async def test_what_is_undone_by_the_backup_alone_is_said_so(guided: Guided) -> 
     assert await undo() == rows_alone
     site.write(d=migration("d", "c", execute("CREATE TABLE late (id int)")))
     await site.observe()
-    assert "what the old migrations that it lacked change is in the backup alone" in await undo()
+    assert "what the missing old migrations change is undone by the backup alone" in await undo()
 
 
 async def test_what_is_repaired_beside_the_run_is_not_held_against_it(guided: Guided) -> None:

@@ -111,15 +111,15 @@ def undo_of(strategy: Strategy, environment: Environment, evidence: Evidence) ->
         if backup is not None and backup.state == "verified"
         else "There is no verified backup of this clean start."
     )
-    old = "what the old migrations that it lacked change" if _catches_up(environment.name, evidence) else ""
+    old = "what the missing old migrations change" if _catches_up(environment.name, evidence) else ""
     match strategy:
         case "stamp":
             if old:
-                return f"The version rows can be written back; {old} is in the backup alone. {saved}"
+                return f"The version rows can be written back; {old} is undone by the backup alone. {saved}"
             return "Nothing but the version rows is changed, and the old ones are kept with the job."
         case "repair":
-            lost = " and ".join(filter(None, (old, "what the repair dropped")))
-            return f"The version rows can be written back; {lost} is in the backup alone. {saved}"
+            lost = " and ".join(filter(None, (old, "what the repair drops")))
+            return f"The version rows can be written back; {lost} is undone by the backup alone. {saved}"
         case "reset":
             return f"{saved} It has to be restored by hand."
         case "beside":

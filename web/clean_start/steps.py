@@ -339,7 +339,9 @@ class _Judge:
             running = self._evidence.running(BACKUP.name, name) or self._evidence.running(VERIFY.name, name)
             found = self._evidence.backups.get(name)
             identity = view.record.identity if view.record else None
-            if running is not None:
+            same = found is not None and (found.identity == identity or self._applied(name) is not None)
+            # Another one that runs, such as the schedule's, takes nothing from a backup that is proven.
+            if running is not None and not (same and found is not None and found.state == "verified"):
                 yield _running(f"{label} is being backed up", running, name)
             elif found is None:
                 yield Proof(f"{label} has no backup since this clean start began", "not met", "", name)
@@ -354,7 +356,7 @@ class _Judge:
                     if failed
                     else Act(VERIFY.name, f"Verify the backup of {name}", name, {"backup": found.id})
                 )
-            elif found.identity != identity and self._applied(name) is None:
+            elif not same:
                 title = f"The backup of {label} is of another database"
                 yield Proof(title, "not met", f"It is of {found.identity}.", name, found.job_id)
                 yield Act(BACKUP.name, f"Back up {name}", name, {"verify": "true"})
