@@ -740,9 +740,9 @@ class _Judge:
                     name,
                 )
             else:
-                yield Proof(f"{label} is not at the baseline yet", "not met", _still(view, strategy), name)
+                title = f"{label} waits for {waiting}" if waiting else f"{label} is not at the baseline yet"
+                yield Proof(title, "not met", _still(view, strategy), name)
             if waiting:
-                yield Proof(f"{label} waits for {waiting}", "not met", "", name)
                 continue
             waiting = label
             yield from self._failed_on(name)
