@@ -87,6 +87,20 @@
       if (toast.dataset.status === 'ok' || 'brief' in toast.dataset) setTimeout(() => toast.remove(), 8000);
     }
   };
+  // What was typed and not sent stays when the page asks for itself again, also where its field is away for a while.
+  const typed = new Map();
+  const changed = (field) => field.value !== field.defaultValue;
+  on('htmx:before:swap', () => {
+    for (const field of all('#content .input[id]')) if (changed(field)) typed.set(field.id, field.value); else typed.delete(field.id);
+  });
+  on('htmx:after:swap', () => {
+    for (const [id, value] of typed) {
+      const field = byId(id);
+      if (!field || changed(field)) continue;
+      field.value = value;
+      for (let around = field.closest('details'); around; around = around.parentElement.closest('details')) around.open = true;
+    }
+  });
   on('htmx:after:swap', awaken);
 
   // A swapped dialog is one answer to one question: closing it removes it, so that the next opening resolves anew.

@@ -163,6 +163,11 @@ def clean_start(project: str, run: int | None = None) -> str:
     return _path("projects", project, "clean-start", query={"run": run})
 
 
+def new_clean_start(project: str) -> str:
+    """Where another one is begun."""
+    return _path("projects", project, "clean-start", "new")
+
+
 def clean_start_stream(project: str, seen: str) -> str:
     """A word whenever it is not as the page has it, which `seen` names."""
     return _path("projects", project, "clean-start", "stream", query={"seen": seen})

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,10 +17,13 @@ from tests.operations.conftest import Site, outcome
 from tests.operations.test_endings import page, surfaces
 from tests.operations.test_write_baseline import writable
 from tests.tools.written import execute, migration
+from web.clean_start.runs import STEP_NAMES
 from web.config.values import CleanStartPolicy
 from web.jobs.queue import withdraw
 from web.operations.backup import BACKUP
+from web.operations.plan_revert import PLAN_REVERT
 from web.operations.reset import RESET
+from web.operations.revert import REVERT
 from web.operations.survey import SURVEY
 
 PROJECT = "/api/v1/projects/clinic"
@@ -60,9 +64,9 @@ class Guided:
             if each["state"] not in ("met", "accepted")
         ]
 
-    async def act(self, step: str) -> None:
-        """Start the first thing that a step wants, as its button does, and run it."""
-        (act, *_) = (await self.steps())[step]["acts"]
+    async def act(self, step: str, *, at: int = 0, succeeds: bool = True) -> None:
+        """Start a thing that a step wants, as its button does, and run it."""
+        act = (await self.steps())[step]["acts"][at]
         place = ON_DEV if act["environment"] else PROJECT
         body: dict[str, Any] = {"parameters": act["parameters"], "step": step}
         if act["asks"] and act["environment"]:
@@ -81,7 +85,7 @@ class Guided:
             await withdraw(connection, job)
         await self.site.execution(job).run()
         ended = await self.site.job(job)
-        assert ended.state == "succeeded", outcome(ended)
+        assert (ended.state == "succeeded") == succeeds, outcome(ended)
         await self.site.observe()
 
     async def through(self, *steps: str) -> None:
@@ -178,9 +182,16 @@ async def test_from_the_survey_to_the_report(guided: Guided) -> None:
     assert {**again, "markdown": ""} == {**told, "markdown": ""}
     # And what was proven, and when, is kept with it.
     assert [each["state"] for each in again["steps"]] == ["proven"] * 7
+    assert await guided.states() == dict.fromkeys(STEP_NAMES, "proven")
     shown = await page(guided.client, "/projects/clinic/clean-start/report")
     assert "Everybody else’s databases" in shown
-    assert "It is done, by ada." in await page(guided.client, "/projects/clinic/clean-start")
+    shown = await page(guided.client, "/projects/clinic/clean-start")
+    assert "It is done, by ada." in shown
+    assert "Every step is proven" in shown
+    # A mark is said as well.
+    assert '<span class="sr">Proven: </span>clinic/dev is at the baseline' in shown
+    assert 'href="/projects/clinic/clean-start/new"' in shown
+    assert "Begin the clean start" in await page(guided.client, "/projects/clinic/clean-start/new")
     await guided.ask("POST", RUN, 201, strategies={})
 
 
@@ -367,3 +378,132 @@ async def test_the_history_is_kept_and_what_differs_is_repaired(guided: Guided) 
     assert "clinic/dev is what the history gives" in told["markdown"]
     shown = await page(guided.client, "/projects/clinic/clean-start")
     assert "Repair of Clinic" in shown
+
+
+async def test_a_job_that_runs_opens_no_step_before_its_turn(guided: Guided) -> None:
+    await guided.begin(dev="stamp")
+    await guided.ask("POST", f"{ON_DEV}/jobs/backup", 201, parameters={"verify": True}, step="back-up")
+    steps = await guided.steps()
+    assert steps["back-up"]["state"] == "running"
+    assert (steps["apply"]["state"], steps["apply"]["acts"]) == ("waiting", [])
+    assert steps["apply"]["closed"] == "It opens after “Back up”."
+
+
+async def test_another_backup_takes_nothing_from_a_proven_one(guided: Guided) -> None:
+    await guided.begin(dev="stamp")
+    await guided.through("back-up")
+    await guided.ask("POST", f"{ON_DEV}/jobs/backup", 201)
+    assert (await guided.states())["baseline"] == "current"
+
+
+async def test_rows_that_the_baseline_leaves_are_taken_along_or_answered_for(guided: Guided) -> None:
+    """A database that is made anew would have none of them, and nothing else of the run would say so."""
+    await guided.begin(dev="stamp")
+    await guided.through("back-up")
+    await guided.act("baseline")
+    (said,) = await guided.titles("baseline")
+    assert said == (
+        "Rows that the old migrations insert are not in it: 1 table. A database that it makes has none of public.users,"
+        " unless something else fills them."
+    )
+    (act,) = (await guided.steps())["baseline"]["acts"]
+    assert act["parameters"] == {"rows": "public.users"}
+    await guided.act("baseline")
+    assert await guided.titles("baseline") == []
+    assert len((await guided.steps())["baseline"]["proofs"]) == 1
+
+
+async def test_all_differences_of_a_comparison_are_named_where_they_are_accepted(guided: Guided) -> None:
+    site = guided.site
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    site.query("ALTER TABLE users ADD COLUMN another int")
+    await site.observe()
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline")
+    await guided.act("proof")
+    first, *_ = (await guided.ask("GET", RUN, 200))["differences"]
+    await guided.accept(first["id"])
+    (proof,) = [each for each in (await guided.steps())["proof"]["proofs"] if each["accept"]]
+    assert proof["detail"] == "1 of them not accepted"
+    await guided.accept(proof["accept"], "The rest too.")
+    (proof,) = [each for each in (await guided.steps())["proof"]["proofs"] if each["reason"]]
+    assert (proof["state"], proof["detail"]) == ("accepted", "")
+    told = await guided.ask("GET", f"{RUN}/report", 200)
+    what = told["accepted"][-1]["what"]
+    assert what.startswith("dev: 2 differences: ")
+    assert {"public.users.by_hand", "public.users.another"} <= set(what.replace(",", " ").split())
+
+
+async def test_a_backup_that_was_lost_can_be_made_again(guided: Guided) -> None:
+    site = guided.site
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline", "proof")
+    for each in Path(site.configuration.backups.location).rglob("*.dump"):
+        each.unlink()
+    await guided.act("rehearsal", succeeds=False)
+    acts = (await guided.steps())["rehearsal"]["acts"]
+    assert [each["kind"] for each in acts] == ["rehearse-clean-start", "backup"]
+    await guided.act("rehearsal", at=1)
+    await guided.through("rehearsal")
+
+
+async def test_what_is_repaired_is_what_was_rehearsed(guided: Guided) -> None:
+    site = guided.site
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    await site.observe()
+    await guided.begin(dev="repair")
+    await guided.through("back-up", "baseline", "proof", "rehearsal")
+    for proof in (await guided.steps())["apply"]["proofs"]:
+        if proof["accept"]:
+            await guided.accept(proof["accept"])
+    acts = {each["kind"]: each["parameters"] for each in (await guided.steps())["apply"]["acts"]}
+    assert acts["plan-revert"] == {"with_loss": "true"}
+    await guided.through("apply")
+
+
+async def test_a_schema_that_is_changed_afterwards_is_said_to_differ(guided: Guided) -> None:
+    site = guided.site
+    await guided.begin(dev="stamp")
+    await guided.through("back-up", "baseline", "proof", "rehearsal", "apply")
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    await site.observe()
+    assert (await guided.titles("apply"))[0] == (
+        "clinic/dev is at the baseline, and its schema differs from it. "
+        "1 difference. Revert or ignore it on its page of drift, then check it."
+    )
+
+
+async def test_what_is_undone_by_the_backup_alone_is_said_so(guided: Guided) -> None:
+    """Old migrations that a database lacks come first, and stay."""
+    site = guided.site
+    await guided.begin(dev="stamp")
+    rows_alone = (
+        "Nothing but the version rows is changed: `cleanstart restamp-back` writes the old ones again."
+    )
+
+    async def undo() -> str:
+        (each,) = (await guided.ask("GET", f"{RUN}/report", 200))["environments"]
+        return str(each["undo"])
+
+    assert await undo() == rows_alone
+    site.write(d=migration("d", "c", execute("CREATE TABLE late (id int)")))
+    await site.observe()
+    assert "what the missing old migrations change is undone by the backup alone" in await undo()
+
+
+async def test_what_is_repaired_beside_the_run_is_not_held_against_it(guided: Guided) -> None:
+    """As from the page of an approval, which knows of no step."""
+    site = guided.site
+    site.query("ALTER TABLE users ADD COLUMN by_hand int")
+    await site.observe()
+    await guided.begin(dev="repair")
+    await guided.through("back-up", "baseline", "proof", "rehearsal")
+    planned = await site.run(PLAN_REVERT, with_loss=True)
+    assert planned.state == "succeeded", outcome(planned)
+    shown = (await guided.ask("GET", f"{ON_DEV}/jobs/new/revert", 200))["shown_hash"]
+    reverted = await site.run(REVERT, shown_hash=shown)
+    assert reverted.state == "succeeded", outcome(reverted)
+    await site.observe()
+    assert {name: state for name, state in (await guided.states()).items() if state == "current"} == {
+        "apply": "current"
+    }

@@ -9,21 +9,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from filelock import FileLock, Timeout
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests import forked
 from tests.conftest import run_folder
-from tests.started import until
+from tests.started import clean_environment, until
 from web.cli.demo import MARK
 from web.postgres.embedded import EmbeddedServer
 
@@ -183,6 +187,39 @@ def _forget(demo: Demo) -> None:
     assert not demo.directory.exists()
 
 
+@contextmanager
+def served_with(demo: Demo, changes: dict[str, str], folder: Path) -> Iterator[Demo]:
+    """The demo, seen through a web server whose configuration has these changes."""
+    file = folder / "cleanstart.toml"
+    said = demo.configuration.read_text()
+    for before, after in changes.items():
+        assert before in said, before
+        said = said.replace(before, after)
+    file.write_text(said)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = forked.start(
+        "web.cli",
+        ["serve", "--port", str(port), "--config", str(file)],
+        log=folder / "log",
+        environment=clean_environment(),
+        folder=demo.directory,
+    )
+    address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{address}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    until(answers, "the web server does not answer")
+    yield replace(demo, address=address)
+    server.kill()
+    server.wait(10)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser for one module: Playwright's loop runs in this thread, so nothing else here may run one."""
@@ -206,6 +243,8 @@ class Visitor:
     page: Page
     demo: Demo
     complaints: list[str]
+    #: Everything that its console called an error; answers that refuse are among them.
+    errors: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> None:
         self.page.goto(self.demo.address + path)
@@ -215,6 +254,21 @@ class Visitor:
         self.page.get_by_label("Name").fill(name or self.demo.name)
         self.page.get_by_label("Password").fill(password or self.demo.password)
         self.page.get_by_role("button", name="Sign in").click()
+
+    def barriers(self) -> list[str]:
+        """What axe finds on the page, with everything on it unfolded."""
+        self.page.evaluate("for (const each of document.querySelectorAll('main details')) each.open = true")
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]})
+        return [
+            f"{each['id']}: {node['target']}"
+            for each in found.response["violations"]
+            for node in each["nodes"]
+        ]
+
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return int(self.page.evaluate(width))
 
     def picture(self, name: str) -> None:
         """Take a screenshot for the README, where pictures are wanted."""
@@ -247,6 +301,10 @@ def visit(browser: Browser, demo: Demo) -> Iterator[Open]:
                 if "Content Security Policy" in message.text or "Refused" in message.text
                 else None
             ),
+        )
+        page.on(
+            "console",
+            lambda message: visitor.errors.append(message.text) if message.type == "error" else None,
         )
         if signed_in:
             visitor.sign_in()

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
-import time
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests import forked
-from tests.journeys.conftest import Demo, Open
-from tests.started import clean_environment
+from tests.journeys.conftest import Demo, Open, served_with
 
 pytestmark = pytest.mark.xdist_group("journey second person")
 
@@ -25,39 +18,20 @@ STAGING = "/projects/clinic/environments/staging"
 @pytest.fixture(scope="module")
 def careful(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo, seen through a web server whose configuration wants an approval on staging."""
-    file = demo.directory / "careful.toml"
-    said = demo.configuration.read_text()
-    assert 'tier = "staging"\n' in said
-    file.write_text(said.replace('tier = "staging"\n', 'tier = "staging"\napprovals = 1\n'))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = forked.start(
-        "web.cli",
-        ["serve", "--port", str(port), "--config", str(file)],
-        log=Path(tmp_path_factory.mktemp("careful"), "log"),
-        environment=clean_environment(),
-        folder=demo.directory,
-    )
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{address}/readyz").status_code == 200:
-                break
-        except httpx.TransportError:
-            time.sleep(0.05)
-    yield replace(demo, address=address)
-    server.kill()
-    server.wait(10)
+    changes = {'tier = "staging"\n': 'tier = "staging"\napprovals = 1\n'}
+    with served_with(demo, changes, tmp_path_factory.mktemp("careful")) as served:
+        yield served
 
 
 def test_somebody_else_approves_and_it_runs(visit: Open, careful: Demo) -> None:
     ana = visit(signed_in=False)
     ana.demo = careful
     ana.sign_in()
-    ana.go(STAGING)
     page = ana.page
+    # Only the approval is missing: a demo that was just made is rehearsed first.
+    ana.go(f"{STAGING}/migrations")
+    expect(page.get_by_text("Rehearsed", exact=False).first).to_be_visible()
+    ana.go(STAGING)
     page.get_by_role("link", name="Apply 2 migrations").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Not approved")

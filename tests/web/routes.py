@@ -140,6 +140,7 @@ ROUTES = (
     Route("GET", "/jobs/{job}/proof", (303, 404, 404, 404, 404, 404)),
     Route("GET", "/jobs/{job}/rehearsal", (303, 404, 404, 404, 404, 404)),
     Route("GET", _P + "/clean-start", SEEN),
+    Route("GET", _P + "/clean-start/new", SEEN),
     Route("GET", _P + "/clean-start/stream", SEEN, stream=True),
     # Nobody has surveyed the project, so that none can begin.
     Route("GET", _P + "/clean-start/report", (303, 404, 404, 404, 404, 404)),

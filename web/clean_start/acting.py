@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web import words
 from web.access.permissions import Principal
 from web.clean_start.evidence import Evidence, read_evidence
 from web.clean_start.replacing import set_id
@@ -28,6 +29,9 @@ from web.remedies.ignoring import LONGEST, NewRule, add_rule
 from web.remedies.stored_proofs import Against
 from web.schema.difference import Difference
 from web.starting.operation import AnyOperation, Where, project_of
+
+#: Differences that are named where all of a comparison are accepted at once.
+NAMED = 50
 
 
 @dataclass
@@ -148,8 +152,8 @@ async def accept_in_run(
     for step in steps:
         for proof in step.proofs:
             if proof.about == about:
-                what = f"{proof.title}. {proof.detail}".strip()
                 against = _against(evidence, about)
+                what = f"{proof.title}. {proof.detail}".strip() if against is None else _all_in_words(against)
                 await accept(
                     connection,
                     who,
@@ -186,8 +190,20 @@ async def accept_in_run(
 
 def in_words(against: Against, difference: Difference) -> str:
     """A difference with where it is."""
+    return f"{against.key}: {_said(difference)}"
+
+
+def _all_in_words(against: Against) -> str:
+    """All differences of a comparison, so that it can be read later what was accepted."""
+    said = [_said(each) for each in against.differences[:NAMED]]
+    more = len(against.differences) - len(said)
+    count = words.plural(len(against.differences), "difference")
+    return f"{against.key}: {count}: {'; '.join(said)}{f', and {more} more' if more else ''}."
+
+
+def _said(difference: Difference) -> str:
     attribute = f", {difference.attribute}" if difference.attribute else ""
-    return f"{against.key}: {difference.kind} {difference.object}{attribute} {difference.change}"
+    return f"{difference.kind} {difference.object}{attribute} {difference.change}"
 
 
 def _against(evidence: Evidence, about: str) -> Against | None:

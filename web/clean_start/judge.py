@@ -124,15 +124,24 @@ class Judge(ABC):
                     yield f"The schema of {view.environment.label} is another than the survey saw"
 
     def _touched(self, name: str) -> bool:
-        """Whether Apply has begun on an environment: what differs from before is its own doing."""
+        """Whether Apply has begun on an environment, by the run or beside it: what differs is its own doing."""
         begun = {RESET.name, MIGRATE.name, REVERT.name, RESTAMP.name, PIN.name}
-        return any(
+        by_the_run = any(
             each.sort == "started"
             and each.step == "apply"
             and each.environment == name
             and each.detail.get("kind") in begun
             for each in self._evidence.run.happenings
         )
+        written = self._evidence.last(WRITE_BASELINE.name)
+        since = written.finished_at if written is not None else None
+        beside_it = any(
+            each.kind in begun
+            and each.environment == name
+            and each.requested_at >= (since or self._evidence.run.begun_at)
+            for each in self._evidence.jobs
+        )
+        return by_the_run or (self._committed and beside_it)
 
     def _back_up(self) -> Iterator[Proof | Act]:
         for name in self._kept:
@@ -150,7 +159,9 @@ class Judge(ABC):
             job = self._evidence.running(BACKUP.name, name) or self._evidence.running(VERIFY.name, name)
             found = self._evidence.backups.get(name)
             identity = view.record.identity if view.record else None
-            if job is not None:
+            same = found is not None and (found.identity == identity or self._applied(name) is not None)
+            # Another one that runs, such as the schedule's, takes nothing from a backup that is proven.
+            if job is not None and not (same and found is not None and found.state == "verified"):
                 yield running(f"{label} is being backed up", job, name)
             elif found is None:
                 yield Proof(f"{label} has no backup since this clean start began", "not met", "", name)
@@ -165,7 +176,7 @@ class Judge(ABC):
                     if failed
                     else Act(VERIFY.name, f"Verify the backup of {name}", name, {"backup": found.id})
                 )
-            elif found.identity != identity and self._applied(name) is None:
+            elif not same:
                 title = f"The backup of {label} is of another database"
                 yield Proof(title, "not met", f"It is of {found.identity}.", name, found.job_id)
                 yield Act(BACKUP.name, f"Back up {name}", name, {"verify": "true"})

@@ -12,6 +12,7 @@ from web.answers.strategy import STRATEGIES, Strategy
 from web.clean_start.judge import Judge, Judged
 from web.clean_start.runs import StepName
 from web.clean_start.step import Act, Proof, running
+from web.operations.backup import BACKUP
 from web.operations.baseline import BASELINE
 from web.operations.beside import BESIDE
 from web.operations.cut_over import CUT_OVER
@@ -112,6 +113,32 @@ class Replacing(Judge):
             f"It gives {made.source} from nothing.",
             job_id=made.job_id,
             at=made.made_at,
+        )
+        if left := self._left_rows():
+            tables = ", ".join(left)
+            found = self._acceptable(
+                Proof(
+                    f"Rows that the old migrations insert are not in it: {words.plural(len(left), 'table')}",
+                    "not met",
+                    f"A database that it makes has none of {tables}, unless something else fills them.",
+                    job_id=made.job_id,
+                ),
+                f"rows-left:{hashlib.sha256(f'{made.job_id} {tables}'.encode()).hexdigest()[:10]}",
+            )
+            yield found
+            if not found.holds:
+                rows = ", ".join([*dict(made.baseline.rows), *left])
+                yield Act(
+                    BASELINE.name, "Make it again with these rows", parameters={"rows": rows}, asks=True
+                )
+
+    def _left_rows(self) -> list[str]:
+        """Tables that hold rows after the old migrations, as the survey saw it, and none after the baseline."""
+        made, survey = self._evidence.baseline, self._evidence.survey
+        assert made is not None
+        taken = dict(made.baseline.rows)
+        return (
+            [name for name, _ in survey.history.inserted if name not in taken] if survey is not None else []
         )
 
     def _changed_since_baseline(self) -> list[str]:
@@ -278,8 +305,13 @@ class Replacing(Judge):
         if not missing:
             by = ", ".join(sorted({self._accepted[against.id_of(each)].by for each in against.differences}))
             return Proof(title, "accepted", f"Each was accepted by {by}.", name, job)
-        left = f"{len(missing)} of them not accepted" if len(missing) < len(against.differences) else ""
-        return self._acceptable(Proof(title, "not met", left, name, job), set_id(against))
+        about = set_id(against)
+        left = (
+            f"{len(missing)} of them not accepted"
+            if len(missing) < len(against.differences) and about not in self._accepted
+            else ""
+        )
+        return self._acceptable(Proof(title, "not met", left, name, job), about)
 
     def _rehearsal(self) -> Iterator[Proof | Act]:
         evidence = self._evidence
@@ -301,6 +333,11 @@ class Replacing(Judge):
                     "Rehearse" if held is None else "Rehearse again",
                     parameters={"baseline": made.job_id, "strategies": chosen},
                 )
+                for name in self._kept:
+                    copy = held.of(name) if held is not None else None
+                    # The backup itself may be what it failed on.
+                    if copy is not None and copy.refusal is not None and copy.backup is not None:
+                        yield Act(BACKUP.name, f"Back up {name} again", name, {"verify": "true"})
         if (job := evidence.running(WRITE_BASELINE.name)) is not None:
             yield running("The change set is being written into the source", job)
         elif self._committed:
@@ -384,9 +421,18 @@ class Replacing(Judge):
                 yield running(f"{label}: job {job.id} runs", job, name)
                 waiting = waiting or label
                 continue
-            yield Proof(f"{label} is not at the baseline yet", "not met", _still(view, strategy), name)
+            if self._differs(name):
+                assert view.observation is not None
+                yield Proof(
+                    f"{label} is at the baseline, and its schema differs from it",
+                    "not met",
+                    f"{view.observation.drift.words}. Revert or ignore it on its page of drift, then check it.",
+                    name,
+                )
+            else:
+                title = f"{label} waits for {waiting}" if waiting else f"{label} is not at the baseline yet"
+                yield Proof(title, "not met", _still(view, strategy), name)
             if waiting:
-                yield Proof(f"{label} waits for {waiting}", "not met", "", name)
                 continue
             waiting = label
             yield from self._failed_on(name)
@@ -406,17 +452,25 @@ class Replacing(Judge):
 
     def _applied(self, name: str) -> str | None:
         """Where an environment is, once it has the baseline and nothing of its schema differs; None: not yet."""
+        observation = self._evidence.views[name].observation
+        if observation is None or not self._has_baseline(name) or observation.drift.state != "none":
+            return None
+        return f"At {', '.join(observation.revisions)}. {observation.drift.words}."
+
+    def _differs(self, name: str) -> bool:
+        """Whether an environment has the baseline, and its schema is another all the same."""
+        observation = self._evidence.views[name].observation
+        return observation is not None and self._has_baseline(name) and observation.drift.state == "drifted"
+
+    def _has_baseline(self, name: str) -> bool:
+        """Whether an environment was last seen with the baseline, or something after it."""
         made, source, view = self._evidence.baseline, self._evidence.source, self._evidence.views[name]
         observation, record = view.observation, view.record
         if made is None or source is None or source.history is None or observation is None or record is None:
-            return None
+            return False
         if not observation.reachable or record.unseen is not None:
-            return None
-        if made.baseline.revision not in source.history.implied(observation.revisions):
-            return None
-        if observation.drift.state != "none":
-            return None
-        return f"At {', '.join(observation.revisions)}. {observation.drift.words}."
+            return False
+        return made.baseline.revision in source.history.implied(observation.revisions)
 
     def _restart(self, name: str) -> Iterator[Proof | Act]:
         """Whether the application that runs there survives its next restart."""
@@ -452,7 +506,7 @@ class Replacing(Judge):
         """The next job that leads an environment to the baseline."""
         view = self._evidence.views[name]
         observation = view.observation
-        if strategy == "beside":
+        if strategy == "beside" and not self._differs(name):
             yield from self._beside(name)
         elif view.record is None or view.record.unseen is not None or observation is None:
             yield Act(OBSERVE.name, f"Check {name}", name)
@@ -469,7 +523,10 @@ class Replacing(Judge):
                 and (reverted is None or reverted.id < planned.id)
             ):
                 yield Act(REVERT.name, f"Repair {name}", name, asks=True)
-            yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, asks=True)
+            rehearsed = self._evidence.rehearsal.of(name) if self._evidence.rehearsal is not None else None
+            # What was rehearsed is what is planned.
+            loses = {"with_loss": "true"} if rehearsed is not None and rehearsed.loses else {}
+            yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, loses, asks=True)
         elif view.verdict.is_at_the_old_head:
             yield Act(RESTAMP.name, f"Restamp {name}", name, asks=True)
         else:

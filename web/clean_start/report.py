@@ -13,6 +13,7 @@ from web.answers.strategy import Strategy, strategies_of
 from web.clean_start.evidence import Evidence
 from web.clean_start.step import Step
 from web.config import Environment
+from web.operations.migrate import MIGRATE
 
 #: What Markdown would read as its own.
 _MARKDOWN = str.maketrans({each: f"\\{each}" for each in "\\`*_{}[]<>()#+-!|~"})
@@ -71,18 +72,7 @@ def report_of(evidence: Evidence, steps: Sequence[Step]) -> dict[str, Any]:
                 "step": step.name,
                 "title": step.title,
                 "state": step.state,
-                "proofs": [
-                    {
-                        "title": each.title,
-                        "state": each.state,
-                        "detail": each.detail,
-                        "environment": each.environment,
-                        "job": each.job_id,
-                        "at": each.at.isoformat() if each.at else None,
-                        "risky": each.risky,
-                    }
-                    for each in step.proofs
-                ],
+                "proofs": [{**each.to_json(), "about": each.about} for each in step.proofs],
             }
             for step in steps
             if step.name != "report"
@@ -118,22 +108,36 @@ def undo_of(strategy: Strategy, environment: Environment, evidence: Evidence) ->
     """How far what Apply does to an environment can be undone, said before it is done."""
     backup = evidence.backups.get(environment.name)
     saved = (
-        f"The backup of {words.exact(backup.created_at)} holds everything that was there."
+        f"The backup of {words.exact(backup.created_at)} holds what was there then."
         if backup is not None and backup.state == "verified"
         else "There is no verified backup of this clean start."
     )
+    old = "what the missing old migrations change" if _catches_up(environment.name, evidence) else ""
     match strategy:
         case "stamp":
+            if old:
+                return f"`cleanstart restamp-back` writes the old rows; {old} is undone by the backup alone. {saved}"
             return "Nothing but the version rows is changed: `cleanstart restamp-back` writes the old ones again."
         case "repair":
-            rows = "`cleanstart restamp-back` writes the old rows again"
-            return f"{rows}; what the repair drops is in the backup alone. {saved}"
+            lost = " and ".join(filter(None, (old, "what the repair drops")))
+            return f"`cleanstart restamp-back` writes the old rows; {lost} is undone by the backup alone. {saved}"
         case "reset":
             return f"{saved} It has to be restored by hand."
         case "beside":
             return "The old database stays as it is: lead the secret back to it."
         case _:
             return "Nothing is done to it."
+
+
+def _catches_up(name: str, evidence: Evidence) -> bool:
+    """Whether an environment gets old migrations before its version row is exchanged, or got them in this run."""
+    verdict = evidence.views[name].verdict
+    if verdict.pending or (verdict.archive is not None and not verdict.is_at_the_old_head):
+        return True
+    return evidence.last(MIGRATE.name, name) is not None or any(
+        each.sort == "started" and each.environment == name and each.detail.get("kind") == MIGRATE.name
+        for each in evidence.run.happenings
+    )
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:

@@ -148,7 +148,7 @@ async def choose(
 ) -> None:
     """Choose another strategy for an environment of the open run.
 
-    Raises NotSignedIn, OperationNotAllowed, NotFound, Invalid, Conflict where it is applied already.
+    Raises NotSignedIn, OperationNotAllowed, NotFound, Invalid.
     """
     require(who, "baseline", project.name)
     run = await open_run(connection, project.name, lock=True)

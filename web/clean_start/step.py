@@ -38,6 +38,21 @@ class Proof:
         """Whether the step may be passed by it."""
         return self.state in ("met", "accepted")
 
+    def to_json(self) -> dict[str, object]:
+        """JSON of API, CLI and report."""
+        return {
+            "title": self.title,
+            "state": self.state,
+            "detail": self.detail,
+            "environment": self.environment,
+            "job": self.job_id,
+            "at": self.at.isoformat() if self.at else None,
+            "accept": self.about if self.about and self.acceptance is None else None,
+            "accepted_by": self.acceptance.by if self.acceptance else None,
+            "reason": self.acceptance.reason if self.acceptance else None,
+            "risky": self.risky,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -81,20 +96,7 @@ class Step:
             "title": self.title,
             "state": self.state,
             "closed": self.closed or None,
-            "proofs": [
-                {
-                    "title": each.title,
-                    "state": each.state,
-                    "detail": each.detail,
-                    "environment": each.environment,
-                    "job": each.job_id,
-                    "at": each.at.isoformat() if each.at else None,
-                    "accept": each.about if each.about and each.acceptance is None else None,
-                    "accepted_by": each.acceptance.by if each.acceptance else None,
-                    "reason": each.acceptance.reason if each.acceptance else None,
-                }
-                for each in self.proofs
-            ],
+            "proofs": [each.to_json() for each in self.proofs],
             "acts": [
                 {
                     "kind": each.kind,

@@ -71,7 +71,7 @@ async def run(work: Work[Parameters]) -> Outcome:
     return Outcome(
         "A clean start is recommended" if way == "clean start" else "The history can be kept",
         f"{' '.join(reasons)} {chosen}." if chosen else " ".join(reasons),
-        f"Make the baseline: `cleanstart baseline {project.name}`." if way == "clean start" else "",
+        f"Begin it: `cleanstart clean-start begin {project.name}`." if way == "clean start" else "",
         data={
             "way": way,
             "strategies": {each.environment: by.strategy for each, by in survey.strategies},
@@ -228,7 +228,12 @@ def told(job: JobRecord) -> Told:
     """The survey is read on a page of its own."""
     if not (job.outcome or {}).get("data"):
         return Told()
-    return Told(onward=(Onward("See the survey", addresses.survey(job.id), "activity", primary=True),))
+    return Told(
+        onward=(
+            Onward("See the survey", addresses.survey(job.id), "activity", primary=True),
+            Onward("Clean start", addresses.clean_start(job.project), "sparkles"),
+        )
+    )
 
 
 SURVEY = Operation(

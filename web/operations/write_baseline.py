@@ -144,13 +144,14 @@ async def require_named(
     await writable_baseline(store, project, parameters.baseline)
 
 
-_APPLY_FIRST = (
-    "Apply them first: from the new source only a database with all of the old history can be restamped."
+_CATCHES_UP = (
+    "They are applied from the archive afterwards, before its version row can be exchanged. Without an archive in the "
+    "change set, apply them first."
 )
 
 
 async def warns(store: AsyncConnection, project: Project) -> tuple[tuple[str, str], ...]:
-    """Databases that do not have all of the history, which nothing can be applied to from this source afterwards."""
+    """Databases that do not have all of the history: what they lack comes from the archive afterwards."""
     records = await read_records(store, project.name)
     source = await load_history(store, project.name)
     found = []
@@ -165,7 +166,7 @@ async def warns(store: AsyncConnection, project: Project) -> tuple[tuple[str, st
             found.append((f"{environment.label}: {standing.words.lower()}", standing.sentence))
         elif standing.pending and standing.revisions:
             count = words.plural(len(standing.pending), "migration")
-            found.append((f"{environment.label} lacks {count}", _APPLY_FIRST))
+            found.append((f"{environment.label} lacks {count}", _CATCHES_UP))
     return tuple(found)
 
 

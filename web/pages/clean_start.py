@@ -56,6 +56,14 @@ _PROOF_MARKS: dict[str, Status] = {
     "not met": "pending",
     "not known": "unknown",
 }
+#: What the marks say.
+_PROOF_STATES: dict[str, str] = {
+    "met": "Proven",
+    "accepted": "Accepted",
+    "running": "Running",
+    "not met": "Missing",
+    "not known": "Not proven",
+}
 
 
 @router.get("", dependencies=[in_project("view")])
@@ -80,6 +88,15 @@ async def show(
         if found.is_open
         else None,
     )
+
+
+@router.get("/new", dependencies=[in_project("view")])
+async def new(request: Request, board: Board, store: Store, frame: Framed, project: InProject) -> Response:
+    """How another run begins; where one goes on, that one."""
+    found = await newest_run(store, project.name)
+    if found is not None and found.is_open:
+        return go_to(request, addresses.clean_start(project.name))
+    return await _invite(board, store, frame, project)
 
 
 @router.get("/stream", dependencies=[in_project("view")])
@@ -322,7 +339,8 @@ async def _page(
     steps: tuple[Step, ...],
 ) -> CleanStartPage:
     run, survey = evidence.run, evidence.survey
-    changes = run.is_open and may(who, "baseline", project.name)
+    permitted = may(who, "baseline", project.name)
+    changes = run.is_open and permitted
     reasons = {seen.environment: by.reasons for seen, by in survey.strategies} if survey else {}
     current = next((each for each in steps if each.state in ("current", "running")), None)
     proven = sum(each.state == "proven" for each in steps if each.name != "report")
@@ -357,6 +375,7 @@ async def _page(
         ),
         changes=changes,
         complete=all(each.state == "proven" for each in steps if each.name != "report"),
+        another=permitted and not run.is_open,
         others=tuple(
             Link(f"{words.day(begun)}, {ended or 'open'}", addresses.clean_start(project.name, number))
             for number, begun, ended in others
@@ -450,17 +469,14 @@ def _proof(proof: Proof, *, changes: bool) -> ShownProof:
         proof.job_id,
         proof.at,
         proof.about if changes and accepted is None else "",
-        _accepted(proof),
+        _accepted(accepted.by, accepted.reason, proof.asks) if accepted is not None else "",
+        _PROOF_STATES[proof.state],
         proof.asks,
     )
 
 
-def _accepted(proof: Proof) -> str:
-    accepted = proof.acceptance
-    if accepted is None:
-        return ""
-    said = "Said by" if proof.state == "accepted" and proof.asks.startswith("Say") else "Accepted by"
-    return f"{said} {accepted.by}: {accepted.reason}"
+def _accepted(by: str | None, reason: str | None, asks: str = "") -> str:
+    return f"{'Said' if asks.startswith('Say') else 'Accepted'} by {by}: {reason}" if by else ""
 
 
 def _differences(evidence: Evidence) -> Iterator[ShownDifference]:
@@ -601,6 +617,8 @@ def _report(told: Any) -> ReportPage:
                         one["detail"],
                         one["job"],
                         datetime.fromisoformat(one["at"]) if one["at"] else None,
+                        accepted=_accepted(one["accepted_by"], one["reason"]),
+                        state=_PROOF_STATES[one["state"]],
                     )
                     for one in each["proofs"]
                 ),

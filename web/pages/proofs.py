@@ -129,7 +129,8 @@ def _comparison(project: str, against: Against, shown: Sequence[Difference]) -> 
         return ShownComparison(name, Mark("unknown", "Not compared"), against.refusal, ())
     count = len(against.differences)
     mark = Mark("drift", words.plural(count, "difference")) if count else Mark("ok", "The same")
-    sides = Sides("the baseline", name, ("Baseline", name))
+    inside = name if against.sort == "environment" else f"{name[:1].lower()}{name[1:]}"
+    sides = Sides("the baseline", inside, ("Baseline", name))
     return ShownComparison(name, mark, f"{lacks}{ignored}".strip(), groups(shown, sides))
 
 

@@ -336,6 +336,7 @@ def clean_start(*, at: int = 4, changes: bool = True, ended: str = "") -> CleanS
         chosen_environments(choosing=changes),
         changes,
         False,
+        bool(ended),
         (Link("21 Nov 2026, stopped", addresses.clean_start("clinic", 2)),),
     )
 

@@ -21,6 +21,8 @@ class ShownProof:
     about: str = ""
     #: Who answers for it, and why.
     accepted: str = ""
+    #: What its mark says, for who does not see it.
+    state: str = ""
     #: What that form says.
     asks: str = "Accept it with a reason…"
 
@@ -91,6 +93,8 @@ class CleanStartPage:
     changes: bool
     #: It can be ended as done.
     complete: bool
+    #: It has ended, and who reads it may begin another one.
+    another: bool = False
     #: Earlier ones.
     others: tuple[Link, ...] = ()
 
