@@ -172,7 +172,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     for each in report["environments"]:
         strategy = strategies_of(report["way"])[each["strategy"]]
         yield f"- **{_plain(each['environment'])}** ({each['tier']}): {_plain(strategy)}. {_plain(each['now'])}"
-        yield f"  Undo: {_plain(each['undo'])}"
+        yield f"  Undo: {each['undo']}"
     for step in report["steps"]:
         yield ""
         yield f"## {_plain(step['title'])}"
