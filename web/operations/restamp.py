@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.access.approval_requests import given as approvals_given
 from web.acts.history import history_that_runs
 from web.acts.matching import require_schema
 from web.acts.observing import observe_afterwards
 from web.acts.seen import require_seen
 from web.acts.version_rows import judged_by_rows, require_consent
 from web.answers.environment import View
-from web.answers.gate import stamp_gate
-from web.answers.state_hash import hash_of_view
 from web.answers.verdict import archive_day
 from web.errors import Conflict, NotSupported
 from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.postgres.identity import require_writable
+from web.starting.consent import before_rows_are_written
 from web.starting.operation import Before, Offer, Operation, asked
 from web.tools.history import Archive, History
 from web.tools.registry import tool_of
@@ -98,17 +96,8 @@ async def reconcile(evidence: Evidence[Parameters]) -> Reconciled:
 
 async def before(store: AsyncConnection, seen: View) -> Before:
     """Whether there is something to exchange, and whether others have to consent."""
-    shown_hash = hash_of_view(RESTAMP.name, seen)
-    given = 0
-    if seen.record is not None and shown_hash is not None:
-        given = await approvals_given(store, seen.record.environment_id, shown_hash)
-    gate = stamp_gate(seen.environment, given)
-    return Before(
-        gate if gate.conditions else None,
-        gate.closed_by,
-        shown_hash=shown_hash,
-        pointless="" if seen.verdict.standing == "before the clean start" else _NOTHING,
-    )
+    pointless = "" if seen.verdict.standing == "before the clean start" else _NOTHING
+    return await before_rows_are_written(store, seen, RESTAMP.name, pointless=pointless)
 
 
 _NOTHING = "The database is at no archived history: there is nothing to exchange."
