@@ -38,7 +38,8 @@ MEANT_OTHERWISE = {
     "remedies/stored_rehearsals.py": {"baseline"},
     # Steps and strategies.
     "cli/clean_start.py": {"survey"},
-    "pages/clean_start.py": {"baseline", "cut-over", "stamp", "survey"},
+    "pages/clean_start_report.py": {"baseline"},
+    "pages/clean_start_steps.py": {"baseline", "cut-over", "stamp", "survey"},
     "remedies/archiving.py": {"baseline"},
     "store/tables/clean_start.py": {"baseline", "survey"},
     "tools/archives.py": {"baseline"},

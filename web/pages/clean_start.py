@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Iterator
-from datetime import datetime
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any, Literal
 
@@ -16,54 +15,33 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from web import addresses, words
 from web.access.permissions import Principal, may
 from web.answers.stored_surveys import newest_survey
-from web.answers.strategy import Recommended, Strategy, Way, strategies_of
-from web.clean_start.acting import OfStep, accept_in_run, end_run, in_words
+from web.answers.strategy import Recommended, Way
+from web.clean_start.acting import OfStep, accept_in_run, end_run
 from web.clean_start.evidence import Evidence, read_evidence
-from web.clean_start.report import as_markdown, report_of, undo_of
-from web.clean_start.runs import STEP_NAMES, Run, begin, choose, list_runs, newest_run, read_run, why_not
-from web.clean_start.step import Act, Proof, Step
+from web.clean_start.report import undo_of
+from web.clean_start.runs import STEP_NAMES, Run, begin, choose, list_runs, newest_run, read_run
+from web.clean_start.step import Step
 from web.clean_start.steps import steps_of
 from web.config import Project
 from web.dashboard import Board, Dashboard, Id, InProject, Store, Text, Who, in_project
 from web.errors import Invalid, NotFound
 from web.jobs.patience import patiently
+from web.pages.clean_start_steps import shown_environment, shown_step
 from web.pages.parts import Part, rail_parts, render
-from web.pages.presenting import project_actions, ref
+from web.pages.presenting import project_actions
 from web.pages.shell import Frame, Framed, go_to, seen_by
 from web.pages.streams import Message, stream_response
 from web.pages.views.clean_start import (
     CleanStartPage,
     NoCleanStartPage,
-    ReportPage,
-    ShownDifference,
-    ShownEnvironment,
-    ShownProof,
-    ShownStep,
 )
-from web.pages.views.marks import Action, Fact, Link, Mark, Option, Status
-from web.starting.start import Wish, kind_for, start_job
+from web.pages.views.marks import Link, Mark
+from web.starting.start import Wish, start_job
 
 router = APIRouter(prefix="/projects/{project}/clean-start")
 
-#: Differences that a step lists to be accepted one by one; the proof's page has all of them.
-LISTED = 30
 #: What `anext` gives at the end of changes.
 _ENDED: Any = object()
-_PROOF_MARKS: dict[str, Status] = {
-    "met": "ok",
-    "accepted": "warn",
-    "running": "running",
-    "not met": "pending",
-    "not known": "unknown",
-}
-#: What the marks say.
-_PROOF_STATES: dict[str, str] = {
-    "met": "Proven",
-    "accepted": "Accepted",
-    "running": "Running",
-    "not met": "Missing",
-    "not known": "Not proven",
-}
 
 
 @router.get("", dependencies=[in_project("view")])
@@ -254,38 +232,6 @@ async def finish(request: Request, board: Board, who: Who, project: InProject) -
     return go_to(request, addresses.clean_start_report(project.name, told["run"]))
 
 
-@router.get("/report", dependencies=[in_project("view")])
-async def report(
-    board: Board, store: Store, frame: Framed, project: InProject, run: Id | None = None, form: Text = ""
-) -> Response:
-    """The report of the run that goes on, or of one that has ended: a page, or Markdown."""
-    found = await (newest_run(store, project.name) if run is None else read_run(store, project.name, run))
-    if found is None:
-        raise NotFound(f"There was no clean start of {project.name} yet.")
-    told = found.report
-    if told is None:
-        evidence = await read_evidence(store, board.configuration, found, histories=board.histories)
-        told = report_of(evidence, steps_of(evidence))
-    if form == "markdown":
-        return Response(
-            as_markdown(told),
-            media_type="text/markdown; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="clean-start-{found.id}.md"'},
-        )
-    return frame.show(
-        "clean_start/report.html",
-        _report(told),
-        here="Report",
-        section="project",
-        crumbs=(
-            Link("Overview", addresses.overview()),
-            Link(project.title, addresses.project(project.name)),
-            Link("Clean start", addresses.clean_start(project.name, found.id)),
-        ),
-        project=project.name,
-    )
-
-
 def _field(form: Any, name: str) -> str:
     value = form.get(name)
     if not isinstance(value, str):
@@ -311,7 +257,7 @@ async def _invite(board: Dashboard, store: AsyncConnection, frame: Frame, projec
         reasons,
         Link("Survey", addresses.survey(survey.job_id)) if survey and survey.job_id else None,
         tuple(
-            _environment(project, each, by.strategy, by.reasons, "", choosing=changes)
+            shown_environment(project, each, by.strategy, by.reasons, "", choosing=changes)
             for each in project.environments
             if (by := recommended.get(each, Recommended("leave-out", ()))) is not None
         )
@@ -356,11 +302,11 @@ async def _page(
         ended=_ended(run),
         begun_at=run.begun_at,
         begun_by=run.begun_by,
-        steps=tuple(_step(board, who, project, evidence, each, changes=changes) for each in steps),
+        steps=tuple(shown_step(board, who, project, evidence, each, changes=changes) for each in steps),
         standing=f"Step {current.number} of {len(steps)}" if current is not None else "Every step is proven",
         proven=proven,
         environments=tuple(
-            _environment(
+            shown_environment(
                 project,
                 name,
                 run.strategies.get(name, "leave-out"),
@@ -398,250 +344,3 @@ def _ended(run: Run) -> str:
         return ""
     how = "It is done" if run.ended == "done" else "It was stopped"
     return f"{how}, by {run.ended_by}." + (f" {run.why}" if run.why else "")
-
-
-def _environment(
-    project: Project,
-    name: str,
-    strategy: Strategy,
-    reasons: tuple[str, ...],
-    undo: str,
-    *,
-    choosing: bool,
-    way: Way = "clean start",
-) -> ShownEnvironment:
-    environment, strategies = project.environments[name], strategies_of(way)
-    return ShownEnvironment(
-        ref(environment),
-        strategies[strategy],
-        reasons,
-        undo,
-        tuple(
-            Option(each, words_.partition(":")[0], each == strategy)
-            for each, words_ in strategies.items()
-            if why_not(environment, each) is None
-        )
-        if choosing
-        else (),
-    )
-
-
-def _step(
-    board: Dashboard, who: Principal, project: Project, evidence: Evidence, step: Step, *, changes: bool
-) -> ShownStep:
-    look, mark = {
-        "proven": ("ok", Mark("ok", f"Proven, {step.held} of {len(step.proofs)}")),
-        "running": ("current", Mark("running", "Running")),
-        "current": ("current", Mark("pending", f"{step.held} of {len(step.proofs)} proven")),
-        "waiting": ("locked", Mark("queued", step.closed or "Waiting")),
-    }[step.state]
-    if step.name == "report":
-        look, mark = ("ok" if step.state == "proven" else look), Mark("queued", "To be read at any time")
-    differences = (
-        tuple(_differences(evidence))
-        if step.name == "proof" and step.state != "waiting" and evidence.run.way == "clean start"
-        else ()
-    )
-    return ShownStep(
-        step.number,
-        step.name,
-        step.title,
-        step.lead,
-        look,
-        mark,
-        tuple(_proof(each, changes=changes and step.state != "waiting") for each in step.proofs)
-        if step.name != "report"
-        else (),
-        tuple(_actions(board, who, project, step)) if evidence.run.is_open else (),
-        differences[:LISTED] if changes else (),
-        max(0, len(differences) - LISTED),
-        tuple(_links(evidence, step)),
-        chooses=step.number == 1,
-    )
-
-
-def _proof(proof: Proof, *, changes: bool) -> ShownProof:
-    status: Status = "failed" if proof.risky and proof.state != "met" else _PROOF_MARKS[proof.state]
-    accepted = proof.acceptance
-    return ShownProof(
-        Mark(status, proof.title),
-        proof.detail,
-        proof.job_id,
-        proof.at,
-        proof.about if changes and accepted is None else "",
-        _accepted(accepted.by, accepted.reason, proof.asks) if accepted is not None else "",
-        _PROOF_STATES[proof.state],
-        proof.asks,
-    )
-
-
-def _accepted(by: str | None, reason: str | None, asks: str = "") -> str:
-    return f"{'Said' if asks.startswith('Say') else 'Accepted'} by {by}: {reason}" if by else ""
-
-
-def _differences(evidence: Evidence) -> Iterator[ShownDifference]:
-    """Those that are neither gone nor accepted, where somebody has to answer for them."""
-    proof, run = evidence.proof, evidence.run
-    for against in proof.against if proof is not None else ():
-        if against.sort == "environment" and run.strategies.get(against.name) != "stamp":
-            continue
-        for each in against.differences:
-            about = against.id_of(each)
-            if about not in run.acceptances:
-                sides = f"{each.a or 'nothing'} → {each.b or 'nothing'}" if each.a or each.b else ""
-                yield ShownDifference(about, in_words(against, each), sides[:300])
-
-
-def _actions(board: Dashboard, who: Principal, project: Project, step: Step) -> Iterator[Action]:
-    at_once: dict[str, list[Act]] = {}
-    for act in step.acts:
-        if not act.asks:
-            at_once.setdefault(act.kind, []).append(act)
-    # What leads back from a step that is proven leads nowhere on.
-    first = step.state != "proven"
-    for acts in at_once.values():
-        act = acts[0]
-        label = act.words if len(acts) == 1 else f"{board.kinds.by_name[act.kind].verb} all {len(acts)}"
-        path = addresses.clean_start_step(
-            project.name, step.name, kind=act.kind, environment=act.environment if len(acts) == 1 else None
-        )
-        yield _action(board, who, project, act, label, path, "post", primary=first)
-        first = False
-    for act in step.acts:
-        if act.asks:
-            given = {**act.parameters, "step": step.name}
-            path = (
-                addresses.new_job(project.name, act.environment, act.kind, **given)
-                if act.environment
-                else addresses.new_project_job(project.name, act.kind, **given)
-            )
-            yield _action(board, who, project, act, f"{act.words}…", path, "dialog", primary=first)
-            first = False
-
-
-def _action(
-    board: Dashboard,
-    who: Principal,
-    project: Project,
-    act: Act,
-    label: str,
-    path: str,
-    method: Literal["post", "dialog"],
-    *,
-    primary: bool,
-) -> Action:
-    where = project.environments[act.environment] if act.environment else project
-    kind = kind_for(board.kinds, where, act.kind)
-    allowed = may(who, kind.permission, project.name)
-    return Action(
-        label,
-        path,
-        kind.icon,
-        method=method,
-        primary=primary,
-        danger=kind.destructive,
-        closed=None if allowed else "Your role does not allow it.",
-    )
-
-
-def _links(evidence: Evidence, step: Step) -> Iterator[Link]:
-    project, made = evidence.project.name, evidence.baseline
-    match step.name:
-        case "survey" if evidence.survey is not None and evidence.survey.job_id is not None:
-            yield Link("See the survey", addresses.survey(evidence.survey.job_id))
-        case "baseline" if made is not None:
-            yield Link("See the baseline", addresses.baseline(made.job_id))
-        case "proof" if (
-            evidence.proof is not None
-            and evidence.proof.job_id is not None
-            and evidence.run.way == "clean start"
-        ):
-            yield Link("See the proof", addresses.proof(evidence.proof.job_id))
-        case "rehearsal":
-            if evidence.rehearsal is not None and evidence.rehearsal.job_id is not None:
-                yield Link("See the rehearsal", addresses.clean_start_rehearsal(evidence.rehearsal.job_id))
-            if made is not None:
-                yield Link("Download the patch", addresses.change_set(made.job_id, "patch"))
-        case "cut-over" if evidence.cut_over is not None and evidence.cut_over.job_id is not None:
-            yield Link("See the places and the task", addresses.cut_over(evidence.cut_over.job_id))
-        case "report":
-            yield Link("Read the report", addresses.clean_start_report(project, evidence.run.id))
-        case _:
-            pass
-
-
-def _report(told: Any) -> ReportPage:
-    before, after = told["before"], told["after"]
-    state: dict[str, Mark] = {
-        "done": Mark("ok", "Done"),
-        "stopped": Mark("cancelled", "Stopped"),
-        "open": Mark("running", "Not ended yet"),
-    }
-    facts = [
-        Fact(
-            "Migrations",
-            f"{before['migrations'] or 'not known'} before, {after['migrations'] or 'not known'} now",
-        ),
-        Fact("Baseline", after["baseline"] or "none yet", mono=True),
-        Fact("From empty to head", f"{_took(before['seconds'])} before, {_took(after['seconds'])} now"),
-        Fact("Begun", f"by {told['begun_by']}", moment=datetime.fromisoformat(told["begun_at"])),
-    ]
-    if told["ended_at"]:
-        facts.append(Fact("Ended", f"by {told['ended_by']}", moment=datetime.fromisoformat(told["ended_at"])))
-    return ReportPage(
-        project=told["project"],
-        title=told["title"],
-        run=told["run"],
-        mark=state[told["state"]],
-        facts=tuple(facts),
-        environments=tuple(
-            (
-                each["environment"],
-                strategies_of(told["way"])[each["strategy"]],
-                each["now"],
-                each["undo"] if told["way"] == "clean start" else "",
-            )
-            for each in told["environments"]
-        ),
-        steps=tuple(
-            (
-                each["title"],
-                tuple(
-                    ShownProof(
-                        Mark(
-                            "failed"
-                            if one["risky"] and one["state"] != "met"
-                            else _PROOF_MARKS[one["state"]],
-                            one["title"],
-                        ),
-                        one["detail"],
-                        one["job"],
-                        datetime.fromisoformat(one["at"]) if one["at"] else None,
-                        accepted=_accepted(one["accepted_by"], one["reason"]),
-                        state=_PROOF_STATES[one["state"]],
-                    )
-                    for one in each["proofs"]
-                ),
-            )
-            for each in told["steps"]
-        ),
-        accepted=tuple(
-            (each["what"], each["reason"], f"{each['by']}, {each['at'][:16].replace('T', ' ')} UTC")
-            for each in told["accepted"]
-        ),
-        done=tuple(
-            (
-                datetime.fromisoformat(each["at"]),
-                each["by"],
-                " on ".join(part for part in (each["kind"] or each["what"], each["environment"]) if part),
-                each["job"],
-            )
-            for each in told["done"]
-        ),
-        keeps=tuple(told["keeps"]),
-        archive=after["archive"] or "",
-    )
-
-
-def _took(seconds: float | None) -> str:
-    return "not known" if seconds is None else words.duration(seconds)
