@@ -179,7 +179,7 @@ def test_dev_is_reset(visit: Open) -> None:
     page = visitor.page
     visitor.go(RUN)
     step = at(page, "apply")
-    expect(step).to_contain_text("The application of clinic/dev survives a restart")
+    expect(step).to_contain_text("Nothing in the source migrates when the application of clinic/dev starts")
     ask(page, "Reset dev…", "Reset clinic/dev", "clinic/dev")
     expect(step).to_contain_text("clinic/dev is at the baseline, and its schema is that")
 

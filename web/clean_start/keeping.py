@@ -19,12 +19,18 @@ from web.operations.survey import SURVEY
 
 TITLES: Mapping[StepName, tuple[str, str]] = {
     "survey": ("Survey", "Everything is looked at and nothing is changed."),
-    "back-up": ("Back up", "Every environment is saved, and each backup has been restored once."),
+    "back-up": (
+        "Back up",
+        "Every environment is backed up, and each backup restored once to see that it can be.",
+    ),
     "apply": (
         "Repair",
         "What was changed by hand is taken back or becomes a migration, development first and production last.",
     ),
-    "proof": ("Prove it", "The history, the models and every live schema agree, or somebody answers for it."),
+    "proof": (
+        "Prove it",
+        "At the end history, models and every live schema have to agree, or somebody answers for what differs.",
+    ),
     "report": ("Report", "What was, and what is."),
 }
 

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 
 from web import words
-from web.answers.environment import View
 from web.answers.strategy import STRATEGIES, Strategy
-from web.clean_start.judge import Judge, Judged
+from web.clean_start.applying import Applying
+from web.clean_start.judge import Judged
 from web.clean_start.runs import StepName
 from web.clean_start.step import Act, Proof, running
 from web.operations.backup import BACKUP
 from web.operations.baseline import BASELINE
-from web.operations.beside import BESIDE
 from web.operations.cut_over import CUT_OVER
 from web.operations.observe import OBSERVE
-from web.operations.pin import PIN
-from web.operations.plan_revert import PLAN_REVERT
 from web.operations.prove_baseline import PROVE_BASELINE
 from web.operations.rehearse_clean_start import REHEARSE_CLEAN_START
-from web.operations.reset import RESET
-from web.operations.restamp import RESTAMP
-from web.operations.restamp_back import RESTAMP_BACK
-from web.operations.revert import REVERT
-from web.operations.smoke_check import SMOKE_CHECK
 from web.operations.write_baseline import WRITE_BASELINE
 from web.remedies.stored_proofs import Against
 
 TITLES: Mapping[StepName, tuple[str, str]] = {
     "survey": ("Survey", "Everything is looked at and nothing is changed."),
-    "back-up": ("Back up", "Every environment is saved, and each backup has been restored once."),
+    "back-up": (
+        "Back up",
+        "Every environment is backed up, and each backup restored once to see that it can be.",
+    ),
     "baseline": ("Make the baseline", "One migration that gives the whole schema from nothing."),
     "proof": (
         "Prove it",
@@ -59,7 +53,7 @@ def set_id(against: Against) -> str:
     return f"{against.key}:{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:10]}"
 
 
-class Replacing(Judge):
+class Replacing(Applying):
     """Judges a clean start."""
 
     @property
@@ -267,7 +261,12 @@ class Replacing(Judge):
         what = {
             "old migrations": "The old migrations give the same",
             "models": "The models say the same",
-        }.get(against.sort, f"{project}/{against.name} is the same")
+        }.get(
+            against.sort,
+            f"{project}/{against.name} is what its own migrations give"
+            if against.lacks
+            else f"{project}/{against.name} is the same",
+        )
         strategy = self._kept.get(against.name)
         if against.refusal is not None:
             title = f"Not compared: {name or against.sort}"
@@ -393,177 +392,6 @@ class Replacing(Judge):
         took = f"{words.plural(len(found.acts), 'act')} in {words.duration(found.seconds)}.{loses}"
         return Proof(f"{label} was rehearsed on a copy", "met", took, name, held.job_id, held.made_at)
 
-    def _apply(self) -> Iterator[Proof | Act]:
-        waiting = ""
-        for name, strategy in self._kept.items():
-            view = self._evidence.views[name]
-            label = view.environment.label
-            applied = self._applied(name)
-            if applied is not None:
-                yield Proof(
-                    f"{label} is at the baseline, and its schema is that",
-                    "met",
-                    applied,
-                    name,
-                    at=_seen_at(view),
-                )
-                if view.environment.smoke is not None:
-                    answered = self._smoke(name, since=self._applied_since(name))
-                    yield answered
-                    if answered.state in ("not met", "not known"):
-                        yield Act(SMOKE_CHECK.name, f"Smoke-check {name}", name)
-                        waiting = waiting or label
-                if strategy in ("stamp", "repair"):
-                    yield Act(RESTAMP_BACK.name, f"Restamp {name} back", name, asks=True)
-                continue
-            job = self._busy(name)
-            if job is not None:
-                yield running(f"{label}: job {job.id} runs", job, name)
-                waiting = waiting or label
-                continue
-            if self._differs(name):
-                assert view.observation is not None
-                yield Proof(
-                    f"{label} is at the baseline, and its schema differs from it",
-                    "not met",
-                    f"{view.observation.drift.words}. Revert or ignore it on its page of drift, then check it.",
-                    name,
-                )
-            else:
-                title = f"{label} waits for {waiting}" if waiting else f"{label} is not at the baseline yet"
-                yield Proof(title, "not met", _still(view, strategy), name)
-            if waiting:
-                continue
-            waiting = label
-            yield from self._failed_on(name)
-            opens = list(self._restart(name))
-            yield from opens
-            if all(each.holds for each in opens if isinstance(each, Proof) and each.about):
-                yield from self._way(name, strategy)
-
-    def _applied_since(self, name: str) -> datetime:
-        """When the job ended that brought an environment to the baseline; what was asked before says nothing of it."""
-        ends = [
-            job.finished_at
-            for kind in (RESET.name, RESTAMP.name, PIN.name)
-            if (job := self._evidence.last(kind, name)) is not None and job.finished_at is not None
-        ]
-        return max(ends, default=self._evidence.run.begun_at)
-
-    def _applied(self, name: str) -> str | None:
-        """Where an environment is, once it has the baseline and nothing of its schema differs; None: not yet."""
-        observation = self._evidence.views[name].observation
-        if observation is None or not self._has_baseline(name) or observation.drift.state != "none":
-            return None
-        return f"At {', '.join(observation.revisions)}. {observation.drift.words}."
-
-    def _differs(self, name: str) -> bool:
-        """Whether an environment has the baseline, and its schema is another all the same."""
-        observation = self._evidence.views[name].observation
-        return observation is not None and self._has_baseline(name) and observation.drift.state == "drifted"
-
-    def _has_baseline(self, name: str) -> bool:
-        """Whether an environment was last seen with the baseline, or something after it."""
-        made, source, view = self._evidence.baseline, self._evidence.source, self._evidence.views[name]
-        observation, record = view.observation, view.record
-        if made is None or source is None or source.history is None or observation is None or record is None:
-            return False
-        if not observation.reachable or record.unseen is not None:
-            return False
-        return made.baseline.revision in source.history.implied(observation.revisions)
-
-    def _restart(self, name: str) -> Iterator[Proof | Act]:
-        """Whether the application that runs there survives its next restart."""
-        view = self._evidence.views[name]
-        label, build = view.environment.label, view.record.build if view.record else None
-        why = [] if build is not None else ["Which build runs there is not recorded."]
-        if view.environment.smoke is not None:
-            answered = self._smoke(name, since=self._evidence.run.begun_at)
-            yield answered
-            if answered.state in ("not met", "not known"):
-                why.append("It did not answer.")
-                yield Act(SMOKE_CHECK.name, f"Smoke-check {name}", name)
-        start = self._evidence.survey.start if self._evidence.survey is not None else None
-        if start is None:
-            why.append("Whether it migrates when it starts is not known.")
-        elif start.count:
-            first = ", ".join(place for place, _ in start.first[:2])
-            why.append(f"{words.plural(start.count, 'place')} migrate when it starts: {first}.")
-        if not why:
-            detail = "Its build is recorded, and nothing in the source migrates when it starts."
-            yield Proof(f"The application of {label} survives a restart", "met", detail, name)
-            return
-        found = Proof(
-            f"The application of {label} may fail at its next restart",
-            "not met",
-            f"{' '.join(why)} Old code that migrates when it starts would not find its revision.",
-            name,
-            risky=True,
-        )
-        yield self._acceptable(found, f"restart:{name}")
-
-    def _way(self, name: str, strategy: Strategy) -> Iterator[Proof | Act]:
-        """The next job that leads an environment to the baseline."""
-        view = self._evidence.views[name]
-        observation = view.observation
-        if strategy == "beside" and not self._differs(name):
-            yield from self._beside(name)
-        elif view.record is None or view.record.unseen is not None or observation is None:
-            yield Act(OBSERVE.name, f"Check {name}", name)
-        elif strategy == "reset":
-            yield Act(RESET.name, f"Reset {name}", name, asks=True)
-        elif view.verdict.archive is not None and not view.verdict.is_at_the_old_head:
-            yield from self._catch_up(name)
-        elif strategy == "repair" and observation.drift.state == "drifted":
-            planned = self._evidence.last(PLAN_REVERT.name, name)
-            reverted = self._evidence.last(REVERT.name, name)
-            if (
-                planned is not None
-                and planned.state == "succeeded"
-                and (reverted is None or reverted.id < planned.id)
-            ):
-                yield Act(REVERT.name, f"Repair {name}", name, asks=True)
-            rehearsed = self._evidence.rehearsal.of(name) if self._evidence.rehearsal is not None else None
-            # What was rehearsed is what is planned.
-            loses = {"with_loss": "true"} if rehearsed is not None and rehearsed.loses else {}
-            yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, loses, asks=True)
-        elif view.verdict.is_at_the_old_head:
-            yield Act(RESTAMP.name, f"Restamp {name}", name, asks=True)
-        else:
-            yield Act(OBSERVE.name, f"Check {name}", name)
-
-    def _beside(self, name: str) -> Iterator[Proof | Act]:
-        """A fresh database, then the secret, then the pin."""
-        view = self._evidence.views[name]
-        label, observation = view.environment.label, view.observation
-        made = self._evidence.last(BESIDE.name, name)
-        data = (
-            (made.outcome or {}).get("data") or {} if made is not None and made.state == "succeeded" else {}
-        )
-        if not data:
-            yield Act(BESIDE.name, f"Make a fresh database beside {name}", name, asks=True)
-            return
-        assert made is not None
-        yield Proof(
-            f"{data['name']} is made and proven",
-            "met",
-            f"It is beside {data['beside']}, which stays as it is.",
-            name,
-            made.id,
-            made.finished_at,
-        )
-        answered = (observation.error or {}).get("found") if observation is not None else None
-        if answered is not None and answered == data["identity"]:
-            yield Act(PIN.name, f"Take {data['name']}", name, {"identity": answered}, asks=True)
-            return
-        yield Proof(
-            f"The secret of {label} still leads to {data['beside']}",
-            "not met",
-            f"Change {view.environment.url} to {data['name']}, then check {label}.",
-            name,
-        )
-        yield Act(OBSERVE.name, f"Check {name}", name)
-
     def _cut_over(self) -> Judged:
         """Nothing migrates besides the dashboard, and it is said what applies migrations from now on."""
         found = self._evidence.cut_over
@@ -614,14 +442,3 @@ class Replacing(Judge):
             "cut-over",
         )
         yield Act(CUT_OVER.name, "Search again")
-
-
-def _seen_at(view: View) -> datetime | None:
-    return view.observation.observed_at if view.observation is not None else None
-
-
-def _still(view: View, strategy: Strategy) -> str:
-    """What is to be done with an environment, and where it is now, where that decides what comes first."""
-    if strategy in ("reset", "beside"):
-        return f"{STRATEGIES[strategy]}."
-    return f"{STRATEGIES[strategy]}. {view.verdict.sentence}"

@@ -205,7 +205,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"- {_time(each['at'])} {_plain(each['by'])}: {_plain(each['kind'] or each['what'])}{where}{job}"
     if report["keeps"]:
         yield ""
-        yield "## What was not touched"
+        yield "## What a clean start does not reach"
         yield ""
         for each in report["keeps"]:
             yield f"- {_plain(each)}"
