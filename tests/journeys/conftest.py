@@ -168,7 +168,9 @@ def _copy(files: list[Path], into: Path) -> None:
 
 
 def _rehearsed(demo: Demo) -> bool:
-    jobs = json.loads(demo.run("jobs", "--format", "json").stdout)["jobs"]
+    done = demo.run("jobs", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    jobs = json.loads(done.stdout)["jobs"]
     ended = [job["kind"] for job in jobs if job["state"] == "succeeded"]
     return len(ended) == len(jobs) and ended.count("rehearse") == 2
 
