@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.cutover.application_role import CheckedRole
 from web.cutover.findings import Scan
+from web.store.kept import Kept, keep, kept_by, newest_kept
 from web.store.tables import CutOverScanRow
 
 
@@ -48,25 +48,18 @@ class CutOver:
 
 async def store_cut_over(connection: AsyncConnection, job_id: int, found: CutOver) -> None:
     """Keep what a job found."""
-    await connection.execute(
-        insert(CutOverScanRow).values(job_id=job_id, project=found.project, content=found.to_store())
-    )
+    await keep(connection, CutOverScanRow, job_id, found.project, found.to_store())
 
 
 async def cut_over_of(connection: AsyncConnection, job_id: int) -> CutOver | None:
     """What a job found; None: it looked for nothing."""
-    query = select(CutOverScanRow.__table__).where(CutOverScanRow.job_id == job_id)
-    row = (await connection.execute(query)).one_or_none()
-    return CutOver.from_store(row.project, row.content, row.job_id, row.made_at) if row is not None else None
+    return _cut_over(await kept_by(connection, CutOverScanRow, job_id))
 
 
 async def newest_cut_over(connection: AsyncConnection, project: str) -> CutOver | None:
     """The newest of a project; None: there is none."""
-    query = (
-        select(CutOverScanRow.__table__)
-        .where(CutOverScanRow.project == project)
-        .order_by(CutOverScanRow.job_id.desc())
-        .limit(1)
-    )
-    row = (await connection.execute(query)).one_or_none()
+    return _cut_over(await newest_kept(connection, CutOverScanRow, project))
+
+
+def _cut_over(row: Kept | None) -> CutOver | None:
     return CutOver.from_store(row.project, row.content, row.job_id, row.made_at) if row is not None else None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.remedies.proving import difference_id
 from web.schema.difference import Difference
+from web.store.kept import Kept, keep, kept_by, newest_kept
 from web.store.tables import BaselineProofRow
 
 
@@ -112,29 +111,23 @@ async def store_proof(connection: AsyncConnection, job_id: int, project: str, pr
     content = asdict(proof)
     for name in ("job_id", "made_at"):
         del content[name]
-    await connection.execute(insert(BaselineProofRow).values(job_id=job_id, project=project, content=content))
+    await keep(connection, BaselineProofRow, job_id, project, content)
 
 
 async def proof_of(connection: AsyncConnection, job_id: int) -> BaselineProof | None:
     """What a job proved; None: nothing."""
-    query = select(BaselineProofRow.__table__).where(BaselineProofRow.job_id == job_id)
-    row = (await connection.execute(query)).one_or_none()
-    return _proof(row.content, row.job_id, row.made_at) if row is not None else None
+    return _proof(await kept_by(connection, BaselineProofRow, job_id))
 
 
 async def newest_proof(connection: AsyncConnection, project: str) -> BaselineProof | None:
     """The newest proof of a project's baselines; None: there is none."""
-    query = (
-        select(BaselineProofRow.__table__)
-        .where(BaselineProofRow.project == project)
-        .order_by(BaselineProofRow.job_id.desc())
-        .limit(1)
-    )
-    row = (await connection.execute(query)).one_or_none()
-    return _proof(row.content, row.job_id, row.made_at) if row is not None else None
+    return _proof(await newest_kept(connection, BaselineProofRow, project))
 
 
-def _proof(content: Mapping[str, Any], job_id: int, made_at: datetime) -> BaselineProof:
+def _proof(row: Kept | None) -> BaselineProof | None:
+    if row is None:
+        return None
+    content = row.content
     against = tuple(
         Against(
             **{
@@ -146,4 +139,4 @@ def _proof(content: Mapping[str, Any], job_id: int, made_at: datetime) -> Baseli
         for each in content["against"]
     )
     known = {**content, "against": against, "tables": tuple(content["tables"])}
-    return BaselineProof(**known, job_id=job_id, made_at=made_at)
+    return BaselineProof(**known, job_id=row.job_id, made_at=row.made_at)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from web.store.kept import Kept, keep, kept_by, newest_kept
 from web.store.tables import CleanStartRehearsalRow
 
 
@@ -78,31 +76,23 @@ async def store_rehearsal(
     content = asdict(held)
     for name in ("job_id", "made_at"):
         del content[name]
-    await connection.execute(
-        insert(CleanStartRehearsalRow).values(job_id=job_id, project=project, content=content)
-    )
+    await keep(connection, CleanStartRehearsalRow, job_id, project, content)
 
 
 async def rehearsal_of(connection: AsyncConnection, job_id: int) -> CleanStartRehearsal | None:
     """What a job rehearsed; None: no clean start."""
-    query = select(CleanStartRehearsalRow.__table__).where(CleanStartRehearsalRow.job_id == job_id)
-    row = (await connection.execute(query)).one_or_none()
-    return _rehearsal(row.content, row.job_id, row.made_at) if row is not None else None
+    return _rehearsal(await kept_by(connection, CleanStartRehearsalRow, job_id))
 
 
 async def newest_rehearsal(connection: AsyncConnection, project: str) -> CleanStartRehearsal | None:
     """The newest rehearsal of a project's clean start; None: there is none."""
-    query = (
-        select(CleanStartRehearsalRow.__table__)
-        .where(CleanStartRehearsalRow.project == project)
-        .order_by(CleanStartRehearsalRow.job_id.desc())
-        .limit(1)
-    )
-    row = (await connection.execute(query)).one_or_none()
-    return _rehearsal(row.content, row.job_id, row.made_at) if row is not None else None
+    return _rehearsal(await newest_kept(connection, CleanStartRehearsalRow, project))
 
 
-def _rehearsal(content: Mapping[str, Any], job_id: int, made_at: datetime) -> CleanStartRehearsal:
+def _rehearsal(row: Kept | None) -> CleanStartRehearsal | None:
+    if row is None:
+        return None
+    content = row.content
     environments = tuple(
         RehearsedEnvironment(
             **{
@@ -113,4 +103,6 @@ def _rehearsal(content: Mapping[str, Any], job_id: int, made_at: datetime) -> Cl
         )
         for each in content["environments"]
     )
-    return CleanStartRehearsal(**{**content, "environments": environments}, job_id=job_id, made_at=made_at)
+    return CleanStartRehearsal(
+        **{**content, "environments": environments}, job_id=row.job_id, made_at=row.made_at
+    )
