@@ -7,6 +7,7 @@ started before where the module is not about a first start (`FIRST_START`).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -23,7 +24,7 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from filelock import FileLock, Timeout
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, expect, sync_playwright
 
 from tests import forked
 from tests.conftest import run_folder
@@ -169,7 +170,10 @@ def _copy(files: list[Path], into: Path) -> None:
 
 def _rehearsed(demo: Demo) -> bool:
     done = demo.run("jobs", "--format", "json")
-    assert done.returncode == 0, done.stderr
+    if done.returncode != 0:
+        # It is asked again; should it stay so, this is what was said.
+        logging.getLogger(__name__).warning("jobs: %s %s", done.returncode, done.stderr)
+        return False
     jobs = json.loads(done.stdout)["jobs"]
     ended = [job["kind"] for job in jobs if job["state"] == "succeeded"]
     return len(ended) == len(jobs) and ended.count("rehearse") == 2
@@ -229,13 +233,23 @@ def browser() -> Iterator[Browser]:
     assert record.exists(), "No browser: run `make test`, or tests/install_browser.py"
     found = json.loads(record.read_text())
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=found["executable"],
-            args=[*QUIET, *found["arguments"]],
-            env={**os.environ, **found["environment"]},
-        )
+        try:
+            launched = _launched(playwright, found)
+        except Error as error:
+            # Chromium itself dies at its start once in some hundred times: of that no page of ours knows anything.
+            if "SIGSEGV" not in str(error):
+                raise
+            launched = _launched(playwright, found)
         yield launched
         launched.close()
+
+
+def _launched(playwright: Playwright, found: dict[str, Any]) -> Browser:
+    return playwright.chromium.launch(
+        executable_path=found["executable"],
+        args=[*QUIET, *found["arguments"]],
+        env={**os.environ, **found["environment"]},
+    )
 
 
 @dataclass

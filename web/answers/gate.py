@@ -6,7 +6,7 @@ Pure. Page, API, CLI and the jobs that act all ask here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -292,7 +292,9 @@ def _migration_conditions(
         ", ".join(verdict.edited) or ("" if verdict.edits_known else "for some there is no evidence yet"),
         "Restore the files as they were applied; put the change into a new migration.",
     )
-    yield _no_drift(record)
+    no_drift = _no_drift(record)
+    # Of a part of an archived history a check could not say more.
+    yield no_drift if verdict.archive is None else replace(no_drift, way="")
     if backup_needed(environment):
         yield _verified_backup(environment, record, now)
     if verdict.pending and told:

@@ -137,6 +137,11 @@ async def _compare(
     if (archive := source.history.archive_of(rows)) is not None and archive.is_complete(rows):
         # What it gave is what the baseline gives, which is what the database will be said to be at.
         rows = (archive.baseline,)
+    if (part := source.history.unfinished_archive(rows)) is not None:
+        reason = (
+            f"It has a part of the history in {part.folder}, and is compared once it is at the end of that."
+        )
+        return Drift("not compared", reason, fingerprint=fingerprint)
     if unknown := source.history.unknown(rows):
         reason = (
             f"No migration of the project has {', '.join(unknown)}, so what it should look like is unknown."
