@@ -46,11 +46,12 @@ MOST = {
     "/projects/clinic/environments/idle/jobs/new/reset": 5,
     # These read the overview, or the part of it that they are about, themselves.
     # Here with a database ahead of its source, and a question about a build that ends elsewhere than the source.
-    "/": 11,
-    "/projects/clinic": 8,
+    # One is about clean starts: those that go on, and those that a survey recommends.
+    "/": 12,
+    "/projects/clinic": 9,
     "/question?project=clinic&build=48&environment=production": 6,
     "/projects/clinic/builds/48?environment=production": 8,
-    "/api/v1/projects": 6,
+    "/api/v1/projects": 7,
     "/api/v1/projects/clinic/environments/staging": 3,
     "/api/v1/projects/clinic/builds/48/environments/production": 5,
 }

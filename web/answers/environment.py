@@ -63,6 +63,14 @@ class View:
         return self.archived or self.verdict
 
     @property
+    def is_at_a_baseline(self) -> bool:
+        """Whether it stands where an archived history was left, with nothing applied since: it could go back."""
+        history = self.source.history if self.source else None
+        return history is not None and any(
+            each.baseline in self.verdict.revisions for each in history.archives
+        )
+
+    @property
     def observation(self) -> Observation | None:
         return self.record.observation if self.record else None
 

@@ -20,7 +20,7 @@ from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.postgres.identity import require_writable
 from web.starting.consent import before_rows_are_written
-from web.starting.operation import Before, Operation, asked
+from web.starting.operation import Before, Offer, Operation, asked
 from web.tools.history import Archive, History
 from web.tools.registry import tool_of
 
@@ -90,9 +90,7 @@ async def before(store: AsyncConnection, seen: View) -> Before:
 
 def closed(seen: View) -> str | None:
     """Only a database that is exactly at a baseline can go back."""
-    history = seen.source.history if seen.source is not None else None
-    rows = seen.observation.revisions if seen.observation is not None else ()
-    if history is not None and any(each.baseline in rows for each in history.archives):
+    if seen.is_at_a_baseline:
         return None
     return "The database is at the baseline of no archive: there is nothing to write back."
 
@@ -118,6 +116,7 @@ RESTAMP_BACK = Operation(
         "nothing is run. It is refused where anything was applied since, and where the schema is another."
     ),
     keep="Leave it at the baseline",
+    offers=(Offer("at a baseline", "Back to the archived history…", hidden=True),),
     closed=closed,
     wants_name=asked,
     before=before,

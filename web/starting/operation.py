@@ -55,6 +55,8 @@ ButtonPlace = Literal[
     "archived history",
     #: The same, of which migrations are left to be applied.
     "archived part",
+    #: A database that is at the baseline of an archive, with nothing applied after it.
+    "at a baseline",
     #: The answer of a build that is not applied yet.
     "answer",
     #: The form that compares two sources.

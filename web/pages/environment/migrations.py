@@ -15,7 +15,7 @@ from web.pages.presenting import error_view, stored_error
 from web.pages.shell import now
 from web.pages.views.environment.migrations import MigrationRow, MigrationsTab
 from web.pages.views.errors import ErrorView
-from web.pages.views.marks import Mark
+from web.pages.views.marks import Action, Mark
 
 _MARKS = {
     "applied": Mark("ok", "applied"),
@@ -97,23 +97,22 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
         refusals=tuple(_refusals(seen)),
         problems=history.problems if history else (),
         rehearsal=_rehearsal(seen) if seen.to_apply.pending else None,
-        actions=(
-            *(
-                actions_at(board.kinds, "archived part", who, seen, made=seen.rehearsed is not None)
-                if seen.archived
-                else ()
-            ),
-            *actions_at(board.kinds, "archived history", who, seen),
-        )
-        if verdict.standing == "before the clean start"
-        else actions_at(board.kinds, "migrations", who, seen, made=seen.rehearsed is not None)
-        if verdict.pending
-        else (),
+        actions=_actions(board, who, seen),
         never_migrated=observation is not None and observation.version_table is False,
         empty_because=seen.source.reason
         if seen.source
         else "The project's migrations have not been read yet.",
     )
+
+
+def _actions(board: Dashboard, who: Principal, seen: View) -> tuple[Action, ...]:
+    """The buttons, by where the database stands: before a clean start, with something pending, at a baseline."""
+    rehearsed = seen.rehearsed is not None
+    if seen.verdict.standing == "before the clean start":
+        rest = actions_at(board.kinds, "archived part", who, seen, made=rehearsed) if seen.archived else ()
+        return (*rest, *actions_at(board.kinds, "archived history", who, seen))
+    pending = actions_at(board.kinds, "migrations", who, seen, made=rehearsed) if seen.verdict.pending else ()
+    return (*pending, *(actions_at(board.kinds, "at a baseline", who, seen) if seen.is_at_a_baseline else ()))
 
 
 def _refusals(seen: View) -> list[ErrorView]:
