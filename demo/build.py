@@ -25,10 +25,10 @@ HERE = Path(__file__).parent
 CLINIC = HERE / "clinic"
 #: Owns the databases and all in them, and may make another beside them; no superuser: production is on the same server.
 OWNER = "clinic_app"
-#: Production's own, which may make none: what needs that says so there.
-PRODUCTION_OWNER = "clinic_production_app"
+#: Staging's own, which may make none: what needs that says so there.
+STAGING_OWNER = "clinic_staging_app"
 #: By role, whether it may create databases.
-ROLES = {OWNER: sql.SQL("CREATEDB"), PRODUCTION_OWNER: sql.SQL("NOCREATEDB")}
+ROLES = {OWNER: sql.SQL("CREATEDB"), STAGING_OWNER: sql.SQL("NOCREATEDB")}
 #: The revision at which the databases are filled; production stays there.
 FILLED_AT = "7be5a90f13d6"
 #: Taken on the maintenance database while the demo is made, so that two starts do not make it twice.
@@ -59,8 +59,8 @@ class DemoDatabase:
 
 DATABASES = (
     DemoDatabase("dev", 400, "1c7f5e8d2a46"),
-    DemoDatabase("staging", 6_000, "f4128cd06b97", HERE / "hotfix.sql"),
-    DemoDatabase("production", 12_000, FILLED_AT, owner=PRODUCTION_OWNER),
+    DemoDatabase("staging", 6_000, "f4128cd06b97", HERE / "hotfix.sql", owner=STAGING_OWNER),
+    DemoDatabase("production", 12_000, FILLED_AT),
 )
 
 

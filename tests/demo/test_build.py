@@ -78,8 +78,8 @@ async def test_rows_revision_and_owner(demo: Demo, wanted: DemoDatabase) -> None
                 (wanted.owner, wanted.owner),
             )
         ).fetchone()
-        # Production's may make no database beside it.
-        assert row == (False, wanted.environment != "production", False, True, 0, 0)
+        # Staging's may make no database beside it.
+        assert row == (False, wanted.environment != "staging", False, True, 0, 0)
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "production"])
@@ -173,9 +173,9 @@ async def test_one_that_an_older_demo_made_is_reached_as_its_owner(
     demo: Demo, demo_server: EmbeddedServer, demo_directory: Path
 ) -> None:
     async with connect(demo_server.url()) as connection:
-        await connection.execute("ALTER DATABASE clinic_production OWNER TO clinic_app")
+        await connection.execute("ALTER DATABASE clinic_staging OWNER TO clinic_app")
         again = await create(demo_server.url(), demo_directory, Path(sys.executable))
-        assert parameters(url_of(again, "production"))["user"] == "clinic_app"
-        await connection.execute("ALTER DATABASE clinic_production OWNER TO clinic_production_app")
+        assert parameters(url_of(again, "staging"))["user"] == "clinic_app"
+        await connection.execute("ALTER DATABASE clinic_staging OWNER TO clinic_staging_app")
     again = await create(demo_server.url(), demo_directory, Path(sys.executable))
-    assert parameters(url_of(again, "production"))["user"] == "clinic_production_app"
+    assert parameters(url_of(again, "staging"))["user"] == "clinic_staging_app"

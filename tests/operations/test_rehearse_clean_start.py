@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.operations.conftest import Site, outcome
+from tests.operations.test_beside import as_role, lead_to, role
 from tests.operations.test_write_baseline import baseline
 from tests.tools.written import execute, migration
 from web.config import ResetPolicy
@@ -14,6 +15,8 @@ from web.errors import Conflict, Invalid
 from web.jobs.reading import JobRecord
 from web.operations.rehearse_clean_start import REHEARSE_CLEAN_START
 from web.remedies.stored_rehearsals import RehearsedEnvironment, rehearsal_of
+
+__all__ = ["role"]
 
 
 async def held(site: Site, job: JobRecord) -> RehearsedEnvironment:
@@ -109,8 +112,22 @@ async def test_a_fresh_database_needs_no_backup(site: Site) -> None:
     await baseline(site)
     found = await rehearsed(site, "beside")
     assert (found.refusal, found.backup) == (None, None)
-    assert done(found) == ["Run the baseline", "Compare the schema with the baseline"]
+    assert done(found) == [
+        "Ask whether a database may be made there",
+        "Run the baseline",
+        "Compare the schema with the baseline",
+    ]
     assert "no verified backup" in str((await rehearsed(site, "stamp")).refusal)
+
+
+async def test_a_role_that_may_make_no_database_is_told_before_apply(
+    site: Site, role: str, tmp_path: Path
+) -> None:
+    await site.at_head()
+    await baseline(site)
+    lead_to(site, tmp_path, as_role(site, role))
+    await site.observe()
+    assert f"The role {role} may not create databases" in str((await rehearsed(site, "beside")).refusal)
 
 
 async def test_what_cannot_be_rehearsed_is_not_begun(site: Site) -> None:

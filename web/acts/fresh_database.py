@@ -110,13 +110,18 @@ async def read_original(connection: Connection) -> Original:
     )
 
 
-async def require_makable(connection: Connection, original: Original, name: str) -> None:
-    """Refuse before anything is begun. Raises PrivilegeMissing, Conflict where the name is taken."""
+def require_may_create(original: Original) -> None:
+    """Refuse where the role may make no database beside this one. Raises PrivilegeMissing."""
     if not original.may_create:
         raise PrivilegeMissing(
             f"The role {original.role} may not create databases on this server.",
             hint=f"Have a superuser run ALTER ROLE {quote(original.role)} CREATEDB, and NOCREATEDB when it is done.",
         )
+
+
+async def require_makable(connection: Connection, original: Original, name: str) -> None:
+    """Refuse before anything is begun. Raises PrivilegeMissing, Conflict where the name is taken."""
+    require_may_create(original)
     if await oid_of(connection, name) is not None:
         raise name_taken(name)
 

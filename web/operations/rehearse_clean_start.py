@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
 from web.acts.emptying import drop, read_contents
+from web.acts.fresh_database import read_original, require_may_create
 from web.acts.history import history_that_runs
 from web.acts.script import run_script
 from web.answers.stored_surveys import newest_survey
@@ -25,6 +26,8 @@ from web.backups.restore import checked_dump, restore
 from web.comparison.alike import as_made_there, as_on, drift
 from web.comparison.expected import excluded_tables
 from web.comparison.ignore_rules import active_rules, sort_out
+from web.comparison.sources import Reader
+from web.comparison.stored_comparisons import sources_of
 from web.config import Environment, Project
 from web.errors import CleanStartError, Conflict, Invalid, NotSupported, OperationFailed
 from web.jobs.events import announce_change
@@ -268,7 +271,14 @@ class _Rehearsal:
             raise Conflict(
                 f"It is not known which PostgreSQL {self._environment.label} is on.", hint="Check it."
             )
-        scratch = self._work.resources.scratch
+        work, (source,) = self._work, sources_of(self._work.job.project, self._environment.label)
+        scratch = work.resources.scratch
+        reader = Reader(work.configuration, work.store, scratch, work.resources.programs)
+        async with (
+            self._act("Ask whether a database may be made there"),
+            reader.connect(source, self._environment.url.read()) as connection,
+        ):
+            require_may_create(await read_original(connection))
         ground = Ground(scratch, observation.major)
         async with scratch.database(observation.major) as database:
             await self._from_nothing(database, ground)
