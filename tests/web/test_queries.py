@@ -46,12 +46,13 @@ MOST = {
     "/projects/clinic/environments/idle/jobs/new/reset": 5,
     # These read the overview, or the part of it that they are about, themselves.
     # Here with a database ahead of its source, and a question about a build that ends elsewhere than the source.
-    # One is about clean starts: those that go on, and those that a survey recommends.
-    "/": 12,
-    "/projects/clinic": 9,
+    # Two are about clean starts: those that go on or are recommended, and who changed revisions since one was done.
+    "/": 13,
+    # And whether one is done.
+    "/projects/clinic": 11,
     "/question?project=clinic&build=48&environment=production": 6,
     "/projects/clinic/builds/48?environment=production": 8,
-    "/api/v1/projects": 7,
+    "/api/v1/projects": 8,
     "/api/v1/projects/clinic/environments/staging": 3,
     "/api/v1/projects/clinic/builds/48/environments/production": 5,
 }

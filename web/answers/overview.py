@@ -1,7 +1,7 @@
 """The overview: every environment of every project at a glance, and what needs a person first.
 
-Five store queries, whatever the number of environments; one more where requests wait for approval, and one where a
-database is ahead of its source.
+Seven store queries, whatever the number of environments; one more where requests wait for approval, where a database is
+ahead of its source, and where revisions changed since a clean start.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from web.config import Configuration, Environment, Project
 from web.observation.first_seen import read_changed
 from web.observation.history_cache import Histories
 from web.observation.records import Observed, Record, read_records
+from web.observation.revision_changes import RevisionChange, changed_since_clean_start
 from web.observation.stored_history import StoredHistory, load_histories, read_lineage
 
 Hurt = Literal[
@@ -30,6 +31,7 @@ Hurt = Literal[
     "approval",
     "unreachable",
     "history",
+    "by nobody",
     "drift",
     "failed",
     "backup",
@@ -46,6 +48,7 @@ _RANK: Final[tuple[Hurt, ...]] = (
     "approval",
     "unreachable",
     "history",
+    "by nobody",
     "drift",
     "failed",
     "backup",
@@ -178,7 +181,24 @@ async def read_overview(
     for name, candidate in (await read_candidates(connection)).items():
         if name in configuration.projects:
             found.append(_candidate(configuration.projects[name], candidate))
+    for (name, label), change in (await changed_since_clean_start(connection)).items():
+        known = configuration.projects.get(name)
+        if known is not None and label in known.environments and change.cause == "nobody":
+            found.append(_by_nobody(known, known.environments[label], change))
     return Overview(tuple(rows), tuple(sorted(found, key=_order)))
+
+
+def _by_nobody(project: Project, environment: Environment, change: RevisionChange) -> Attention:
+    """That somebody migrated past this dashboard, which is to be over since the clean start."""
+    return Attention(
+        "by nobody",
+        environment,
+        project,
+        "drift",
+        "had its revision changed by nobody we know",
+        f"from {change.words}; no job of this dashboard did it",
+        change.at,
+    )
 
 
 def _candidate(project: Project, candidate: Candidate) -> Attention:

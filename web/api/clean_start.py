@@ -13,6 +13,7 @@ from web.clean_start.acting import accept_in_run, end_run
 from web.clean_start.evidence import read_evidence
 from web.clean_start.report import as_markdown, report_of
 from web.clean_start.runs import LENGTH, Run, begin, choose, newest_run, open_run, read_run
+from web.clean_start.since import read_since
 from web.clean_start.steps import steps_of
 from web.config import Project
 from web.dashboard import Board, Dashboard, Id, InProject, Store, Who, in_project
@@ -137,6 +138,8 @@ async def _run(store: AsyncConnection, project: Project, number: int | None) -> 
 async def _as_json(board: Dashboard, store: AsyncConnection, run: Run) -> dict[str, object]:
     evidence = await read_evidence(store, board.configuration, run, histories=board.histories)
     proof = evidence.proof
+    records = {name: each.record for name, each in evidence.views.items()}
+    since = await read_since(store, evidence.project, evidence.source, records) if run.ended else None
     return {
         "run": run.id,
         "project": run.project,
@@ -159,4 +162,6 @@ async def _as_json(board: Dashboard, store: AsyncConnection, run: Run) -> dict[s
             for against in (proof.against if proof is not None else ())
             for each in against.differences
         ],
+        # Of the one that was done last.
+        "since": since.to_json() if since is not None and since.run_id == run.id else None,
     }

@@ -190,7 +190,7 @@ class Applying(Judge):
         )
         answered = (observation.error or {}).get("found") if observation is not None else None
         if answered is not None and answered == data["identity"]:
-            yield Act(PIN.name, f"Take {data['name']}", name, {"identity": answered}, asks=True)
+            yield Act(PIN.name, f"Pin {data['name']}", name, {"identity": answered}, asks=True)
             return
         yield Proof(
             f"The secret of {label} still leads to {data['beside']}",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from web import words
 from web.cli import exits
 from web.cli.following import display_for, watch
 from web.cli.invocation import AProject, Invocation, Where, WholeProject, add, project_of
@@ -274,6 +275,42 @@ def _write(call: Invocation, found: Json) -> None:
         call.writer.say(f"  {name}: {strategy}")
     for each in found["steps"]:
         _write_step(call, each)
+    if found["since"]:
+        _write_since(call, found["since"])
+
+
+def _write_since(call: Invocation, since: Json) -> None:
+    call.writer.say("Since then")
+    if since["migrations"] is not None:
+        call.writer.say(f"  {words.plural(since['migrations'], 'migration')} after the baseline")
+    took = [
+        f"{words.duration(since[name])} {when}"
+        for name, when in (
+            ("seconds_before", "before"),
+            ("seconds_then", "with the baseline"),
+            ("seconds_now", "now"),
+        )
+        if since[name] is not None
+    ]
+    if took:
+        call.writer.say(f"  from an empty database to the head: {', '.join(took)}")
+    for each in since["environments"]:
+        calm = each["without_drift_since"]
+        drift = f"without drift since {calm[:10]}" if calm else f"drift: {each['drift'] or 'never checked'}"
+        call.writer.say(f"  {each['environment']}: {drift}; {_by_whom(each['revision_change'])}")
+
+
+def _by_whom(change: Json | None) -> str:
+    if change is None:
+        return "at the revision of then"
+    jobs = ", ".join(f"job {each['id']} ({each['kind']}, {each['requested_by']})" for each in change["jobs"])
+    by = {
+        "job": f"by {jobs}",
+        "nobody": "by nobody we know",
+        "not known": f"not known by whom, perhaps {jobs}",
+    }
+    to = ", ".join(change["after"]) or "no revision"
+    return f"led to {to} {ago(change['at'])}, {by[change['cause']]}"
 
 
 def _write_step(call: Invocation, step: Json) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -247,6 +247,29 @@ async def _store_failure(
         return await _append(connection, known, values, datetime.now(UTC), known.facts)
 
 
+async def _changed_revisions(
+    connection: AsyncConnection, environment_id: int, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the version rows were before, where this look finds others; nothing where it cannot tell."""
+    if not values["reachable"] or values["version_table"] is None:
+        return {}
+    last = (
+        await connection.execute(
+            select(ObservationRow.revisions, ObservationRow.last_observed_at)
+            .where(
+                ObservationRow.environment_id == environment_id,
+                ObservationRow.reachable,
+                ObservationRow.version_table.is_not(None),
+            )
+            .order_by(ObservationRow.id.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    if last is None or sorted(last.revisions or ()) == sorted(values["revisions"]):
+        return {}
+    return {"revisions_before": list(last.revisions or ()), "revisions_seen_until": last.last_observed_at}
+
+
 async def _append(
     connection: AsyncConnection,
     known: Known,
@@ -288,6 +311,7 @@ async def _append(
                 first_observed_at=now,
                 last_observed_at=now,
                 **values,
+                **await _changed_revisions(connection, known.environment_id, values),
             )
             .returning(ObservationRow.id)
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -212,7 +212,7 @@ async def _read_looks(
 
 
 #: Whether a job pinned a database: the identity is in its outcome.
-_PINNED = (JobRow.state == "succeeded") & JobRow.outcome[("data", "identity")].astext.is_not(None)
+PINNED = (JobRow.state == "succeeded") & JobRow.outcome[("data", "identity")].astext.is_not(None)
 
 
 async def _read_jobs(
@@ -239,7 +239,7 @@ async def _read_jobs(
             (EnvironmentRow.project + "/" + EnvironmentRow.name).label("environment"),
             JobRow.started_at,
             JobRow.finished_at,
-            _PINNED.label("pinned"),
+            PINNED.label("pinned"),
             *(each for each in JobSchemaRow.__table__.columns if each.name != "job_id"),
         )
         .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
@@ -248,27 +248,29 @@ async def _read_jobs(
             JobRow.started_at.is_not(None),
             # One that began right after a look may have been seen by it.
             *([JobRow.started_at < upper + OBSERVING_TAKES] if upper else []),
-            or_(touched, mine & _PINNED),
+            or_(touched, mine & PINNED),
         )
         .order_by(JobRow.started_at.desc())
         .limit(rows)
     )
-    found = [
-        Ran(
-            row.id,
-            row.kind,
-            row.state,
-            row.requested_by,
-            row.environment,
-            row.started_at,
-            row.finished_at,
-            schema_seen(row, "before"),
-            schema_seen(row, "after"),
-            row.pinned,
-        )
-        for row in await connection.execute(query)
-    ]
+    found = [ran(row) for row in await connection.execute(query)]
     return found[::-1]
+
+
+def ran(row: Any) -> Ran:
+    """A job with what was seen before and after it, from a row of `job` and `job_schema`."""
+    return Ran(
+        row.id,
+        row.kind,
+        row.state,
+        row.requested_by,
+        row.environment,
+        row.started_at,
+        row.finished_at,
+        schema_seen(row, "before"),
+        schema_seen(row, "after"),
+        row.pinned,
+    )
 
 
 def tell(

@@ -329,6 +329,7 @@ def _where_to(each: answers.Attention, environment: EnvironmentRef) -> Link:
         "unreachable": ("See error", ""),
         "history": ("See migrations", "migrations"),
         "pending": ("See migrations", "migrations"),
+        "by nobody": ("See timeline", "timeline"),
         "drift": ("Compare", "drift"),
         "backup": ("See backups", "backups"),
     }.get(each.hurt, ("Open", ""))

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from web import addresses
+from web.clean_start.since import read_since
 from web.dashboard import Board, InProject, Store, in_project
 from web.errors import SeveralHeads
 from web.jobs.reading import list_jobs
@@ -15,6 +16,7 @@ from web.pages.builds import build_rows, register_command
 from web.pages.overview import cell_view
 from web.pages.presenting import environments, error_view, job_row, project_actions, stored_error
 from web.pages.shell import FreshlyFramed, now
+from web.pages.since import since_panel
 from web.pages.views.marks import Fact, Link, Mark
 from web.pages.views.project import ProjectPage
 
@@ -68,6 +70,14 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
         actions=project_actions(board.kinds, "project", frame.who, project.name),
         refusals=tuple(refusals),
         problems=history.problems if history else (),
+        since=since_panel(
+            await read_since(
+                store, project, row.source, {name: cell.record for name, cell in row.cells.items()}
+            ),
+            board.kinds,
+            project,
+            moment,
+        ),
     )
     return frame.show(
         "projects/show.html",

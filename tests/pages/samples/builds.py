@@ -9,7 +9,7 @@ from tests.pages.samples.overview import cell, migrating
 from web import addresses
 from web.pages.views.builds import BuildAnswer, BuildPage, BuildRow, BuildVerdict
 from web.pages.views.marks import Action, Check, EnvironmentRef, Fact, Link, Mark, Track
-from web.pages.views.project import ProjectPage
+from web.pages.views.project import EnvironmentSince, ProjectPage, SincePanel
 
 
 def build_rows() -> tuple[BuildRow, ...]:
@@ -132,4 +132,34 @@ def project_page() -> ProjectPage:
         job_rows()[:4],
         "cleanstart register-build clinic --number 48 --commit $GIT_COMMIT",
         problems=("database/versions/notes.py has no revision and is left out",),
+        since=SincePanel(
+            before(days=40),
+            Link("Report", addresses.clean_start_report("clinic", 1)),
+            (
+                Fact("Migrations since", "4"),
+                Fact(
+                    "From empty to head", "4.2 s before, 0.6 s with the baseline, 0.8 s as surveyed 2 d ago"
+                ),
+            ),
+            (
+                EnvironmentSince(
+                    Link("dev", addresses.environment("clinic", "dev")),
+                    Mark("ok", "40 days without drift"),
+                    Mark("ok", "By token deploy"),
+                    f"{REVISIONS[11]} to {HEAD}",
+                    before(days=2),
+                    (Link("job 31, Migration", addresses.job(31)),),
+                ),
+                EnvironmentSince(
+                    Link("staging", addresses.environment("clinic", "staging")), Mark("drift", "Drifted")
+                ),
+                EnvironmentSince(
+                    Link("production", addresses.environment("clinic", "production")),
+                    Mark("ok", "No drift since today"),
+                    Mark("drift", "By nobody we know"),
+                    f"{REVISIONS[11]} to {HEAD}",
+                    before(hours=3),
+                ),
+            ),
+        ),
     )

@@ -41,6 +41,12 @@ class ObservationRow(Base):
     __tablename__ = "observation"
     __table_args__ = (
         Index(None, "environment_id", "id"),
+        Index(
+            "observation_revisions_changed_idx",
+            "environment_id",
+            "id",
+            postgresql_where=text("revisions_before IS NOT NULL"),
+        ),
         CheckConstraint("drift_state IN ('none','drifted','unknown','not compared')", name="drift_state"),
     )
 
@@ -66,6 +72,10 @@ class ObservationRow(Base):
     drift_count: Mapped[int | None] = mapped_column(Integer)
     #: The head of the project's source when this was observed.
     source_digest: Mapped[str | None]
+    #: The version rows that the last look before this one found which could read them, where they were others; and
+    #: when it last saw them.
+    revisions_before: Mapped[list[str] | None]
+    revisions_seen_until: Mapped[datetime | None]
 
 
 class EnvironmentStateRow(Base):

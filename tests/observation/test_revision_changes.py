@@ -1,0 +1,59 @@
+"""By whom version rows were changed: an unbroken chain of jobs, or somebody else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from web.jobs.witness import SchemaSeen
+from web.observation.revision_changes import Cause, told
+from web.observation.timeline import Ran
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def job(number: int, before: str | None, after: str | None, *, pinned: bool = False) -> Ran:
+    """A job that saw these version rows before and after; None: it could not see them."""
+
+    def seen(rows: str | None) -> SchemaSeen:
+        return SchemaSeen(NOON, "t", "f", tuple(rows.split()) if rows is not None else None)
+
+    return Ran(
+        number,
+        "migrate",
+        "succeeded",
+        "ada",
+        "clinic/dev",
+        NOON,
+        NOON + timedelta(minutes=1),
+        seen(before),
+        seen(after),
+        pinned,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "jobs", "cause", "by"),
+    [
+        pytest.param("a", "b", [], "nobody", [], id="no job ran"),
+        pytest.param("a", "b", [job(1, "a", "b")], "job", [1], id="one job"),
+        pytest.param("a", "c", [job(1, "a", "b"), job(2, "b", "c")], "job", [1, 2], id="two jobs"),
+        pytest.param(
+            "a", "c", [job(1, "a", "a"), job(2, "a", "c")], "job", [2], id="one did nothing to them"
+        ),
+        pytest.param("x y", "c", [job(1, "y x", "c")], "job", [1], id="several heads in any order"),
+        pytest.param("a", "c", [job(1, "a", "b")], "nobody", [], id="somebody after the job"),
+        pytest.param("a", "c", [job(1, "b", "c")], "nobody", [], id="somebody before the job"),
+        pytest.param("a", "b", [job(1, "b", "b")], "nobody", [], id="somebody before a job that did nothing"),
+        pytest.param("a", "d", [job(1, "a", "b"), job(2, "c", "d")], "nobody", [], id="somebody between two"),
+        pytest.param("a", "b", [job(1, "a", None)], "not known", [1], id="its end was not seen"),
+        pytest.param("a", "b", [job(1, None, "b")], "not known", [1], id="its beginning was not seen"),
+        pytest.param("a", "b", [job(1, "a", "b"), job(2, "b", None)], "job", [1], id="the chain is whole"),
+        pytest.param("a", "b", [job(1, None, None, pinned=True)], "job", [1], id="another database"),
+        pytest.param("", "b", [job(1, "", "b")], "job", [1], id="from nothing"),
+    ],
+)
+def test_who(before: str, after: str, jobs: list[Ran], cause: Cause, by: list[int]) -> None:
+    found, who = told(before.split(), after.split(), jobs)
+    assert (found, [each.id for each in who]) == (cause, by)

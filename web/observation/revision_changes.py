@@ -1,0 +1,201 @@
+"""By whom the version rows of databases were changed last: by a job, or by nobody we know.
+
+It stands on the looks that found other rows than the look before them, and on what was seen right before and after
+each job in between, as the timeline does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, DateTime, Text, column, exists, func, or_, select, values
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from web.observation.timeline import OBSERVING_TAKES, PINNED, Ran, ran
+from web.store.tables import EnvironmentRow, JobRow, JobSchemaRow, JobTargetRow, ObservationRow, RunRow
+
+#: `not known`: jobs were at work, and what they left was not seen.
+Cause = Literal["job", "nobody", "not known"]
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionChange:
+    """The last change of a database's version rows."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    #: They were still the old ones at `since`, and the new ones at `at`.
+    since: datetime
+    at: datetime
+    cause: Cause
+    #: Those that did it, or those of which it is not known; the last one last.
+    jobs: tuple[Ran, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """`9a3f to 4c11`, with `no revision` where there was none."""
+        was, became = (", ".join(each) or "no revision" for each in (self.before, self.after))
+        return f"{was} to {became}"
+
+    def to_json(self) -> dict[str, object]:
+        """JSON of the API."""
+        return {
+            "before": list(self.before),
+            "after": list(self.after),
+            "since": self.since.isoformat(),
+            "at": self.at.isoformat(),
+            "cause": self.cause,
+            "jobs": [
+                {"id": each.id, "kind": each.kind, "requested_by": each.requested_by} for each in self.jobs
+            ],
+        }
+
+
+async def changed_since_clean_start(
+    connection: AsyncConnection, project: str | None = None
+) -> Mapping[tuple[str, str], RevisionChange]:
+    """The last change of each environment, by (project, name), where it came after its project's clean start was done.
+
+    Of all projects or of one; one query, and another where there is any.
+    """
+    ended = (
+        select(RunRow.project, func.max(RunRow.ended_at).label("at"))
+        .where(RunRow.ended == "done", RunRow.way == "clean start")
+        .group_by(RunRow.project)
+        .subquery()
+    )
+    query = (
+        select(
+            EnvironmentRow.project,
+            EnvironmentRow.name,
+            EnvironmentRow.id,
+            EnvironmentRow.system_identifier,
+            EnvironmentRow.database_oid,
+            ObservationRow.revisions_before,
+            ObservationRow.revisions,
+            ObservationRow.revisions_seen_until,
+            ObservationRow.first_observed_at,
+        )
+        .join(EnvironmentRow, EnvironmentRow.id == ObservationRow.environment_id)
+        .join(ended, ended.c.project == EnvironmentRow.project)
+        .where(
+            ObservationRow.revisions_before.is_not(None),
+            ObservationRow.first_observed_at > ended.c.at,
+            *([EnvironmentRow.project == project] if project is not None else []),
+        )
+        .ext(distinct_on(ObservationRow.environment_id))
+        .order_by(ObservationRow.environment_id, ObservationRow.id.desc())
+    )
+    rows = (await connection.execute(query)).all()
+    jobs = await _jobs_between(connection, rows) if rows else {}
+    return {(row.project, row.name): _told(row, jobs.get(row.id, ())) for row in rows}
+
+
+async def _jobs_between(connection: AsyncConnection, changes: Sequence[Any]) -> Mapping[int, Sequence[Ran]]:
+    """The jobs that were at work on each database between its two looks, or pinned it then; by environment's number."""
+    seen = values(
+        column("environment_id", BigInteger),
+        column("system_identifier", Text),
+        column("database_oid", BigInteger),
+        column("since", DateTime(timezone=True)),
+        column("at", DateTime(timezone=True)),
+        name="seen",
+    ).data(
+        [
+            (
+                each.id,
+                each.system_identifier,
+                each.database_oid,
+                each.revisions_seen_until,
+                each.first_observed_at + OBSERVING_TAKES,
+            )
+            for each in changes
+        ]
+    )
+    mine = JobRow.environment_id == seen.c.environment_id
+    # Through whichever environment: on one target they run one at a time.
+    same = exists().where(
+        JobTargetRow.job_id == JobRow.id,
+        JobTargetRow.system_identifier == seen.c.system_identifier,
+        JobTargetRow.database_oid == seen.c.database_oid,
+    )
+    query = (
+        select(
+            seen.c.environment_id.label("seen_by"),
+            JobRow.id,
+            JobRow.kind,
+            JobRow.state,
+            JobRow.requested_by,
+            (EnvironmentRow.project + "/" + EnvironmentRow.name).label("environment"),
+            JobRow.started_at,
+            JobRow.finished_at,
+            PINNED.label("pinned"),
+            *(each for each in JobSchemaRow.__table__.columns if each.name != "job_id"),
+        )
+        .select_from(seen)
+        .join(JobRow, or_(JobRow.mutating & or_(mine, same), mine & PINNED))
+        .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
+        .outerjoin(JobSchemaRow, JobSchemaRow.job_id == JobRow.id)
+        .where(
+            JobRow.started_at < seen.c.at,
+            func.coalesce(JobRow.finished_at, func.now()) > seen.c.since,
+        )
+        .order_by(JobRow.started_at)
+    )
+    found: dict[int, list[Ran]] = {}
+    for row in await connection.execute(query):
+        found.setdefault(row.seen_by, []).append(ran(row))
+    return found
+
+
+def _told(row: Any, jobs: Sequence[Ran]) -> RevisionChange:
+    cause, by = told(row.revisions_before, row.revisions, jobs)
+    return RevisionChange(
+        tuple(row.revisions_before),
+        tuple(row.revisions),
+        row.revisions_seen_until,
+        row.first_observed_at,
+        cause,
+        by,
+    )
+
+
+def told(before: Iterable[str], after: Iterable[str], jobs: Sequence[Ran]) -> tuple[Cause, tuple[Ran, ...]]:
+    """Who led from these version rows to those; `jobs` in the order in which they ran.
+
+    Only an unbroken chain from one job to the next leaves nobody else.
+    """
+    if pins := tuple(job for job in jobs if job.pinned):
+        return "job", pins[-1:]
+    unseen = tuple(job for job in jobs if not _exact(job))
+    at: list[str] | None = sorted(before)
+    changed: list[Ran] = []
+    for job in jobs:
+        if job in unseen:
+            continue
+        was, became = _sides(job)
+        if was != at:
+            return ("not known", unseen) if unseen else ("nobody", ())
+        if became != was:
+            changed.append(job)
+        at = became
+    if at != sorted(after):
+        return ("not known", unseen) if unseen else ("nobody", ())
+    return "job", tuple(changed)
+
+
+def _exact(job: Ran) -> bool:
+    return bool(job.before and job.after) and None not in _sides(job)
+
+
+def _sides(job: Ran) -> tuple[list[str] | None, list[str] | None]:
+    """The version rows right before a job and right after it; None: not known."""
+    before, after = (
+        sorted(each.revisions) if each is not None and each.revisions is not None else None
+        for each in (job.before, job.after)
+    )
+    return before, after
