@@ -66,7 +66,10 @@ class Guided:
 
     async def act(self, step: str, *, at: int = 0, succeeds: bool = True) -> None:
         """Start a thing that a step wants, as its button does, and run it."""
-        act = (await self.steps())[step]["acts"][at]
+        await self.begin_act(step, (await self.steps())[step]["acts"][at], succeeds=succeeds)
+
+    async def begin_act(self, step: str, act: dict[str, Any], *, succeeds: bool = True) -> None:
+        """Start one of the things that a step offers, and run it."""
         place = ON_DEV if act["environment"] else PROJECT
         body: dict[str, Any] = {"parameters": act["parameters"], "step": step}
         if act["asks"] and act["environment"]:

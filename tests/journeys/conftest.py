@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from filelock import FileLock, Timeout
@@ -64,6 +65,12 @@ class Demo:
     @property
     def configuration(self) -> Path:
         return self.directory / "cleanstart.toml"
+
+    def query(self, environment: str, statement: str) -> None:
+        """What somebody does with psql on one of the clinic's databases."""
+        url = (self.directory / "secrets" / f"clinic_{environment}_url").read_text().strip()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `cleanstart` on this host, on the demo's configuration."""

@@ -1,4 +1,4 @@
-"""A clean start that is in the way of something: an unverified backup, a worker that dies, a file that changes."""
+"""A clean start that meets something: an unverified backup, a dead worker, a file that changes. Then the other way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.conftest import Demo, Open, Visitor
-from tests.journeys.test_clean_start import RUN, accept, ask, at
+from tests.journeys.test_clean_start import RUN, accept, answer, ask, at, rehearse, see
 from tests.started import until
 
 pytestmark = pytest.mark.xdist_group("journey clean start refused")
@@ -138,5 +138,51 @@ def test_it_is_stopped_and_another_begins(visit: Open) -> None:
     page.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name="Clean start").click()
     expect(page.locator("main")).to_contain_text("It was stopped, by Ana Ruiz. Another week.")
     page.get_by_role("link", name="Begin another").click()
-    page.get_by_role("button", name="Begin the clean start").click()
+    page.get_by_role("button", name="Keep the history and repair").click()
     expect(at(page, "back-up")).to_contain_text("clinic/dev has no backup since this clean start began")
+
+
+def test_the_history_is_kept_and_one_difference_is_repaired_after_the_other(visit: Open) -> None:
+    visitor = visit()
+    page = visitor.page
+    visitor.go(RUN)
+    expect(page.get_by_role("heading", name="Repair of Clinic")).to_be_visible()
+    at(page, "back-up").get_by_role("button", name="Back up all 3").click()
+    step = at(page, "apply")
+    expect(step).to_contain_text("clinic/dev is what its migrations give")
+    see(visitor, RUN)
+    # The second of two first.
+    index = step.get_by_role("listitem").filter(
+        has_text="The index public.ix_appointments_checked_in_at is in none"
+    )
+    index.get_by_role("link", name=re.compile("Revert only this")).click()
+    answer(page, "Plan the revert")
+    ask(page, "Repair staging…", "Revert the drift of clinic/staging", "clinic/staging")
+    expect(step).to_contain_text("1 difference")
+    page.get_by_role("link", name="Plan the repair of staging…").click()
+    # Nothing that loses data is done unless somebody asks for it.
+    loses = page.get_by_role("dialog").get_by_label("Also what loses data")
+    expect(loses).not_to_be_checked()
+    loses.check()
+    answer(page, "Plan the revert")
+    ask(page, "Repair staging…", "Revert the drift of clinic/staging", "clinic/staging")
+    rehearse(step, "staging")
+    ask(page, "Apply what staging lacks…", "Apply 2 migrations")
+    rehearse(step, "production")
+    ask(page, "Apply what production lacks…", "Apply 3 migrations", "clinic/production")
+
+
+def test_at_the_end_everything_agrees(visit: Open) -> None:
+    visitor = visit()
+    page = visitor.page
+    visitor.go(RUN)
+    at(page, "proof").get_by_role("button", name="Survey again").click()
+    step = at(page, "proof")
+    for name in ("dev", "staging", "production"):
+        expect(step).to_contain_text(f"clinic/{name} is what the history gives")
+    accept(step, "Named by an older convention.")
+    at(page, "report")
+    page.get_by_role("button", name="End it as done").click()
+    page.wait_for_url(re.compile("/report"))
+    expect(page.locator("main")).to_contain_text("Done")
+    see(visitor, page.url.removeprefix(visitor.demo.address), RUN)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import psycopg
 import pytest
 from playwright.sync_api import expect
 
@@ -130,9 +129,7 @@ def test_two_sources_side_by_side(visit: Open) -> None:
 def test_what_was_done_by_hand_becomes_a_migration(visit: Open) -> None:
     visitor = visit()
     page = visitor.page
-    url = (visitor.demo.directory / "secrets" / "clinic_dev_url").read_text().strip()
-    with psycopg.connect(url, autocommit=True) as dev:
-        dev.execute("CREATE INDEX ix_patients_by_hand ON patients (id)")
+    visitor.demo.query("dev", "CREATE INDEX ix_patients_by_hand ON patients (id)")
     visitor.go("/projects/clinic/environments/dev/drift")
     page.get_by_role("button", name="Compare now").click()
     expect(page.locator("#panel")).to_contain_text("1 difference")

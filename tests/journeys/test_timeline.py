@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import re
 
-import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.journeys.conftest import Demo, Open
+from tests.journeys.conftest import Open
 
 pytestmark = pytest.mark.xdist_group("journey timeline")
 
 STAGING = "/projects/clinic/environments/staging"
-
-
-def by_hand(demo: Demo, statement: str) -> None:
-    """What somebody does with psql."""
-    url = (demo.directory / "secrets" / "clinic_staging_url").read_text().strip()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def entries(page: Page) -> list[str]:
@@ -53,7 +45,7 @@ def test_a_migrate_says_what_it_changed_as_soon_as_it_ends(visit: Open) -> None:
 def test_what_nobody_we_know_changed_looks_so(visit: Open) -> None:
     visitor = visit()
     page = visitor.page
-    by_hand(visitor.demo, "ALTER TABLE patients ADD COLUMN hot_fix text")
+    visitor.demo.query("staging", "ALTER TABLE patients ADD COLUMN hot_fix text")
     visitor.go(f"{STAGING}/timeline")
     page.get_by_role("button", name="Check now").click()
     newest = page.locator(".timeline > li").first

@@ -176,6 +176,36 @@ async def test_what_is_ignored_stays_out_of_it(site: Site) -> None:
     assert "but for 1 that is left out of it" in again["account"]
 
 
+async def test_only_what_was_asked_for(site: Site) -> None:
+    """The rest stays drift: the old head plus the file gives everything but that."""
+    await drifted(site, "CREATE INDEX by_email ON users (email)", "ALTER TABLE users ADD COLUMN x int")
+    written = await adopted(site, only="public.users.x")
+    assert written.proven
+    assert "by_email" not in written.text
+    assert [each.object for each in written.adopted] == ["public.users.x"]
+    assert [each.object for each in written.ignored] == ["public.by_email"]
+    job = await site.run(ADOPT, only="public.nothing")
+    assert job.state == "failed"
+    assert "No difference is one of public.nothing." in outcome(job)["account"]
+
+
+async def test_only_what_was_renamed(site: Site) -> None:
+    """From the other side it goes by its other name."""
+    await drifted(site, "ALTER TABLE users RENAME COLUMN email TO mail", "CREATE TABLE extra (id int)")
+    written = await adopted(site, only="public.users.mail")
+    assert written.proven
+    assert [each.object for each in written.adopted] == ["public.users.mail"]
+    assert [each.object for each in written.ignored] == ["public.extra"]
+
+
+async def test_a_part_of_what_was_renamed_is_not_claimed(site: Site) -> None:
+    """It has another name on each side."""
+    await drifted(site, "ALTER TABLE tenants RENAME TO clients", "COMMENT ON COLUMN clients.id IS 'whose'")
+    job = await site.run(ADOPT, only="public.clients.id")
+    assert job.state == "failed"
+    assert "cannot be told apart" in outcome(job)["account"]
+
+
 async def test_a_database_behind_its_head_is_not_adopted(site: Site) -> None:
     await drifted(site)
     site.query("UPDATE alembic_version SET version_num = 'b'")

@@ -65,7 +65,9 @@ class OfStep:
             raise OperationNotAllowed(
                 f"“{step.title}” is not open yet. {step.closed}", hint=first_missing(steps)
             )
-        if not any(each.kind == kind.name and each.environment == self.environment for each in step.acts):
+        if not any(
+            each.kind == kind.name and each.environment == self.environment for each in step.startable
+        ):
             if (job := evidence.running(kind.name, self.environment)) is not None:
                 raise JobAlreadyRunning(job.id, job.kind, job.label)
             label = where.label if isinstance(where, Environment) else project_of(where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,16 +13,18 @@ from web.answers.environment import View, view
 from web.answers.stored_surveys import newest_survey
 from web.answers.survey import Survey
 from web.clean_start.runs import Run
+from web.comparison.ignore_rules import active_rules, sort_out
 from web.config import Configuration, Project
 from web.cutover.stored_scans import CutOver, newest_cut_over
 from web.jobs.job import FINISHED
 from web.jobs.reading import JobRecord, list_jobs
 from web.observation.history_cache import Histories
-from web.observation.records import read_records
+from web.observation.records import read_drift, read_records
 from web.observation.stored_history import StoredHistory, load_history
 from web.remedies.stored_baselines import StoredBaseline, newest_baseline
 from web.remedies.stored_proofs import BaselineProof, newest_proof
 from web.remedies.stored_rehearsals import CleanStartRehearsal, newest_rehearsal
+from web.schema.difference import Difference
 from web.store.tables import BackupRow
 
 #: Jobs of a project that are looked at: those of a run are among the newest.
@@ -57,6 +59,8 @@ class Evidence:
     proof: BaselineProof | None
     rehearsal: CleanStartRehearsal | None
     cut_over: CutOver | None = None
+    #: Where the history is kept: what differs, by environment, without what ignore rules cover.
+    differences: Mapping[str, Sequence[Difference]] = field(default_factory=dict)
     #: The project's newest jobs since the run began, the newest first.
     jobs: Sequence[JobRecord] = ()
 
@@ -111,8 +115,21 @@ async def read_evidence(
         cut_over
         if cut_over is not None and cut_over.made_at is not None and cut_over.made_at >= run.begun_at
         else None,
+        await _differences(connection, views) if run.way == "keep" and run.is_open else {},
         [each for each in jobs if each.requested_at >= run.begun_at],
     )
+
+
+async def _differences(
+    connection: AsyncConnection, views: Mapping[str, View]
+) -> Mapping[str, Sequence[Difference]]:
+    found = {}
+    for name, seen in views.items():
+        observation, environment = seen.observation, seen.environment
+        if observation is not None and observation.drift.state == "drifted":
+            rules = await active_rules(connection, environment.project, name)
+            found[name] = sort_out(await read_drift(connection, observation.drift), rules).differences
+    return found
 
 
 async def _backups(

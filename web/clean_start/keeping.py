@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from web import words
 from web.clean_start.judge import Judge, Judged
 from web.clean_start.runs import StepName
 from web.clean_start.step import Act, Proof, running
+from web.comparison.ignore_rules import expression
 from web.operations.adopt import ADOPT
 from web.operations.observe import OBSERVE
 from web.operations.plan_revert import PLAN_REVERT
 from web.operations.revert import REVERT
 from web.operations.stamp import STAMP
 from web.operations.survey import SURVEY
+from web.schema.difference import Difference
 
 TITLES: Mapping[StepName, tuple[str, str]] = {
     "survey": ("Survey", "Everything is looked at and nothing is changed."),
@@ -33,6 +35,10 @@ TITLES: Mapping[StepName, tuple[str, str]] = {
     ),
     "report": ("Report", "What was, and what is."),
 }
+#: Differences of an environment that are gone through one by one; its page of drift has all of them.
+LISTED = 30
+#: Characters of what both sides have.
+SIDES = 200
 
 
 class Keeping(Judge):
@@ -97,48 +103,87 @@ class Keeping(Judge):
             yield from self._way(name, strategy)
 
     def _way(self, name: str, strategy: str) -> Judged:
-        """What differs comes before what is pending: a migration may stand on it."""
+        """What differs comes before what is pending, which may stand on it; a new migration comes after that."""
         view = self._evidence.views[name]
-        observation, source = view.observation, self._evidence.source
+        observation = view.observation
         if observation is None or view.record is None or view.record.unseen is not None:
             yield Act(OBSERVE.name, f"Check {name}", name)
-        elif observation.drift.state == "drifted" and strategy == "adopt":
-            made = self._evidence.last(ADOPT.name, name)
-            data = (
-                (made.outcome or {}).get("data") or {}
-                if made is not None and made.state == "succeeded"
-                else {}
-            )
-            revision = data.get("revision")
-            if made is None or revision is None:
-                yield Act(ADOPT.name, f"Write a migration for {name}", name, asks=True)
-            elif source is not None and source.history is not None and revision in source.history:
-                yield Act(STAMP.name, f"Stamp {name} at {revision}", name, {"revision": revision}, asks=True)
-            else:
-                yield Proof(
-                    f"The migration {revision} is not in the source yet",
-                    "not met",
-                    f"Put {data.get('path')} there, then check {view.environment.label}.",
-                    name,
-                    made.id,
-                )
-                yield Act(OBSERVE.name, f"Check {name}", name)
-        elif observation.drift.state == "drifted":
-            planned, reverted = (
-                self._evidence.last(PLAN_REVERT.name, name),
-                self._evidence.last(REVERT.name, name),
-            )
-            if (
-                planned is not None
-                and planned.state == "succeeded"
-                and (reverted is None or reverted.id < planned.id)
-            ):
-                yield Act(REVERT.name, f"Repair {name}", name, asks=True)
-            yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, asks=True)
+        elif observation.drift.state == "drifted" and not (strategy == "adopt" and view.verdict.pending):
+            yield from self._repair(name, strategy)
         elif view.verdict.pending:
             yield from self._catch_up(name)
         else:
             yield Act(OBSERVE.name, f"Check {name}", name)
+
+    def _repair(self, name: str, strategy: str) -> Judged:
+        """All that differs at once as it was chosen, or one after the other in whatever order people want."""
+        differences = self._evidence.differences.get(name, ())
+        planned, reverted = (
+            self._evidence.last(PLAN_REVERT.name, name),
+            self._evidence.last(REVERT.name, name),
+        )
+        if (
+            planned is not None
+            and planned.state == "succeeded"
+            and (reverted is None or reverted.id < planned.id)
+        ):
+            yield Act(REVERT.name, f"Repair {name}", name, asks=True)
+        written = list(self._written(name, differences))
+        yield from written
+        if strategy == "repair":
+            yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, asks=True)
+        elif not written:
+            yield Act(ADOPT.name, f"Write a migration for {name}", name, asks=True)
+        if len(differences) > 1:
+            ordered = sorted(differences, key=_missing_first)
+            for each in ordered[:LISTED]:
+                yield self._one(name, each)
+            if (more := len(ordered) - LISTED) > 0:
+                label = self._evidence.views[name].environment.label
+                more_of = f"{words.plural(more, 'more difference')} of {label}"
+                yield Proof(more_of, "not met", "They are on its page of drift.", name)
+
+    def _one(self, name: str, each: Difference) -> Proof:
+        """One difference, with what can be done about it alone; a migration is written at the head only."""
+        kinds = [(PLAN_REVERT.name, "Revert only this")]
+        if not self._evidence.views[name].verdict.pending:
+            kinds.append((ADOPT.name, "Write a migration for this"))
+        sides = f"{each.a or 'nothing'} in the migrations, {each.b or 'nothing'} in the database"
+        return Proof(
+            _difference_in_words(each),
+            "not met",
+            sides if len(sides) <= SIDES and "\n" not in sides else "",
+            name,
+            acts=tuple(Act(kind, said, name, {"only": each.object}, asks=True) for kind, said in kinds),
+        )
+
+    def _written(self, name: str, differences: Sequence[Difference]) -> Judged:
+        """What comes next of a migration that was written for what is there."""
+        view, source = self._evidence.views[name], self._evidence.source
+        label = view.environment.label
+        made = self._evidence.last(ADOPT.name, name)
+        data = (
+            (made.outcome or {}).get("data") or {} if made is not None and made.state == "succeeded" else {}
+        )
+        revision = data.get("revision")
+        if made is None or revision is None or revision in view.verdict.revisions:
+            return
+        if source is None or source.history is None or revision not in source.history:
+            title = f"The migration {revision} is not in the source yet"
+            yield Proof(title, "not met", f"Put {data.get('path')} there, then check {label}.", name, made.id)
+            yield Act(OBSERVE.name, f"Check {name}", name)
+            return
+        chosen = expression(str(made.parameters.get("only") or "").strip() or "*")
+        if rest := [each for each in differences if chosen.fullmatch(each.object) is None]:
+            yield Proof(
+                f"The migration {revision} is in the source, and {words.plural(len(rest), 'difference')} besides it",
+                "not met",
+                f"Revert the rest first: {label} is stamped once its schema is what the migration gives.",
+                name,
+                made.id,
+            )
+            return
+        yield Act(STAMP.name, f"Stamp {name} at {revision}", name, {"revision": revision}, asks=True)
 
     def _proof(self) -> Judged:
         """A survey that came after everything else."""
@@ -200,3 +245,29 @@ class Keeping(Judge):
         }
         ends = [each.finished_at for each in self._evidence.jobs if each.id in started and each.finished_at]
         return max(ends, default=self._evidence.run.begun_at)
+
+
+def _missing_first(each: Difference) -> tuple[int, str, str]:
+    """Where a difference comes among others: missing tables, missing columns, what else is missing, then the rest."""
+    if each.change == "removed":
+        rank = {"table": 0, "column": 1}.get(each.kind, 2)
+    else:
+        rank = 4 if each.change == "added" else 3
+    return rank, each.object, each.attribute or ""
+
+
+def _difference_in_words(each: Difference) -> str:
+    name = f"{each.kind} {each.object}"
+    match each.change:
+        case "removed":
+            return f"The {name} is missing"
+        case "added":
+            return f"The {name} is in none of the migrations"
+        case "renamed":
+            return f"The {name} has another name"
+        case "changed":
+            return (
+                f"The {each.attribute} of the {name} is another"
+                if each.attribute
+                else f"The {name} is another"
+            )

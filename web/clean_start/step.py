@@ -15,6 +15,27 @@ StepState = Literal["proven", "running", "current", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """A job that can be started now."""
+
+    kind: str
+    words: str
+    environment: str | None = None
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
+    #: It is asked about first: it changes something, or there is something to choose.
+    asks: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """JSON of the API."""
+        return {
+            "kind": self.kind,
+            "environment": self.environment,
+            "parameters": dict(self.parameters),
+            "asks": self.asks,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """One thing that has to be so."""
 
@@ -32,6 +53,8 @@ class Proof:
     asks: str = "Accept it with a reason…"
     #: Said in red wherever it is told: nothing stands behind it.
     risky: bool = False
+    #: What can be started for this alone, beside what the step offers for all of it.
+    acts: tuple[Act, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -51,19 +74,8 @@ class Proof:
             "accepted_by": self.acceptance.by if self.acceptance else None,
             "reason": self.acceptance.reason if self.acceptance else None,
             "risky": self.risky,
+            "acts": [each.to_json() for each in self.acts],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """A job that can be started now."""
-
-    kind: str
-    words: str
-    environment: str | None = None
-    parameters: Mapping[str, str | int] = field(default_factory=dict)
-    #: It is asked about first: it changes something, or there is something to choose.
-    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,11 @@ class Step:
     closed: str = ""
 
     @property
+    def startable(self) -> tuple[Act, ...]:
+        """Every job that can be started for it, what is about one proof alone included."""
+        return (*self.acts, *(act for each in self.proofs for act in each.acts))
+
+    @property
     def held(self) -> int:
         """How many of its proofs hold."""
         return sum(each.holds for each in self.proofs)
@@ -97,15 +114,7 @@ class Step:
             "state": self.state,
             "closed": self.closed or None,
             "proofs": [each.to_json() for each in self.proofs],
-            "acts": [
-                {
-                    "kind": each.kind,
-                    "environment": each.environment,
-                    "parameters": dict(each.parameters),
-                    "asks": each.asks,
-                }
-                for each in self.acts
-            ],
+            "acts": [each.to_json() for each in self.acts],
         }
 
 

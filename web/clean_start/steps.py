@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +32,8 @@ def steps_of(evidence: Evidence) -> tuple[Step, ...]:
         if waits_for and name != "report":
             # What was proven before something changed, and what runs, is told as it is, and waits with the rest.
             closed = f"It opens after “{waits_for}”."
-            found.append(Step(name, number, title, lead, "waiting", tuple(proofs), closed=closed))
+            told = tuple(replace(each, acts=()) for each in proofs)
+            found.append(Step(name, number, title, lead, "waiting", told, closed=closed))
             continue
         state: StepState = "proven" if passed else "running" if running else "current"
         if name == "report" and waits_for:

@@ -40,6 +40,12 @@ class AdoptParameters(Parameters):
         title="Message",
         description="What the migration is called.",
     )
+    only: str = Field(
+        default="",
+        max_length=500,
+        title="Only these objects",
+        description="A name as the Drift page writes it; * stands for any characters. Empty: all of them.",
+    )
     branch: str = Field(
         default="",
         max_length=200,
@@ -164,6 +170,7 @@ async def _adopt(work: Work[AdoptParameters], seen: Observation, history: Histor
         Live(live, target.user, roles, target.major, rows),
         rules,
         work.job.parameters.message,
+        work.job.parameters.only,
     )
 
 
@@ -206,7 +213,7 @@ ADOPT = Operation(
     submit="Write the migration",
     closed=cannot,
     before=before,
-    offers=(Offer("drift", "Adopt…"),),
+    offers=(Offer("drift", "Adopt…"), Offer("difference", "Adopt only this…")),
     tells=told,
     code="in scratch",
 )

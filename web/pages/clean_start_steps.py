@@ -94,7 +94,14 @@ def shown_step(
         step.lead,
         look,
         mark,
-        tuple(_proof(each, changes=changes and step.state != "waiting") for each in step.proofs)
+        tuple(
+            _proof(
+                each,
+                changes=changes and step.state != "waiting",
+                ways=tuple(_ways(board, who, project, step, each)) if evidence.run.is_open else (),
+            )
+            for each in step.proofs
+        )
         if step.name != "report"
         else (),
         tuple(_actions(board, who, project, step)) if evidence.run.is_open else (),
@@ -105,7 +112,7 @@ def shown_step(
     )
 
 
-def _proof(proof: Proof, *, changes: bool) -> ShownProof:
+def _proof(proof: Proof, *, changes: bool, ways: tuple[Action, ...] = ()) -> ShownProof:
     status: Status = "failed" if proof.risky and proof.state != "met" else PROOF_MARKS[proof.state]
     accepted = proof.acceptance
     return ShownProof(
@@ -117,6 +124,7 @@ def _proof(proof: Proof, *, changes: bool) -> ShownProof:
         accepted_by(accepted.by, accepted.reason, proof.asks) if accepted is not None else "",
         PROOF_STATES[proof.state],
         proof.asks,
+        ways,
     )
 
 
@@ -155,14 +163,29 @@ def _actions(board: Dashboard, who: Principal, project: Project, step: Step) -> 
         first = False
     for act in step.acts:
         if act.asks:
-            given = {**act.parameters, "step": step.name}
-            path = (
-                addresses.new_job(project.name, act.environment, act.kind, **given)
-                if act.environment
-                else addresses.new_project_job(project.name, act.kind, **given)
-            )
-            yield _action(board, who, project, act, f"{act.words}…", path, "dialog", primary=first)
+            yield _asked(board, who, project, step, act, primary=first)
             first = False
+
+
+def _ways(board: Dashboard, who: Principal, project: Project, step: Step, proof: Proof) -> Iterator[Action]:
+    """What can be started for one thing alone; what somebody may not is not repeated for each of them."""
+    for act in proof.acts:
+        way = _asked(board, who, project, step, act, primary=False)
+        if way.closed is None:
+            yield way
+
+
+def _asked(
+    board: Dashboard, who: Principal, project: Project, step: Step, act: Act, *, primary: bool
+) -> Action:
+    """A button that opens the dialog of an act."""
+    given = {**act.parameters, "step": step.name}
+    path = (
+        addresses.new_job(project.name, act.environment, act.kind, **given)
+        if act.environment
+        else addresses.new_project_job(project.name, act.kind, **given)
+    )
+    return _action(board, who, project, act, f"{act.words}…", path, "dialog", primary=primary)
 
 
 def _action(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from web.comparison.ignore_rules import IgnoreRule
 from web.pages.views.differences import DriftGroup, DriftItem, RuleNote
-from web.pages.views.marks import Link, Pages
+from web.pages.views.marks import Action, Link, Pages
 from web.schema.finding import Difference
 
 #: A page ends with the table or object at which it has so many.
@@ -78,18 +78,16 @@ def groups(
     *,
     since: datetime | None = None,
     ignore: Callable[[Difference], Link | None] = lambda _: None,
-    revert: Callable[[Difference], Link | None] = lambda _: None,
+    ways: Callable[[Difference], tuple[Action, ...]] = lambda _: (),
 ) -> tuple[DriftGroup, ...]:
     """Group differences by the table or object that they belong to, in their order.
 
-    `ignore` gives the way to a new rule for one of them, `revert` the way to the plan of its revert alone.
+    `ignore` gives the way to a new rule for one of them, `ways` what can be begun about it alone.
     """
     return tuple(
         DriftGroup(
             name,
-            tuple(
-                item(each, sides, since=since, ignore=ignore(each), revert=revert(each)) for each in together
-            ),
+            tuple(item(each, sides, since=since, ignore=ignore(each), ways=ways(each)) for each in together),
         )
         for name, together in _together(differences).items()
     )
@@ -101,7 +99,7 @@ def item(
     *,
     since: datetime | None = None,
     ignore: Link | None = None,
-    revert: Link | None = None,
+    ways: tuple[Action, ...] = (),
     rule: tuple[IgnoreRule, str] | None = None,
 ) -> DriftItem:
     """One difference; `rule` is the rule that covers it, with its address."""
@@ -120,7 +118,7 @@ def item(
         code=code,
         headings=sides.headings,
         ignore=ignore,
-        revert=revert,
+        ways=ways,
         rule=RuleNote(rule[0].reason, rule[0].owner, rule[0].expires_at, rule[1]) if rule else None,
     )
 

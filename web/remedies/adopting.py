@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from web.comparison.alike import as_expected, as_on, usual_owner
 from web.comparison.expected import build, excluded_tables
-from web.comparison.ignore_rules import IgnoreRule, sort_out
+from web.comparison.ignore_rules import IgnoreRule, expression, sort_out
 from web.comparison.reached import NotReached, require_reached, require_run
 from web.config import Project
-from web.errors import CleanStartError, Conflict, MigrationFailed
+from web.errors import CleanStartError, Conflict, Invalid, MigrationFailed
 from web.postgres.connections import Connection
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchDatabase, ScratchServers
@@ -53,30 +53,63 @@ async def adopt(
     live: Live,
     rules: Sequence[IgnoreRule],
     message: str,
+    only: str = "",
 ) -> Adoption | None:
     """Write the migration that leads from `migrated` to the live schema, and run it in scratch; None: nothing differs.
 
-    What rules cover is left as the migrations have it. Raises Conflict, SourceInvalid, OperationFailed.
+    What rules cover, and what `only` does not name (a pattern of objects; empty: all), is left as the migrations have
+    it. Raises Conflict, Invalid, SourceInvalid, OperationFailed.
     """
     given = as_on(migrated, live.schema)
     found = sort_out(difference(given, live.schema), rules)
-    try:
-        # The same differences from the other side.
-        covered = [each.key for each, _ in sort_out(difference(live.schema, given), rules).ignored]
-        wanted = keeping(live.schema, given, covered)
-    except CannotKeep as impossible:
-        raise Conflict(
-            f"What is ignored cannot be left out of the migration: {impossible}.",
-            hint="Remove its rule, or write the migration by hand.",
-        ) from impossible
     if not found.differences:
         return None
+    chosen = expression(only.strip() or "*")
+    asked_for = tuple(each for each in found.differences if chosen.fullmatch(each.object))
+    if not asked_for:
+        raise Invalid(f"No difference is one of {only}.", hint="Write the name as the Drift page does.")
+    try:
+        # The same differences from the other side.
+        back = sort_out(difference(live.schema, given), rules)
+        others = _others(back.differences, asked_for) if len(asked_for) < len(found.differences) else []
+        covered = [*(each for each, _ in back.ignored), *others]
+        wanted = keeping(live.schema, given, [each.key for each in covered])
+    except CannotKeep as impossible:
+        raise Conflict(
+            f"This cannot be left out of the migration: {impossible}.",
+            hint="Take it in too (remove its rule, where there is one), or write the migration by hand.",
+        ) from impossible
     ways = await _find_ways(scratch, project, history, wanted, given, live)
     if not ways.forth:
         raise Conflict(f"Clean Start has no statement for this: {ways.left[0].reason}")
     asked = _Asked(scratch, project, history, message, ways, wanted, given, live)
     adoption = await _best(asked)
-    return replace(adoption, adopted=found.differences, ignored=tuple(each for each, _ in found.ignored))
+    return replace(
+        adoption,
+        adopted=asked_for,
+        ignored=(
+            *(each for each, _ in found.ignored),
+            *(each for each in found.differences if each not in asked_for),
+        ),
+    )
+
+
+def _others(back: Sequence[Difference], asked_for: Sequence[Difference]) -> list[Difference]:
+    """Those that were not asked for, of the same differences from the other side. Raises Conflict."""
+    turned = {(each.kind, each.attribute, _other_name(each)) for each in asked_for}
+    others = [each for each in back if (each.kind, each.attribute, each.object) not in turned]
+    if len(back) - len(others) != len(asked_for):
+        raise Conflict(
+            "What was renamed cannot be told apart from the rest: "
+            f"{', '.join(dict.fromkeys(each.object for each in asked_for))}.",
+            hint="Adopt all of it, or name it together with what it belongs to.",
+        )
+    return others
+
+
+def _other_name(each: Difference) -> str:
+    """What an object is called on the other side."""
+    return each.a if each.change == "renamed" and each.attribute == "name" and each.a else each.object
 
 
 @dataclass(frozen=True, slots=True)

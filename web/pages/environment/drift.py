@@ -91,7 +91,7 @@ async def drift(
             shown,
             since=observation.since,
             ignore=lambda each: _ignore(environment, each) if may_ignore else None,
-            revert=lambda each: _revert(board.kinds, environment, each) if len(differences) > 1 else None,
+            ways=lambda each: _ways(board.kinds, who, seen, each) if len(differences) > 1 else (),
         ),
         count=len(sorted_out.differences),
         pages=pages,
@@ -130,11 +130,10 @@ def _ignore(environment: Environment, each: Difference) -> Link:
     return Link("Ignore until…", path)
 
 
-def _revert(kinds: Operations, environment: Environment, each: Difference) -> Link | None:
-    names = environment.project, environment.name
-    for kind, offer in kinds.at("difference"):
-        return Link(offer.words, addresses.new_job(*names, kind.name, only=each.object))
-    return None
+def _ways(kinds: Operations, who: Principal, seen: View, each: Difference) -> tuple[Action, ...]:
+    """What can be begun about one difference; what is closed here is not spoken of once for each."""
+    found = actions_at(kinds, "difference", who, seen, only=each.object)
+    return tuple(way for way in found if way.closed is None)
 
 
 async def _actions(

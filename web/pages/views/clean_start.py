@@ -25,6 +25,8 @@ class ShownProof:
     state: str = ""
     #: What that form says.
     asks: str = "Accept it with a reason…"
+    #: What can be started for this alone.
+    ways: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

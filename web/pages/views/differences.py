@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from web.pages.views.marks import Link
+from web.pages.views.marks import Action, Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class DriftItem:
     headings: tuple[str, str] = ("Expected, from migrations", "Actual, in the database")
     #: Where a rule for it is made; None: the person may not, or there is one.
     ignore: Link | None = None
-    #: Where the revert of this one alone is planned.
-    revert: Link | None = None
+    #: What can be begun about this one alone.
+    ways: tuple[Action, ...] = ()
     #: The rule that covers it.
     rule: RuleNote | None = None
 
