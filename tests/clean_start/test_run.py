@@ -83,13 +83,16 @@ class Guided:
                 "shown_hash": prepared["shown_hash"],
             }
         job = (await self.ask("POST", f"{place}/jobs/{act['kind']}", 201, **body))["id"]
-        async with self.site.store.begin() as connection:
-            # As a worker does that takes it out of the queue.
-            await withdraw(connection, job)
-        await self.site.execution(job).run()
+        await self.execute(job)
         ended = await self.site.job(job)
         assert (ended.state == "succeeded") == succeeds, outcome(ended)
         await self.site.observe()
+
+    async def execute(self, job: int) -> None:
+        """Run a job that was started, as a worker does that takes it out of the queue."""
+        async with self.site.store.begin() as connection:
+            await withdraw(connection, job)
+        await self.site.execution(job).run()
 
     async def through(self, *steps: str) -> None:
         """Pass these steps; whatever is risky about a restart is accepted."""
@@ -501,6 +504,30 @@ async def test_what_is_repaired_beside_the_run_is_not_held_against_it(guided: Gu
     await site.observe()
     await guided.begin(dev="repair")
     await guided.through("back-up", "baseline", "proof", "rehearsal")
+    for proof in (await guided.steps())["apply"]["proofs"]:
+        if proof["accept"]:
+            await guided.accept(proof["accept"])
+    # Started with no word of a step, it is the step's that wants it.
+    body = {"parameters": {"with_loss": True}}
+    asked = await guided.ask("POST", f"{ON_DEV}/jobs/plan-revert", 201, **body)
+    told = await guided.ask("GET", f"{RUN}/report", 200)
+    assert {**told["done"][-1], "at": ""} == {
+        "what": "started",
+        "step": "apply",
+        "environment": "dev",
+        "kind": "plan-revert",
+        "job": asked["id"],
+        "by": "ada",
+        "at": "",
+    }
+    assert "Back to the clean start" not in await page(guided.client, f"/jobs/{asked['id']}")
+    await guided.execute(asked["id"])
+    assert "Back to the clean start" in await page(guided.client, f"/jobs/{asked['id']}")
+    # What no step wants is nothing of the run's.
+    saved = await guided.ask("POST", f"{ON_DEV}/jobs/backup", 201)
+    await guided.execute(saved["id"])
+    assert (await guided.ask("GET", f"{RUN}/report", 200))["done"][-1]["kind"] == "plan-revert"
+    assert "Back to the clean start" not in await page(guided.client, f"/jobs/{saved['id']}")
     planned = await site.run(PLAN_REVERT, with_loss=True)
     assert planned.state == "succeeded", outcome(planned)
     shown = (await guided.ask("GET", f"{ON_DEV}/jobs/new/revert", 200))["shown_hash"]

@@ -126,7 +126,9 @@ def test_it_is_cut_over_and_done(visit: Open) -> None:
     page.get_by_role("button", name="End it as done").click()
     page.wait_for_url(re.compile("/report"))
     report = page.locator("main")
-    expect(report.get_by_role("row", name=re.compile("^production"))).to_contain_text("clinic_production")
+    expect(report.get_by_role("row", name=re.compile("^production"))).to_contain_text(
+        "The old database stays as it is"
+    )
 
 
 def test_what_became_of_it_since_then(visit: Open) -> None:

@@ -125,7 +125,7 @@ async def _started(
         who,
         wish,
         key=board.key,
-        within=OfStep(board.configuration, who, step, board.histories) if step else None,
+        within=OfStep(board.configuration, who, step or None, board.histories),
     )
     board.overviews.forget()
     async with board.store.connect() as connection:

@@ -19,7 +19,7 @@ from web.access.permissions import Principal
 from web.clean_start.evidence import Evidence, read_evidence
 from web.clean_start.replacing import set_id
 from web.clean_start.report import report_of
-from web.clean_start.runs import Run, accept, end, note, open_run
+from web.clean_start.runs import Run, accept, end, newest_run, note, open_run
 from web.clean_start.step import Proof, Step
 from web.clean_start.steps import steps_of
 from web.config import Configuration, Environment, Project
@@ -36,11 +36,15 @@ NAMED = 50
 
 @dataclass
 class OfStep:
-    """A job that a step of the open run wants: `web.starting.start` asks it, and tells it what was started."""
+    """A job that a step of the open run wants: `web.starting.start` asks it, and tells it what was started.
+
+    Without a step it was started elsewhere, as from an approval's page. Then nothing is refused, and where a step wants
+    such a job, it is one of the run's.
+    """
 
     configuration: Configuration
     who: Principal
-    step: str
+    step: str | None
     histories: Histories | None = None
     #: Found by `require`.
     run: Run | None = None
@@ -52,6 +56,9 @@ class OfStep:
 
         Raises NotFound, Invalid, OperationNotAllowed, JobAlreadyRunning.
         """
+        if self.step is None:
+            await self._find(connection, kind, where)
+            return
         run = await open_run(connection, project_of(where), lock=True)
         evidence = await read_evidence(connection, self.configuration, run, histories=self.histories)
         steps = steps_of(evidence)
@@ -65,9 +72,7 @@ class OfStep:
             raise OperationNotAllowed(
                 f"“{step.title}” is not open yet. {step.closed}", hint=first_missing(steps)
             )
-        if not any(
-            each.kind == kind.name and each.environment == self.environment for each in step.startable
-        ):
+        if not step.wants(kind.name, self.environment):
             if (job := evidence.running(kind.name, self.environment)) is not None:
                 raise JobAlreadyRunning(job.id, job.kind, job.label)
             label = where.label if isinstance(where, Environment) else project_of(where)
@@ -78,9 +83,23 @@ class OfStep:
             )
         await keep_proven(connection, run, steps, self.who)
 
+    async def _find(self, connection: AsyncConnection, kind: AnyOperation, where: Where) -> None:
+        if kind.observes:
+            return
+        run = await newest_run(connection, project_of(where))
+        if run is None or not run.is_open:
+            return
+        evidence = await read_evidence(connection, self.configuration, run, histories=self.histories)
+        steps, name = steps_of(evidence), where.name if isinstance(where, Environment) else None
+        wanted = next((each for each in steps if each.wants(kind.name, name)), None)
+        if wanted is not None:
+            self.run, self.kind, self.environment, self.step = run, kind.name, name, wanted.name
+            await keep_proven(connection, run, steps, self.who)
+
     async def started(self, connection: AsyncConnection, job_id: int) -> None:
         """Keep it among what was done in the run."""
-        assert self.run is not None
+        if self.run is None:
+            return
         await note(
             connection,
             self.run.id,

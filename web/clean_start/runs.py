@@ -341,6 +341,16 @@ async def read_run(connection: AsyncConnection, project: str, number: int) -> Ru
     )
 
 
+async def is_of_open_run(connection: AsyncConnection, job_id: int) -> bool:
+    """Whether a job was started for a run that goes on."""
+    query = (
+        select(RunRow.id)
+        .join(RunEventRow, RunEventRow.run_id == RunRow.id)
+        .where(RunEventRow.job_id == job_id, RunRow.ended_at.is_(None))
+    )
+    return await connection.scalar(query) is not None
+
+
 async def list_runs(connection: AsyncConnection, project: str) -> list[tuple[int, datetime, str | None]]:
     """Number, beginning and end of a project's runs, the newest first."""
     query = (

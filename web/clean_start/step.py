@@ -95,10 +95,10 @@ class Step:
     #: What it waits for.
     closed: str = ""
 
-    @property
-    def startable(self) -> tuple[Act, ...]:
-        """Every job that can be started for it, what is about one proof alone included."""
-        return (*self.acts, *(act for each in self.proofs for act in each.acts))
+    def wants(self, kind: str, environment: str | None) -> bool:
+        """Whether such a job can be started for it, or for one of its proofs alone; nothing while it waits."""
+        acts = (*self.acts, *(act for each in self.proofs for act in each.acts))
+        return any(each.kind == kind and each.environment == environment for each in acts)
 
     @property
     def held(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses
+from web.clean_start.runs import is_of_open_run
 from web.dashboard import Dashboard
 from web.jobs.events import Event
 from web.jobs.reading import JobRecord, StepRecord, live_workers, read_events, read_job, read_steps
@@ -38,7 +39,7 @@ from web.pages.views.marks import (
     ProjectRef,
     Status,
 )
-from web.starting.operation import AnyOperation, Told
+from web.starting.operation import AnyOperation, Onward, Told
 
 #: Lines of the log that a page begins with; the whole log is a download.
 LINES = 500
@@ -58,6 +59,8 @@ class JobParts:
     #: None: its kind is not known any more.
     kind: AnyOperation | None
     change: JobChange | None = None
+    #: It was started for a clean start that goes on.
+    of_run: bool = False
 
     def page(
         self, title: str, where: EnvironmentRef | ProjectRef, parameters: Sequence[Fact], *, can_cancel: bool
@@ -191,12 +194,19 @@ class JobParts:
                     method="dialog" if each.asks else "page",
                     primary=each.primary,
                 )
-                for each in told.onward
+                for each in (*told.onward, *self._back)
             ),
             started_at=started,
             finished_at=finished,
             seconds=(finished - started).total_seconds() if started and finished else None,
         )
+
+    @property
+    def _back(self) -> tuple[Onward, ...]:
+        if not self.of_run:
+            return ()
+        path = addresses.clean_start(self.job.project)
+        return (Onward("Back to the clean start", path, "sparkles", primary=True),)
 
     def _facts(self, where: EnvironmentRef | ProjectRef) -> tuple[Fact, ...]:
         job = self.job
@@ -224,6 +234,7 @@ async def read_job_parts(store: AsyncConnection, board: Dashboard, job: JobRecor
         datetime.now(UTC),
         board.kinds.by_name.get(job.kind),
         await read_job_change(store, job, first=LISTED),
+        await is_of_open_run(store, job.id),
     )
 
 
@@ -233,8 +244,8 @@ async def read_live_parts(board: Dashboard, job_id: int) -> JobParts:
         job = await read_job(store, job_id)
         workers = 1 if job.state != "queued" else await live_workers(store)
         steps, change = await read_steps(store, job_id), await read_job_change(store, job, first=LISTED)
-        kind = board.kinds.by_name.get(job.kind)
-        return JobParts(job, steps, (), 0, workers, datetime.now(UTC), kind, change)
+        kind, of_run = board.kinds.by_name.get(job.kind), await is_of_open_run(store, job_id)
+        return JobParts(job, steps, (), 0, workers, datetime.now(UTC), kind, change, of_run)
 
 
 def log_lines(events: Sequence[Event]) -> tuple[LogLine, ...]:

@@ -141,7 +141,7 @@ async def _start(
             who,
             _wish(wanted, form),
             key=board.key,
-            within=OfStep(board.configuration, who, step, board.histories) if step else None,
+            within=OfStep(board.configuration, who, step or None, board.histories),
         )
     except (ConfirmationExpired, ConfirmationMismatch, Invalid, TargetChanged) as refused:
         return await _again(request, board, who, where, wanted, form, refused, token)
