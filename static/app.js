@@ -119,6 +119,11 @@
     setTimeout(() => delete copy.dataset.done, 1600);
   });
 
+  // What a form has changed is shown where the reader is.
+  on('htmx:after:swap', (event) => {
+    if (event.detail.ctx?.sourceElement?.matches('[data-stays]')) document.body.dispatchEvent(new CustomEvent('page-changed', { bubbles: true }));
+  });
+
   // A button is closed while its request runs, which takes the focus from it; it gets it back.
   let pressed = null;
   on('htmx:before:request', (event) => {

@@ -178,7 +178,7 @@ async def test_from_the_survey_to_the_report(guided: Guided) -> None:
         f"`{revision}`",
         "cleanstart bring-over env:DATABASE_URL",
         "Because: It is known. (ada",
-        "restamp on dev, job ",
+        "Restamp on dev, job ",
     ):
         assert piece in markdown, markdown
     # It stays as it was.
@@ -475,7 +475,7 @@ async def test_a_schema_that_is_changed_afterwards_is_said_to_differ(guided: Gui
     await site.observe()
     assert (await guided.titles("apply"))[0] == (
         "clinic/dev is at the baseline, and its schema differs from it. "
-        "1 difference. Revert or ignore it on its page of drift, then check it."
+        "1 difference. Revert it here, or ignore it on its page of drift and check it."
     )
 
 

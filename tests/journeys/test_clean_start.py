@@ -191,11 +191,11 @@ def test_staging_catches_up_and_is_repaired(visit: Open) -> None:
     step = at(page, "apply")
     rehearse(step, "staging")
     ask(page, "Apply what staging lacks…", "Apply 2 archived migrations")
-    page.get_by_role("link", name="Plan the repair of staging…").click()
+    page.get_by_role("link", name="Plan a revert of staging…").click()
     # What was rehearsed drops a column as well.
     expect(page.get_by_role("dialog").get_by_label("Also what loses data")).to_be_checked()
     answer(page, "Plan the revert")
-    ask(page, "Repair staging…", "Revert the drift of clinic/staging", "clinic/staging")
+    ask(page, "Revert the drift of staging…", "Revert the drift of clinic/staging", "clinic/staging")
     ask(page, "Restamp staging…", "Restamp clinic/staging", "clinic/staging")
     expect(step).to_contain_text("clinic/staging is at the baseline, and its schema is that")
 
@@ -249,7 +249,7 @@ def test_cut_over_reported_and_done(visit: Open) -> None:
     expect(report).to_contain_text("Done")
     expect(report).to_contain_text("20 before, 1 now")
     expect(report).to_contain_text("Accepted by Ana Ruiz: The models are renamed with build 49.")
-    expect(report).to_contain_text("restamp on production")
+    expect(report).to_contain_text("Restamp on production")
     expect(report.get_by_role("row", name=re.compile("^production"))).to_contain_text(
         "what the missing old migrations change is undone by the backup alone"
     )

@@ -157,19 +157,20 @@ def test_the_history_is_kept_and_one_difference_is_repaired_after_the_other(visi
     )
     index.get_by_role("link", name=re.compile("Revert only this")).click()
     answer(page, "Plan the revert")
-    ask(page, "Repair staging…", "Revert the drift of clinic/staging", "clinic/staging")
+    ask(page, "Revert the drift of staging…", "Revert the drift of clinic/staging", "clinic/staging")
     expect(step).to_contain_text("1 difference")
-    page.get_by_role("link", name="Plan the repair of staging…").click()
+    page.get_by_role("link", name="Plan a revert of staging…").click()
     # Nothing that loses data is done unless somebody asks for it.
     loses = page.get_by_role("dialog").get_by_label("Also what loses data")
     expect(loses).not_to_be_checked()
     loses.check()
     answer(page, "Plan the revert")
-    ask(page, "Repair staging…", "Revert the drift of clinic/staging", "clinic/staging")
+    ask(page, "Revert the drift of staging…", "Revert the drift of clinic/staging", "clinic/staging")
     rehearse(step, "staging")
     ask(page, "Apply what staging lacks…", "Apply 2 migrations")
     rehearse(step, "production")
     ask(page, "Apply what production lacks…", "Apply 3 migrations", "clinic/production")
+    expect(page.locator("#step-apply")).to_contain_text("clinic/production is what its migrations give")
 
 
 def test_at_the_end_everything_agrees(visit: Open) -> None:

@@ -13,11 +13,9 @@ from web.clean_start.step import Act, Proof, running
 from web.operations.beside import BESIDE
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
-from web.operations.plan_revert import PLAN_REVERT
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
 from web.operations.restamp_back import RESTAMP_BACK
-from web.operations.revert import REVERT
 from web.operations.smoke_check import SMOKE_CHECK
 
 
@@ -57,7 +55,7 @@ class Applying(Judge):
                 yield Proof(
                     f"{label} is at the baseline, and its schema differs from it",
                     "not met",
-                    f"{view.observation.drift.words}. Revert or ignore it on its page of drift, then check it.",
+                    f"{view.observation.drift.words}. Revert it here, or ignore it on its page of drift and check it.",
                     name,
                 )
             else:
@@ -132,7 +130,8 @@ class Applying(Judge):
         found = Proof(
             f"The application of {label} may fail at its next restart",
             "not met",
-            f"{' '.join(why)} Old code that migrates when it starts would not find its revision.",
+            f"{' '.join(why)} Old code that migrates when it starts would not find its revision. "
+            "What is to be done follows once somebody answers for that.",
             name,
             risky=True,
         )
@@ -151,18 +150,12 @@ class Applying(Judge):
         elif view.verdict.archive is not None and not view.verdict.is_at_the_old_head:
             yield from self._catch_up(name)
         elif strategy == "repair" and observation.drift.state == "drifted":
-            planned = self._evidence.last(PLAN_REVERT.name, name)
-            reverted = self._evidence.last(REVERT.name, name)
-            if (
-                planned is not None
-                and planned.state == "succeeded"
-                and (reverted is None or reverted.id < planned.id)
-            ):
-                yield Act(REVERT.name, f"Repair {name}", name, asks=True)
             rehearsed = self._evidence.rehearsal.of(name) if self._evidence.rehearsal is not None else None
             # What was rehearsed is what is planned.
             loses = {"with_loss": "true"} if rehearsed is not None and rehearsed.loses else {}
-            yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, loses, asks=True)
+            yield from self._reverting(name, loses)
+        elif self._differs(name):
+            yield from self._reverting(name)
         elif view.verdict.is_at_the_old_head:
             yield Act(RESTAMP.name, f"Restamp {name}", name, asks=True)
         else:

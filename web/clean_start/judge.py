@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from web import words
 from web.clean_start.evidence import Evidence
@@ -15,6 +16,7 @@ from web.jobs.reading import JobRecord
 from web.operations.backup import BACKUP
 from web.operations.migrate import MIGRATE
 from web.operations.pin import PIN
+from web.operations.plan_revert import PLAN_REVERT
 from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
@@ -202,6 +204,20 @@ class Judge(ABC):
         newest = next((each for each in self._evidence.jobs if each.environment == name), None)
         if newest is not None:
             yield from self._failed(newest.kind, name)
+
+    def _reverting(
+        self, name: str, parameters: Mapping[str, str | int] = MappingProxyType({}), *, plan: bool = True
+    ) -> Iterator[Act]:
+        """Undo what differs: what is planned already first, then another plan with these parameters."""
+        planned, reverted = (self._evidence.last(kind, name) for kind in (PLAN_REVERT.name, REVERT.name))
+        if (
+            planned is not None
+            and planned.state == "succeeded"
+            and (reverted is None or reverted.id < planned.id)
+        ):
+            yield Act(REVERT.name, f"Revert the drift of {name}", name, asks=True)
+        if plan:
+            yield Act(PLAN_REVERT.name, f"Plan a revert of {name}", name, parameters, asks=True)
 
     def _busy(self, name: str) -> JobRecord | None:
         record = self._evidence.views[name].record

@@ -14,7 +14,6 @@ from web.comparison.ignore_rules import expression
 from web.operations.adopt import ADOPT
 from web.operations.observe import OBSERVE
 from web.operations.plan_revert import PLAN_REVERT
-from web.operations.revert import REVERT
 from web.operations.stamp import STAMP
 from web.operations.survey import SURVEY
 from web.schema.difference import Difference
@@ -118,21 +117,10 @@ class Keeping(Judge):
     def _repair(self, name: str, strategy: str) -> Judged:
         """All that differs at once as it was chosen, or one after the other in whatever order people want."""
         differences = self._evidence.differences.get(name, ())
-        planned, reverted = (
-            self._evidence.last(PLAN_REVERT.name, name),
-            self._evidence.last(REVERT.name, name),
-        )
-        if (
-            planned is not None
-            and planned.state == "succeeded"
-            and (reverted is None or reverted.id < planned.id)
-        ):
-            yield Act(REVERT.name, f"Repair {name}", name, asks=True)
         written = list(self._written(name, differences))
         yield from written
-        if strategy == "repair":
-            yield Act(PLAN_REVERT.name, f"Plan the repair of {name}", name, asks=True)
-        elif not written:
+        yield from self._reverting(name, plan=strategy == "repair")
+        if strategy == "adopt" and not written:
             yield Act(ADOPT.name, f"Write a migration for {name}", name, asks=True)
         if len(differences) > 1:
             ordered = sorted(differences, key=_missing_first)

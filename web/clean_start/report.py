@@ -13,6 +13,7 @@ from web.answers.strategy import Strategy, strategies_of
 from web.clean_start.evidence import Evidence
 from web.clean_start.step import Step
 from web.config import Environment
+from web.operations import KINDS
 from web.operations.migrate import MIGRATE
 
 #: What Markdown would read as its own.
@@ -202,7 +203,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     for each in report["done"]:
         where = f" on {_plain(each['environment'])}" if each["environment"] else ""
         job = f", job {each['job']}" if each["job"] else ""
-        yield f"- {_time(each['at'])} {_plain(each['by'])}: {_plain(each['kind'] or each['what'])}{where}{job}"
+        yield f"- {_time(each['at'])} {_plain(each['by'])}: {_plain(done_in_words(each))}{where}{job}"
     if report["keeps"]:
         yield ""
         yield "## What a clean start does not reach"
@@ -224,6 +225,14 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
             f"Without Clean Start, a database that has all of the old migrations takes `{_code(after['archive'])}"
             "/bring-over.sql`. It exchanges the version row and compares no schema."
         )
+
+
+def done_in_words(done: Mapping[str, Any]) -> str:
+    """What was done, as people call it."""
+    if done["kind"]:
+        return next((kind.title for kind in KINDS if kind.name == done["kind"]), str(done["kind"]))
+    what = str(done["what"])
+    return {"begun": "Begun", "strategy": "Another strategy", "ended": "Ended"}.get(what, what)
 
 
 def _plain(text: object) -> str:

@@ -29,7 +29,7 @@ from web.jobs.patience import patiently
 from web.pages.clean_start_steps import shown_environment, shown_step
 from web.pages.parts import Part, rail_parts, render
 from web.pages.presenting import project_actions
-from web.pages.shell import Frame, Framed, go_to, seen_by
+from web.pages.shell import Frame, Framed, go_to, is_swap, seen_by
 from web.pages.streams import Message, stream_response
 from web.pages.views.clean_start import (
     CleanStartPage,
@@ -163,7 +163,8 @@ async def accept(request: Request, board: Board, who: Who, project: InProject) -
             histories=board.histories,
         )
     board.overviews.forget()
-    return go_to(request, addresses.clean_start(project.name))
+    # The page asks for itself again and stays where it is, and a refusal from before is gone.
+    return HTMLResponse("") if is_swap(request) else go_to(request, addresses.clean_start(project.name))
 
 
 @router.post("/steps/{step}", dependencies=[in_project("backup")])

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from web import addresses, words
 from web.answers.strategy import strategies_of
 from web.clean_start.evidence import read_evidence
-from web.clean_start.report import as_markdown, report_of
+from web.clean_start.report import as_markdown, done_in_words, report_of
 from web.clean_start.runs import newest_run, read_run
 from web.clean_start.steps import steps_of
 from web.dashboard import Board, Id, InProject, Store, Text, in_project
@@ -120,7 +120,7 @@ def _report(told: Any) -> ReportPage:
             (
                 datetime.fromisoformat(each["at"]),
                 each["by"],
-                " on ".join(part for part in (each["kind"] or each["what"], each["environment"]) if part),
+                " on ".join(part for part in (done_in_words(each), each["environment"]) if part),
                 each["job"],
             )
             for each in told["done"]

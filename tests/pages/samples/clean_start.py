@@ -379,7 +379,7 @@ def report() -> ReportPage:
                 "Joy Okafor, 2026-11-21",
             ),
         ),
-        ((before(minutes=5), "Joy Okafor", "restamp on production", 1044),),
+        ((before(minutes=5), "Joy Okafor", "Restamp on production", 1044),),
         ("S3 bucket clinic-documents",),
         "backend/migrations/archive/2026-11-21",
     )
