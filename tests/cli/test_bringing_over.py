@@ -11,7 +11,7 @@ from psycopg.errors import RaiseException
 from tests import forked
 from tests.cli.conftest import clean_environment
 from tests.operations.conftest import Site, copies, site
-from tests.operations.test_restamp import clean_start
+from tests.operations.test_restamp import clean_start, two_clean_starts
 from tests.tools.written import execute, migration
 from web.cli.exits import NO, YES
 from web.postgres.urls import parameters
@@ -83,6 +83,34 @@ async def test_what_is_refused_changes_nothing(site: Site) -> None:
     assert code != YES
     assert "is not the file that was archived" in err
     assert site.revisions == ["c"]
+
+
+async def test_one_that_slept_through_two_clean_starts_goes_through_both(site: Site) -> None:
+    await site.at_head()
+    site.query("DROP TABLE tenants")
+    site.query("UPDATE alembic_version SET version_num = 'b'")
+    first, second = await two_clean_starts(site)
+    newest = max(site.folder.glob("**/archive/*"), key=lambda each: (len(each.name), each.name))
+    code, _, err = bring_over(site, site.folder, "--archive", str(newest))
+    assert code == NO
+    assert "b, which neither the migrations nor" in err
+    code, out, err = bring_over(site, site.folder)
+    assert code == YES, err
+    assert err.index("  c  ") < err.index(f"Then its version row becomes {first}")
+    assert err.index("  d  ") < err.index(f"Then its version row becomes {second}")
+    assert f"is recorded at the baseline {second}." in out
+    assert site.revisions == [second]
+    assert site.query("SELECT to_regclass('late') IS NOT NULL, to_regclass('tenants') IS NOT NULL") == [
+        (True, True)
+    ]
+    # An archive that nobody needs may be lost.
+    (lost,) = newest.parent.glob("*/**/a.py")
+    lost.unlink()
+    site.query("UPDATE alembic_version SET version_num = 'd'")
+    code, out, err = bring_over(site, site.folder)
+    assert code == YES, err
+    assert "Left out: " in err
+    assert site.revisions == [second]
 
 
 async def test_the_script_exchanges_exactly_one_row(site: Site) -> None:

@@ -17,6 +17,7 @@ from web.answers.verdict import Verdict, verdict
 from web.errors import TargetChanged
 from web.observation.records import Observed
 from web.operations.migrate import MIGRATE
+from web.operations.rehearse import REHEARSE
 from web.operations.reset import RESET
 from web.operations.restamp import RESTAMP
 from web.operations.restamp_back import RESTAMP_BACK
@@ -34,6 +35,14 @@ async def clean_start(site: Site) -> str:
     assert done.state == "succeeded", outcome(done)
     await site.observe()
     return (await kept(site, made)).baseline.revision
+
+
+async def two_clean_starts(site: Site) -> tuple[str, str]:
+    """One clean start, a migration, and another clean start; the two baselines. The database has seen neither."""
+    first = await clean_start(site)
+    site.write(d=migration("d", first, execute("CREATE TABLE late (id int PRIMARY KEY)")))
+    await site.observe()
+    return first, await clean_start(site)
 
 
 async def history(site: Site) -> History:
@@ -149,6 +158,39 @@ async def test_rows_are_exchanged_exactly_or_not_at_all(site: Site) -> None:
         assert site.revisions == ["new", "plugin"]
         with pytest.raises(TargetChanged, match="holds new, plugin instead of new"):
             await tool.exchange_applied(clinic, ours, ["new"], ["c"])
+
+
+async def test_a_database_that_slept_through_two_clean_starts(site: Site) -> None:
+    """It is led to the first baseline, which is archived itself, from there to the end of that, and to the second."""
+    await site.at_head()
+    first, second = await two_clean_starts(site)
+    assert (await judged(site, "c")).is_at_the_old_head
+    job = await site.run(RESTAMP)
+    assert job.state == "succeeded", outcome(job)
+    assert site.revisions == [first]
+    await site.observe()
+    assert "is at 1 of 2 of the history that was archived on" in (await judged(site, first)).sentence
+    await site.back_up()
+    assert (await site.run(REHEARSE)).state == "succeeded"
+    job = await site.run(MIGRATE)
+    assert job.state == "succeeded", outcome(job)
+    assert site.revisions == ["d"]
+    await site.observe()
+    job = await site.run(RESTAMP)
+    assert job.state == "succeeded", outcome(job)
+    assert site.revisions == [second]
+    assert site.query("SELECT count(*) FROM users") == [(100,)]
+
+
+async def test_what_the_first_of_two_baselines_does_not_give_is_refused(site: Site) -> None:
+    await site.at_head()
+    await two_clean_starts(site)
+    site.query("CREATE TABLE by_hand (id int)")
+    await site.observe()
+    job = await site.run(RESTAMP)
+    assert job.state == "failed"
+    assert "table public.by_hand added" in outcome(job)["account"]
+    assert site.revisions == ["c"]
 
 
 async def test_what_is_no_archive_of_ours(site: Site) -> None:

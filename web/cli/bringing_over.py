@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +19,13 @@ from web.cli.invocation import Invocation, add
 from web.cli.writing import plain
 from web.comparison.sources import parse_source
 from web.config import Secret
-from web.errors import ConfirmationMismatch, Invalid, ProgramMissing
+from web.errors import ConfirmationMismatch, Invalid, ProgramMissing, SourceInvalid
 from web.remedies.bringing_over import (
     ArchivedProject,
     Way,
     bring_over,
-    find_archive,
-    find_way,
+    find_archives,
+    find_ways,
     read_archived_project,
 )
 
@@ -43,7 +44,7 @@ def bring_over_command(
         ),
     ],
     archive: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The archive; else the newest below this folder.")
+        Path | None, typer.Option(metavar="FOLDER", help="The archive; else those below this folder.")
     ] = None,
     python: Annotated[
         str | None,
@@ -64,21 +65,42 @@ def bring_over_command(
     source = parse_source(database)
     if source.kind != "url":
         raise Invalid(f"“{database}” is no variable of the environment.", hint="Write env:DATABASE_URL.")
-    archived = read_archived_project((archive or find_archive(Path.cwd())).absolute(), _interpreter(python))
+    folders = [archive] if archive is not None else find_archives(Path.cwd())
+    archives = _read(call, folders, _interpreter(python))
     url = Secret(f"env:{source.name}").read()
-    return asyncio.run(_bring_over(call, archived, url, confirm))
+    return asyncio.run(_bring_over(call, archives, url, confirm))
 
 
-async def _bring_over(call: Invocation, archived: ArchivedProject, url: str, confirm: str | None) -> int:
-    way = await find_way(archived, url)
-    baseline = archived.archive.baseline
-    if way is None:
+def _read(call: Invocation, folders: Sequence[Path], program: Path) -> list[ArchivedProject]:
+    """The archives that can be read; most databases need the newest alone. Raises SourceInvalid where none can be."""
+    found, unread = [], []
+    for each in folders:
+        try:
+            found.append(read_archived_project(each.absolute(), program))
+        except SourceInvalid as error:
+            unread.append(error)
+    if not found:
+        raise unread[0]
+    for refused in unread:
+        call.writer.note(f"Left out: {refused}")
+    return found
+
+
+async def _bring_over(
+    call: Invocation, archives: Sequence[ArchivedProject], url: str, confirm: str | None
+) -> int:
+    ways = await find_ways(archives, url)
+    if not ways:
         if call.as_json:
+            baseline = archives[0].archive.baseline
             call.writer.document({"baseline": baseline, "brought_over": False, "applied": []})
         else:
             call.writer.say("The database is at no archived history: there is nothing to bring over.")
         return exits.YES
-    _show(call, archived, way)
+    way, baseline = ways[0], ways[-1].archived.archive.baseline
+    call.writer.note(f"Database: {way.name}, at {', '.join(way.before)}")
+    for each in ways:
+        _show(call, each)
     if confirm is None:
         if not sys.stdin.isatty():
             raise Invalid(
@@ -93,18 +115,18 @@ async def _bring_over(call: Invocation, archived: ArchivedProject, url: str, con
     async def tell(revision: str) -> None:
         call.writer.note(f"  Applying {revision}")
 
-    await bring_over(archived, way, tell)
+    for each in ways:
+        await bring_over(each, tell)
     if call.as_json:
-        applied = [each.revision for each in way.pending]
+        applied = [step.revision for each in ways for step in each.pending]
         call.writer.document({"baseline": baseline, "brought_over": True, "applied": applied})
     else:
         call.writer.say(f"{way.name} is recorded at the baseline {baseline}. Its schema was not compared.")
     return exits.YES
 
 
-def _show(call: Invocation, archived: ArchivedProject, way: Way) -> None:
-    archive = archived.archive
-    call.writer.note(f"Database: {way.name}, at {', '.join(way.before)}")
+def _show(call: Invocation, way: Way) -> None:
+    archive = way.archived.archive
     call.writer.note(f"Archive:  {archive.folder}, {words.plural(len(archive.history), 'migration')}")
     if way.pending:
         call.writer.note("Applies first, from the archive:")

@@ -1,10 +1,15 @@
 """Restamp: exchange the version rows of an archived history for the baseline that replaces it.
 
 Nothing of the baseline is run. It is refused where the schema is not what the baseline gives, and where the database
-has not all of the archived history.
+has not all of the archived history. A baseline that a later clean start has archived is led to like any other, and from
+there the rest of its history is applied.
 """
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +25,7 @@ from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.work import Evidence, Work
 from web.operations.parameters import Parameters
 from web.postgres.identity import require_writable
+from web.remedies.old_source import archived_history, old_source
 from web.starting.consent import before_rows_are_written
 from web.starting.operation import Before, Offer, Operation, asked
 from web.tools.history import Archive, History
@@ -43,9 +49,10 @@ async def run(work: Work[Parameters]) -> Outcome:
             await work.progress.log(
                 f"{', '.join(old)} is the end of {len(archive.history)} migrations in {archive.folder}"
             )
-            await require_schema(
-                work, connection, history, (archive.baseline,), f"the baseline {archive.baseline} gives"
-            )
+            async with _with_baseline(work, history, archive) as (there, gives):
+                await require_schema(
+                    there, connection, gives, (archive.baseline,), f"the baseline {archive.baseline} gives"
+                )
         async with work.progress.step("exchange"):
             intent = await work.intend("exchange", {"from": list(before), "to": list(after)})
             await work.require_current()
@@ -75,7 +82,7 @@ def _archive(history: History, rows: tuple[str, ...]) -> tuple[Archive, tuple[st
             f"No archive of the project has {', '.join(old)}.",
             hint="An archive is a folder with a manifest.json beside the migrations: a baseline's change set makes it.",
         )
-    if archive.baseline not in history:
+    if archive.baseline not in history and history.archive_of((archive.baseline,)) is None:
         raise Conflict(
             f"The baseline {archive.baseline}, which replaces {archive.folder}, is no migration of the project.",
             hint="Bring its file back, or merge the change set that has it.",
@@ -87,6 +94,20 @@ def _archive(history: History, rows: tuple[str, ...]) -> tuple[Archive, tuple[st
             hint="Apply the rest, with `cleanstart migrate`, then restamp.",
         )
     return archive, old
+
+
+@asynccontextmanager
+async def _with_baseline(
+    work: Work[Parameters], history: History, archive: Archive
+) -> AsyncIterator[tuple[Work[Parameters], History]]:
+    """The job and the history with the baseline in it: that of the source, or of a later archive that has it by now."""
+    later = None if archive.baseline in history else history.archive_of((archive.baseline,))
+    if later is None:
+        yield work, history
+        return
+    await work.progress.log(f"The baseline {archive.baseline} is archived itself by now, in {later.folder}")
+    async with old_source(work.job.project, history, later) as project:
+        yield replace(work, job=replace(work.job, project=project)), archived_history(later)
 
 
 async def reconcile(evidence: Evidence[Parameters]) -> Reconciled:

@@ -7,7 +7,7 @@ What of them is missing is applied in a tree that has them at their old places, 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,9 @@ class ArchivedProject:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What has to be done to one database."""
+    """What has to be done to one database, by one archive."""
 
+    archived: ArchivedProject
     database: KnownDatabase
     name: str
     before: tuple[str, ...]
@@ -52,8 +53,8 @@ class Way:
     pending: tuple[Migration, ...]
 
 
-def find_archive(folder: Path) -> Path:
-    """The newest archive below a folder. Blocking. Raises SourceInvalid where there is none."""
+def find_archives(folder: Path) -> list[Path]:
+    """The archives below a folder, the newest first. Blocking. Raises SourceInvalid where there is none."""
     found = [each.parent for each in folder.glob(f"**/archive/*/{MANIFEST}") if ".git" not in each.parts]
     if not found:
         raise SourceInvalid(
@@ -61,13 +62,13 @@ def find_archive(folder: Path) -> Path:
             hint="Go to the checkout's root, or name the archive's folder with --archive.",
         )
     # A second one of a day has a number: 2026-11-30-2.
-    return max(found, key=lambda each: (each.name[:10], len(each.name), each.name))
+    return sorted(found, key=lambda each: (each.name[:10], len(each.name), each.name), reverse=True)
 
 
 def read_archived_project(folder: Path, program: Path) -> ArchivedProject:
     """Read what an archive's manifest says, and its files. `program` runs the tool. Blocking.
 
-    Raises SourceInvalid where the manifest is none, a file is missing or another one, or the baseline is not there.
+    Raises SourceInvalid where the manifest is none, or a file is missing or another one.
     """
     manifest = folder / MANIFEST
     try:
@@ -85,46 +86,60 @@ def read_archived_project(folder: Path, program: Path) -> ArchivedProject:
     name = str(content["project"])
     project = Project(name=name, title=name, source=source, tool=tool)
     history = tool_of(project).read_history(tool, source)
-    if archive.baseline not in history:
-        raise SourceInvalid(
-            f"The baseline {archive.baseline} is no migration of {source}.",
-            hint="Check out the revision that has it, and the archive.",
-        )
     return ArchivedProject(project, archive, history, files)
 
 
-async def find_way(archived: ArchivedProject, url: str) -> Way | None:
-    """What has to be done to the database behind a URL; None: it is at no archived history, and needs nothing.
+async def find_ways(archives: Sequence[ArchivedProject], url: str) -> tuple[Way, ...]:
+    """What has to be done to the database behind a URL, one archive after the other; nothing: it is at none of them.
 
-    Raises Conflict where its revision is of neither history, TargetUnavailable.
+    One that has slept through two clean starts goes through both. Raises Conflict where its revision is of no history,
+    or where a baseline is no migration; TargetUnavailable.
     """
-    archive, tool = archived.archive, tool_of(archived.project)
+    first = archives[0]
     async with connect(url, application_name=APPLICATION, read_only=True) as connection:
         target = await read_identity(connection)
-        rows = (await tool.applied(archived.project, connection)).revisions
-    old = tuple(row for row in rows if row not in archived.history)
-    if not old:
-        return None
-    if any(row not in archive.history for row in old):
-        raise Conflict(
-            f"The database is at {', '.join(old)}, which neither the migrations nor the archive {archive.folder} have.",
-            hint="Nothing was changed. Make the database anew, or name another archive with --archive.",
+        rows = (await tool_of(first.project).applied(first.project, connection)).revisions
+    database = KnownDatabase(url, target.identity, f"the database {target.database}")
+    found: list[Way] = []
+    while old := tuple(row for row in rows if row not in first.history):
+        archived = next((each for each in archives if all(row in each.archive.history for row in old)), None)
+        if archived is None:
+            raise _in_no_archive(archives, old, found)
+        archive = archived.archive
+        if any(way.archived is archived for way in found):
+            raise SourceInvalid(
+                f"{archive.folder} has its own baseline {archive.baseline} among its migrations."
+            )
+        stays = tuple(row for row in rows if row not in old)
+        after = (archive.baseline, *stays)
+        found.append(Way(archived, database, target.database, rows, after, archive.history.pending(old)))
+        rows = after
+    return tuple(found)
+
+
+def _in_no_archive(
+    archives: Sequence[ArchivedProject], old: Sequence[str], found: Sequence[Way]
+) -> SourceInvalid | Conflict:
+    if found:
+        # It was led to this one.
+        return SourceInvalid(
+            f"The baseline {old[0]} is no migration of {archives[0].project.source}.",
+            hint="Check out the revision that has it, and the archive.",
         )
-    stays = tuple(row for row in rows if row not in old)
-    return Way(
-        KnownDatabase(url, target.identity, f"the database {target.database}"),
-        target.database,
-        rows,
-        (archive.baseline, *stays),
-        archive.history.pending(old),
+    folders = ", ".join(each.archive.folder for each in archives)
+    noun = "archive" if len(archives) == 1 else "archives"
+    return Conflict(
+        f"The database is at {', '.join(old)}, which neither the migrations nor the {noun} {folders} have.",
+        hint="Nothing was changed. Make the database anew, or name another archive with --archive.",
     )
 
 
-async def bring_over(archived: ArchivedProject, way: Way, tell: Tell) -> None:
+async def bring_over(way: Way, tell: Tell) -> None:
     """Apply the old migrations that are missing, then exchange the version rows.
 
     Raises what an upgrade raises, Conflict, TargetChanged; every migration that was applied stays applied.
     """
+    archived = way.archived
     tool = tool_of(archived.project)
     before = way.before
     if way.pending:
