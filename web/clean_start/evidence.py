@@ -17,7 +17,7 @@ from web.comparison.ignore_rules import active_rules, sort_out
 from web.config import Configuration, Project
 from web.cutover.stored_scans import CutOver, newest_cut_over
 from web.jobs.job import FINISHED
-from web.jobs.reading import JobRecord, list_jobs
+from web.jobs.reading import JobRecord, newest_jobs
 from web.observation.history_cache import Histories
 from web.observation.records import read_drift, read_records
 from web.observation.stored_history import StoredHistory, load_history
@@ -26,9 +26,6 @@ from web.remedies.stored_proofs import BaselineProof, newest_proof
 from web.remedies.stored_rehearsals import CleanStartRehearsal, newest_rehearsal
 from web.schema.difference import Difference
 from web.store.tables import BackupRow
-
-#: Jobs of a project that are looked at: those of a run are among the newest.
-RECENT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class Evidence:
     cut_over: CutOver | None = None
     #: Where the history is kept: what differs, by environment, without what ignore rules cover.
     differences: Mapping[str, Sequence[Difference]] = field(default_factory=dict)
-    #: The project's newest jobs since the run began, the newest first.
+    #: Since the run began: those that have not ended, and the last of each kind on each environment; newest first.
     jobs: Sequence[JobRecord] = ()
 
     def running(self, kind: str, environment: str | None = None) -> JobRecord | None:
@@ -99,7 +96,6 @@ async def read_evidence(
     proof = await newest_proof(connection, project.name)
     rehearsal = await newest_rehearsal(connection, project.name)
     cut_over = await newest_cut_over(connection, project.name)
-    jobs = await list_jobs(connection, project=project.name, observes=False, limit=RECENT)
     return Evidence(
         project,
         run,
@@ -116,7 +112,7 @@ async def read_evidence(
         if cut_over is not None and cut_over.made_at is not None and cut_over.made_at >= run.begun_at
         else None,
         await _differences(connection, views) if run.way == "keep" and run.is_open else {},
-        [each for each in jobs if each.requested_at >= run.begun_at],
+        await newest_jobs(connection, project.name, run.begun_at),
     )
 
 

@@ -225,13 +225,17 @@ class Keeping(Judge):
 
     @property
     def _changed_last(self) -> datetime:
-        """When the last job ended that this run had started to change something; else when the run began."""
+        """When the last job ended of those that this run starts to change something; else when the run began."""
         started = {
-            each.job_id
+            (each.detail.get("kind"), each.environment)
             for each in self._evidence.run.happenings
-            if each.sort == "started" and each.step == "apply" and each.job_id is not None
+            if each.sort == "started" and each.step == "apply"
         }
-        ends = [each.finished_at for each in self._evidence.jobs if each.id in started and each.finished_at]
+        ends = [
+            each.finished_at
+            for each in self._evidence.jobs
+            if (each.kind, each.environment) in started and each.finished_at
+        ]
         return max(ends, default=self._evidence.run.begun_at)
 
 

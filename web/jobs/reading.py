@@ -207,6 +207,25 @@ async def list_jobs(
     return tuple(_record(row) for row in await connection.execute(query))
 
 
+async def newest_jobs(connection: AsyncConnection, project: str, since: datetime) -> tuple[JobRecord, ...]:
+    """Of a project's jobs since then those that have not ended, and of each kind on each environment the last that has.
+
+    Newest first; those that only look are left out.
+    """
+    asked = JobRow.project == project, JobRow.requested_at >= since, ~JobRow.observes
+    ended = (
+        select(func.max(JobRow.id))
+        .where(*asked, JobRow.state.in_(FINISHED))
+        .group_by(JobRow.kind, JobRow.environment_id)
+    )
+    query = (
+        _jobs()
+        .where(*asked, or_(JobRow.state.not_in(FINISHED), JobRow.id.in_(ended)))
+        .order_by(JobRow.id.desc())
+    )
+    return tuple(_record(row) for row in await connection.execute(query))
+
+
 async def read_steps(connection: AsyncConnection, job_id: int) -> tuple[StepRecord, ...]:
     """Read a job's steps in their order."""
     rows = await connection.execute(
