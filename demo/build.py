@@ -143,7 +143,9 @@ async def create(
         owners = await _owners(connection)
     urls = {database.environment: directory / "secrets" / f"{database.name}_url" for database in DATABASES}
     for database in DATABASES:
-        login = _login(owners[database.name], passwords)
+        owner = owners[database.name]
+        # One that an older demo made may be owned by a role that is made no more.
+        login = _login(owner, {owner: _password(directory / "secrets" / f"{owner}_password")})
         _write(urls[database.environment], libpq_url({**server, **login, "dbname": database.name}))
     configuration = directory / "cleanstart.toml"
     _write(configuration, _configuration(directory, python, source, major, urls, writable=writable))

@@ -176,6 +176,13 @@ async def test_one_that_an_older_demo_made_is_reached_as_its_owner(
         await connection.execute("ALTER DATABASE clinic_staging OWNER TO clinic_app")
         again = await create(demo_server.url(), demo_directory, Path(sys.executable))
         assert parameters(url_of(again, "staging"))["user"] == "clinic_app"
+        # By a role that no demo makes any more, whose password is kept all the same.
+        await connection.execute("CREATE ROLE clinic_old_app LOGIN PASSWORD 'a quiet word'")
+        (demo_directory / "secrets" / "clinic_old_app_password").write_text("a quiet word")
+        await connection.execute("ALTER DATABASE clinic_staging OWNER TO clinic_old_app")
+        again = await create(demo_server.url(), demo_directory, Path(sys.executable))
+        assert parameters(url_of(again, "staging"))["password"] == "a quiet word"
         await connection.execute("ALTER DATABASE clinic_staging OWNER TO clinic_staging_app")
+        await connection.execute("DROP ROLE clinic_old_app")
     again = await create(demo_server.url(), demo_directory, Path(sys.executable))
     assert parameters(url_of(again, "staging"))["user"] == "clinic_staging_app"

@@ -136,7 +136,12 @@ class Keeping(Judge):
         kinds = [(PLAN_REVERT.name, "Revert only this")]
         if not self._evidence.views[name].verdict.pending:
             kinds.append((ADOPT.name, "Write a migration for this"))
-        sides = f"{each.a or 'nothing'} in the migrations, {each.b or 'nothing'} in the database"
+        have = [
+            f"{where} {side}"
+            for where, side in (("In the migrations:", each.a), ("In the database:", each.b))
+            if side
+        ]
+        sides = " ".join(f"{said}." for said in have)
         return Proof(
             _difference_in_words(each),
             "not met",
