@@ -283,7 +283,7 @@ class NotSupported(Refused):
     title = "The migration tool cannot do this"
 
     def __init__(self, tool: str, ability: str) -> None:
-        what = "make models" if ability == "models" else ability
+        what = {"models": "make models", "merge": "merge heads"}.get(ability, ability)
         super().__init__(f"Clean Start cannot {what} with {tool}.")
 
 

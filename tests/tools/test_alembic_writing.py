@@ -103,3 +103,58 @@ async def test_a_template_that_cannot_be_rendered(tmp_path: Path) -> None:
     (tmp_path / "migrations" / "script.py.mako").write_text("${nothing_of_the_kind()}")
     with pytest.raises(OperationFailed, match="could not write a migration"):
         await written(tmp_path, tool)
+
+
+async def test_a_merge_follows_every_head_and_does_nothing(tmp_path: Path, database: str) -> None:
+    """In the project's own form, where the first head's file is; forth and back it changes nothing."""
+    more = "version_locations = %(here)s/migrations/versions:%(here)s/migrations/more\nfile_template = %%(slug)s\n"
+    tool = write(tmp_path, ini=INI + more)
+    (tmp_path / "migrations" / "more").mkdir()
+    (tmp_path / "migrations" / "versions" / "b.py").write_text(migration("b", "a", branch_labels=("left",)))
+    (tmp_path / "migrations" / "more" / "c.py").write_text(migration("c", "a", depends_on="b"))
+    (tmp_path / "migrations" / "versions" / "d.py").write_text(migration("d", "a"))
+    project = project_of(tmp_path, tool)
+    before = sorted(tmp_path.rglob("*"))
+    history = await ALEMBIC.history(project)
+    # One that another depends on has no version row of its own, so that Alembic could not run a merge of it.
+    assert (set(history.branch_heads), set(history.heads)) == ({"b", "c", "d"}, {"c", "d"})
+    async with stand_in(project, tmp_path, history) as copy:
+        file = await ALEMBIC.write_merge(copy, ("c", "d"), "both of them")
+        assert file.path == "migrations/more/both_of_them.py"
+        assert file.leads_back
+        merged = await ALEMBIC.history(copy)
+        assert merged.heads == (file.revision,)
+        found = merged.get(file.revision)
+        assert found is not None
+        assert (found.down, found.message) == (("c", "d"), "both of them")
+        assert (await replay(copy, url=database)).applied == (file.revision,)
+        back = await downgrade(copy, url=database, revision="c")
+        assert set(merged.effective(back.applied)) == {"c", "d"}
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("template", [None, TEMPLATE.read_text().replace("downgrade()", "other()")])
+async def test_a_merge_without_a_template_or_a_downgrade(
+    tmp_path: Path, database: str, template: str | None
+) -> None:
+    tool = write_project(tmp_path, {"a": migration("a"), "b": migration("b", "a"), "c": migration("c", "a")})
+    if template is not None:
+        (tmp_path / "migrations" / "script.py.mako").write_text(template)
+    project = project_of(tmp_path, tool)
+    async with stand_in(project, tmp_path, await ALEMBIC.history(project)) as copy:
+        file = await ALEMBIC.write_merge(copy, ("b", "c"), "both")
+        assert "Revises: b, c\n" in file.text
+        assert file.leads_back == (template is None)
+        assert (await replay(copy, url=database)).applied == (file.revision,)
+
+
+async def test_the_oldest_alembic_merges(tmp_path: Path, database: str) -> None:
+    tool = write(tmp_path)
+    for name in ("b", "c"):
+        (tmp_path / "migrations" / "versions" / f"{name}.py").write_text(migration(name, "a"))
+    tool = replace(tool, python=foreign("oldest").python, url_driver="postgresql+psycopg2")
+    project = project_of(tmp_path, tool)
+    async with stand_in(project, tmp_path, await ALEMBIC.history(project)) as copy:
+        file = await ALEMBIC.write_merge(copy, ("b", "c"), "both")
+        assert (await replay(copy, url=database)).applied == (file.revision,)
+        assert set((await downgrade(copy, url=database, revision="b")).applied) == {"b", "c"}

@@ -251,6 +251,7 @@ async def test_what_it_cannot_do_it_refuses_by_name(tried: Tried, database: str)
         "downgrade": lambda: tried.tool.downgrade(tried.project, confinement=confinement, revision=None),
         "models": lambda: tried.tool.create_models(tried.project, confinement=confinement),
         "write a migration": lambda: tried.tool.write_migration(tried.project, history, "more", (), ()),
+        "merge": lambda: tried.tool.write_merge(tried.project, ("a", "b"), "both"),
     }
     for ability, attempt in attempts.items():
         if ability not in tried.tool.can:

@@ -26,7 +26,7 @@ from web.tools.history import History
 from web.tools.inputs import Inputs, digest
 
 #: What a tool may be able to do beyond reading, upgrading, stamping and replaying.
-Ability = Literal["downgrade", "write a migration", "archive", "models"]
+Ability = Literal["downgrade", "write a migration", "merge", "archive", "models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,3 +281,10 @@ class MigrationTool(ABC):
         statement. Raises OperationFailed, ProgramMissing, SourceInvalid.
         """
         raise NotSupported(self.title, "write a migration")
+
+    async def write_merge(self, project: Project, heads: Sequence[str], message: str) -> WrittenMigration:
+        """Write a migration that follows all of these heads and does nothing itself into a stand-in.
+
+        Raises OperationFailed, ProgramMissing, SourceInvalid.
+        """
+        raise NotSupported(self.title, "merge")

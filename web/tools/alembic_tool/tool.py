@@ -38,7 +38,9 @@ class Alembic(MigrationTool):
     """Alembic. Its version rows are effective heads: each stands for all that it implies."""
 
     settings: ClassVar[type[ToolSettings]] = AlembicSettings
-    can: ClassVar[frozenset[Ability]] = frozenset({"downgrade", "write a migration", "archive", "models"})
+    can: ClassVar[frozenset[Ability]] = frozenset(
+        {"downgrade", "write a migration", "merge", "archive", "models"}
+    )
     astray: ClassVar[str] = (
         "See whether env.py sets version locations of its own, or stops at a revision of its choice."
     )
@@ -292,3 +294,7 @@ class Alembic(MigrationTool):
         return await writing.write_migration(
             project, history, message, upgrade, downgrade, calls=calls, revision=revision
         )
+
+    async def write_merge(self, project: Project, heads: Sequence[str], message: str) -> WrittenMigration:
+        """As `alembic merge` does, with the project's own template, file names and hooks."""
+        return await writing.write_merge(project, heads, message)

@@ -25,6 +25,8 @@ from web.tools.history import History
 from web.tools.protocol import WrittenMigration
 
 _RUNNER = INSIDE / "revision_runner.py"
+#: Of a migration that only joins others.
+_NOTHING = Lines(("pass",))
 
 
 async def write_migration(
@@ -41,20 +43,42 @@ async def write_migration(
 
     Raises OperationFailed, ProgramMissing, SourceInvalid.
     """
-    place = checkout(project, None)
-    revision = revision or secrets.token_hex(6)
     up = lines(upgrade, calls=calls)
     down = (
         Lines((f"raise NotImplementedError({downgrade!r})",))
         if isinstance(downgrade, str)
         else lines(downgrade, calls=calls)
     )
+    return await _write(project, history.branch_heads[:1], message, up, down, revision)
+
+
+async def write_merge(project: Project, heads: Sequence[str], message: str) -> WrittenMigration:
+    """Write a migration that follows all of these heads into a stand-in, and does nothing itself.
+
+    It goes where the first one's file is. Raises OperationFailed, ProgramMissing, SourceInvalid.
+    """
+    return await _write(project, heads, message, _NOTHING, _NOTHING)
+
+
+async def _write(
+    project: Project,
+    heads: Sequence[str],
+    message: str,
+    up: Lines,
+    down: Lines,
+    revision: str | None = None,
+) -> WrittenMigration:
+    """Have the project's Alembic write a migration with these lines after these heads."""
+    place = checkout(project, None)
+    revision = revision or secrets.token_hex(6)
     names = up.imports | down.imports
     imports = "from sqlalchemy.dialects import postgresql" if "postgresql" in names else ""
     filled = {"upgrades": up.text, "downgrades": down.text, "imports": imports}
+    # What does nothing calls nothing.
+    used = sorted({"op", *names}) if up != _NOTHING else []
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         # In a file: one variable of the environment takes 128 KiB, and a function may be longer.
-        json.dump({"filled": filled, "names": sorted({"op", *names})}, file)
+        json.dump({"filled": filled, "names": used}, file)
         file.flush()
         Path(file.name).chmod(0o644)
         confinement = writing(await without_database(project), place)
@@ -72,7 +96,7 @@ async def write_migration(
                 "within": str(place),
                 "revision": revision,
                 "message": message,
-                "head": history.branch_heads[0] if history.branch_heads else None,
+                "heads": list(heads),
                 "filled": file.name,
             },
             on_event=ignore,

@@ -26,7 +26,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
 PLAIN = '''"""{message}
 
 Revision ID: {revision}
-Revises: {down}
+Revises: {revises}
 Create Date: {now}
 
 """
@@ -121,7 +121,7 @@ def write(watch: Any, directory: Any, config: Any) -> None:
     request = watch.request
     with open(request["filled"], encoding="utf-8") as lines:
         filled = json.load(lines)
-    location = location_of(directory, request["head"])
+    location = location_of(directory, request["heads"])
     chosen = keep_within(directory, location, os.path.realpath(request["within"]))
     # Hooks come after what is added to the file, and each for itself.
     hooks = take_hooks(directory)
@@ -130,7 +130,8 @@ def write(watch: Any, directory: Any, config: Any) -> None:
     else:
         write_plainly(directory, location, request, filled["filled"])
     path = chosen[-1]
-    require_place(path, filled["filled"]["upgrades"])
+    if filled["names"]:
+        require_place(path, filled["filled"]["upgrades"])
     add_imports(path, filled["names"])
     remarks = list(run_hooks(path, hooks))
     if not os.path.isfile(path):
@@ -148,11 +149,12 @@ def write(watch: Any, directory: Any, config: Any) -> None:
     )
 
 
-def location_of(directory: Any, head: Optional[str]) -> Any:
-    """The version location of the migration that is followed, the innermost where several hold it."""
+def location_of(directory: Any, heads: Sequence[str]) -> Any:
+    """The version location of the first migration that is followed, the innermost where several hold it."""
     locations = list(directory._version_locations)
-    if head is None or len(locations) == 1:
+    if not heads or len(locations) == 1:
         return locations[0]
+    head = heads[0]
     from alembic.script import Script
 
     file = os.path.realpath(str(directory.get_revision(head).path))
@@ -196,7 +198,7 @@ def keep_within(directory: Any, location: Any, within: str) -> List[str]:
 def write_by_template(directory: Any, location: Any, request: Any, given: Dict[str, Any]) -> None:
     try:
         directory.generate_revision(
-            request["revision"], request["message"], head=request["head"], version_path=location, **given
+            request["revision"], request["message"], head=down_of(request), version_path=location, **given
         )
     except Exception as error:
         # Alembic names a file with the reason, which is gone with the wall that it is behind.
@@ -204,6 +206,12 @@ def write_by_template(directory: Any, location: Any, request: Any, given: Dict[s
         if reason is not None:
             raise Unwritable("The template script.py.mako cannot be filled in: " + reason) from error
         raise
+
+
+def down_of(request: Any) -> Any:
+    """What is followed, as Alembic has it: nothing, a revision, or several of them."""
+    heads = tuple(request["heads"])
+    return heads if len(heads) > 1 else heads[0] if heads else None
 
 
 def require_place(path: str, upgrades: str) -> None:
@@ -238,7 +246,8 @@ def write_plainly(directory: Any, location: Any, request: Any, filled: Dict[str,
     text = PLAIN.format(
         message=request["message"],
         revision=request["revision"],
-        down=request["head"],
+        revises=", ".join(request["heads"]) or None,
+        down=down_of(request),
         now=now.strftime("%Y-%m-%d %H:%M:%S"),
         **filled,
     )
