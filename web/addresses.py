@@ -148,6 +148,11 @@ def baseline(number: int) -> str:
     return _path("jobs", number, "baseline")
 
 
+def merge(number: int) -> str:
+    """The migration that a job wrote to join heads."""
+    return _path("jobs", number, "merge")
+
+
 def proof(number: int) -> str:
     """What a job proved of a baseline."""
     return _path("jobs", number, "proof")

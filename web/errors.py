@@ -139,7 +139,10 @@ class SeveralHeads(Conflict):
     """The history has several heads; which one to go to is not guessed."""
 
     title = "The history has several heads"
-    hint = "Merge them and register the new build. Where several are meant, say so with `follow`."
+    hint = (
+        "Merge them, with `cleanstart merge-heads` or by hand, and register the new build. Where several are meant, "
+        "say so with `follow`."
+    )
 
     def __init__(self, heads: Sequence[str], *, separate: bool = False) -> None:
         self.heads = tuple(heads)

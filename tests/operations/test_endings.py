@@ -168,6 +168,13 @@ async def restamped(site: Site) -> dict[str, Any]:
     return {}
 
 
+async def two_heads(site: Site) -> dict[str, Any]:
+    await at_head(site)
+    site.write(d=migration("d", "b", execute("CREATE TABLE rooms (id int PRIMARY KEY)")))
+    await site.observe()
+    return {}
+
+
 CASES: dict[str, Case] = {
     "observe": Case(at_head),
     "backup": Case(at_head),
@@ -191,6 +198,7 @@ CASES: dict[str, Case] = {
     "smoke-check": Case(pending),
     "beside": Case(at_head),
     "take-back-baseline": Case(written_baseline),
+    "merge-heads": Case(two_heads),
     "cut-over": Case(at_head),
 }
 
@@ -335,7 +343,7 @@ async def owed(site: Site) -> list[int]:
 
 
 #: Kinds that end well although the database is away.
-WITHOUT = {"observe", "survey", "smoke-check", "cut-over"}
+WITHOUT = {"observe", "survey", "smoke-check", "cut-over", "merge-heads"}
 #: Kinds that may have ended before they can be cancelled.
 QUICK = {"write-baseline", "take-back-baseline", "smoke-check", "cut-over"}
 ALL = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -1,4 +1,4 @@
-"""Writing a baseline's change set into a project's source, forth and back: what both ways share."""
+"""Writing a change set into a project's source, forth and back: what both ways share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from web.jobs.work import Evidence, Work
 from web.remedies.change_set import ChangeSet
 from web.remedies.git_branch import repository_root, restore
 from web.remedies.source_files import standing, write
-from web.remedies.stored_baselines import StoredBaseline, baseline_of, newest_baseline
+from web.remedies.stored_baselines import baseline_of, newest_baseline
+from web.remedies.stored_change_sets import StoredChangeSet, change_set_of, noun_of
+from web.remedies.stored_merges import merge_of
 from web.tools.confinement import checkout
 
 
@@ -39,24 +41,44 @@ async def alone_in_source(work: Work[Any]) -> AsyncIterator[None]:
             await ours.execute(text("SELECT pg_advisory_unlock_all()"))
 
 
-async def writable_baseline(store: AsyncConnection, project: Project, job: int | None) -> StoredBaseline:
-    """The baseline of a job (None: the newest), where it is this project's and proven, and its source may be written.
+async def writable_change_set(
+    store: AsyncConnection, project: Project, *, baseline: int | None, merge: int | None
+) -> StoredChangeSet:
+    """The change set of a job (None: of the newest baseline), where it is this project's and may be written.
 
     Raises NotFound, Conflict, OperationNotAllowed.
     """
-    stored = await baseline_of(store, job) if job is not None else await newest_baseline(store, project.name)
-    if stored is None or stored.project != project.name:
-        said = f"Job {job} wrote no baseline of" if job is not None else "There is no baseline of"
-        raise NotFound(f"{said} {project.name}.", hint="Make one: `cleanstart baseline`.")
-    if not stored.baseline.proven:
+    stored = await _change_set(store, project, baseline, merge)
+    if not stored.proven:
         raise Conflict(
-            "This baseline was not proven.", hint="Complete its file by hand, from the change set."
+            f"This {noun_of(stored)} was not proven.",
+            hint="Complete its file by hand, from the change set.",
         )
     if not project.clean_start.write:
         raise OperationNotAllowed(
             f"The source of {project.name} is not declared writable.",
             hint=f"Apply the patch by hand, or set `projects.{project.name}.clean_start.write = true`.",
         )
+    return stored
+
+
+async def _change_set(
+    store: AsyncConnection, project: Project, baseline: int | None, merge: int | None
+) -> StoredChangeSet:
+    stored: StoredChangeSet | None
+    if merge is not None:
+        stored = await merge_of(store, merge)
+        missing = NotFound(
+            f"Job {merge} merged no heads of {project.name}.", hint="Merge them: `cleanstart merge-heads`."
+        )
+    else:
+        stored = await (
+            newest_baseline(store, project.name) if baseline is None else baseline_of(store, baseline)
+        )
+        said = f"Job {baseline} wrote no baseline of" if baseline is not None else "There is no baseline of"
+        missing = NotFound(f"{said} {project.name}.", hint="Make one: `cleanstart baseline`.")
+    if stored is None or stored.project != project.name:
+        raise missing
     return stored
 
 
@@ -70,8 +92,8 @@ def root_of(project: Project) -> tuple[Path, bool]:
 async def put_back(evidence: Evidence[Any], *, back: bool) -> Reconciled:
     """Lead files, and in git index and HEAD, back to before a run that had begun to write.
 
-    The intent says which baseline it was, what was checked out (`head`) and which branch was new (`branch`). `back`: it
-    was taking the baseline back.
+    The intent says whose change set it was, what was checked out (`head`) and which branch was new (`branch`). `back`:
+    it was taking it back.
     """
     if not evidence.intents:
         return Reconciled("not done", "Nothing was written.", next_step="Start it again.")
@@ -79,10 +101,11 @@ async def put_back(evidence: Evidence[Any], *, back: bool) -> Reconciled:
         return Reconciled("done", "Every file is what the change set says.")
     what = evidence.open_intents[0].what
     async with evidence.store.connect() as store:
-        stored = await baseline_of(store, what["baseline"])
+        # Older intents say it by another name.
+        stored = await change_set_of(store, what.get("made_by", what.get("baseline")))
     if stored is None:
         return Reconciled(
-            "unknown", "The baseline is not kept any more.", next_step="See what the source holds."
+            "unknown", "The change set is not kept any more.", next_step="See what the source holds."
         )
     change: ChangeSet = stored.change_set.reversed() if back else stored.change_set
     root, _ = root_of(evidence.job.project)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from web.access import audit
@@ -134,10 +134,11 @@ async def _started(
 
 @router.get("/projects/{project}/jobs/new/{kind}", dependencies=[in_project("view")])
 async def show_preparation_for_project(
-    board: Board, store: Store, who: Who, project: InProject, kind: str
+    request: Request, board: Board, store: Store, who: Who, project: InProject, kind: str
 ) -> dict[str, object]:
-    """The same before a job of the whole project."""
-    return (await prepare_for_project(store, kind_for(board.kinds, project, kind), project, who)).to_json()
+    """The same before a job of the whole project; the query names parameters that are chosen already."""
+    wanted = kind_for(board.kinds, project, kind)
+    return (await prepare_for_project(store, wanted, project, who, dict(request.query_params))).to_json()
 
 
 @router.post(

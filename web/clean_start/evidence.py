@@ -112,7 +112,12 @@ async def read_evidence(
         if cut_over is not None and cut_over.made_at is not None and cut_over.made_at >= run.begun_at
         else None,
         await _differences(connection, views) if run.way == "keep" and run.is_open else {},
-        await newest_jobs(connection, project.name, run.begun_at),
+        # A merge of heads that is written into the source is none of it.
+        [
+            each
+            for each in await newest_jobs(connection, project.name, run.begun_at)
+            if not each.parameters.get("merge")
+        ],
     )
 
 

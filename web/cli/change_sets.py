@@ -24,10 +24,13 @@ def change_set(
     number: Id,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write baseline.patch and baseline.zip into this folder."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the patch and the zip file into this folder: baseline.patch, or merge.patch.",
+        ),
     ] = None,
 ) -> int:
-    """Give what a baseline changes in the repository. Exits 0: it was proven, 1: it was not, 3: there is none.
+    """Give what a baseline or merge changes in the repository. Exits 0: it was proven, 1: it was not, 3: there is none.
 
     Without --output it lists the files. Apply the patch at the repository's root: git apply baseline.patch.
     """
@@ -39,7 +42,7 @@ def change_set(
             call.writer.say(path)
     else:
         for form in ("patch", "zip"):
-            write_new(call.writer, output / f"baseline.{form}", base64.b64decode(found[form]))
+            write_new(call.writer, output / f"{found['of']}.{form}", base64.b64decode(found[form]))
     if not found["proven"]:
         call.writer.note("It was not proven: complete it by hand.")
     return exits.YES if found["proven"] else exits.NO

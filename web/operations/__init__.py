@@ -12,6 +12,7 @@ from web.operations.baseline import BASELINE
 from web.operations.beside import BESIDE
 from web.operations.compare import COMPARE
 from web.operations.cut_over import CUT_OVER
+from web.operations.merge_heads import MERGE_HEADS
 from web.operations.migrate import MIGRATE
 from web.operations.observe import OBSERVE
 from web.operations.pin import PIN
@@ -50,6 +51,7 @@ KINDS: tuple[AnyOperation, ...] = (
     PIN,
     COMPARE,
     SURVEY,
+    MERGE_HEADS,
     BASELINE,
     PROVE_BASELINE,
     REHEARSE_CLEAN_START,

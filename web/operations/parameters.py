@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 #: Ends of lines, characters that do not show, and those that make the text around them read in another order.
@@ -28,6 +28,33 @@ class Parameters(BaseModel):
     """Parameters of a kind; those of kinds that take none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OfChangeSet(Parameters):
+    """Of kinds that are about a change set in a project's source: which one."""
+
+    baseline: int | None = Field(
+        default=None,
+        ge=1,
+        lt=2**63,
+        title="Baseline",
+        description="The job that made it; left empty, the project's newest.",
+        json_schema_extra=GIVEN,
+    )
+    merge: int | None = Field(
+        default=None,
+        ge=1,
+        lt=2**63,
+        title="Merge",
+        description="The job that merged heads, where it is that one's change set.",
+        json_schema_extra=GIVEN,
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.baseline is not None and self.merge is not None:
+            raise PydanticCustomError("change_set", "It is a baseline's change set or a merge's, not both")
+        return self
 
 
 def database_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Write baseline: put a baseline's change set into a source that is declared writable.
+"""Write baseline: put the change set of a baseline, or of a merge of heads, into a source that is declared writable.
 
 In a git repository it becomes a commit on a branch of its own, which is checked out; elsewhere the files themselves.
 """
@@ -6,12 +6,14 @@ In a git repository it becomes a commit on a branch of its own, which is checked
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
-from web.acts.in_source import alone_in_source, put_back, root_of, writable_baseline
+from web.acts.in_source import alone_in_source, put_back, root_of, writable_change_set
 from web.answers.verdict import verdict
 from web.config import Environment, Project
 from web.errors import Conflict
@@ -21,29 +23,22 @@ from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.observation.records import read_records
 from web.observation.stored_history import load_history, refresh_history
-from web.operations.parameters import GIVEN, Parameters
+from web.operations.parameters import OfChangeSet
 from web.remedies.git_branch import Written, commit_on_branch, free_branch, head_of
 from web.remedies.source_files import require_before, write
-from web.remedies.stored_baselines import StoredBaseline, store_written
+from web.remedies.stored_baselines import StoredBaseline
+from web.remedies.stored_change_sets import StoredChangeSet, noun_of, store_written
 from web.starting.operation import Offer, Onward, Operation, Told
 
 
-class WriteBaselineParameters(Parameters):
-    """What writing a baseline takes."""
+class WriteBaselineParameters(OfChangeSet):
+    """What writing a change set takes."""
 
-    baseline: int | None = Field(
-        default=None,
-        ge=1,
-        lt=2**63,
-        title="Baseline",
-        description="The job that made it; left empty, the project's newest.",
-        json_schema_extra=GIVEN,
-    )
     branch: str = Field(
         default="",
         max_length=200,
         title="Branch",
-        description="In a git repository; left empty, it is named after the baseline.",
+        description="In a git repository; left empty, it is named after the revision.",
     )
 
 
@@ -57,20 +52,23 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
     job, parameters = work.job, work.job.parameters
     async with work.progress.step("check"):
         async with work.store.connect() as store:
-            stored = await writable_baseline(store, job.project, parameters.baseline)
+            stored = await writable_change_set(
+                store, job.project, baseline=parameters.baseline, merge=parameters.merge
+            )
+        noun, revision = noun_of(stored), stored.revision
         if stored.written is not None:
-            raise Conflict(f"Baseline {stored.baseline.revision} is written already.")
+            raise Conflict(f"{noun.capitalize()} {revision} is written already.")
         root, in_git = root_of(job.project)
         await asyncio.to_thread(require_before, root, stored.change_set)
         await work.progress.log(f"{root} is what the change set of job {stored.job_id} stands on")
-    revision, files = stored.baseline.revision, words.plural(len(stored.change_set.files), "file")
+    files = words.plural(len(stored.change_set.files), "file")
     async with work.progress.step("write"):
         branch = head = None
         if in_git:
             branch = parameters.branch.strip() or await free_branch(root, f"clean-start/{revision}")
             head = await head_of(root)
         intent = await work.intend(
-            "write", {"baseline": stored.job_id, "root": str(root), "head": head, "branch": branch}
+            "write", {"made_by": stored.job_id, "root": str(root), "head": head, "branch": branch}
         )
         written: Written | None = None
         if branch is not None:
@@ -84,28 +82,25 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
         else:
             await asyncio.to_thread(write, root, stored.change_set)
         async with work.writing() as store:
-            await store_written(store, stored.job_id, job.id, written)
+            await store_written(store, stored, job.id, written)
             await announce_change(store, None)
         await work.receive(intent, {"commit": written.commit if written else None})
     # Pages and gates know at once what is in the source now.
     await refresh_history(work.store, job.project)
     if written is None:
         return Outcome(
-            f"Baseline {revision} written into the source",
-            f"{files.capitalize()} of {root} are what the change set says: one migration, and the old ones where their "
-            "archive is.",
-            "Review and commit it. Databases that have the old migrations are not touched: their rows have to be "
-            "exchanged.",
-            data={"baseline": stored.job_id, "root": str(root), "files": len(stored.change_set.files)},
+            f"{noun.capitalize()} {revision} written into the source",
+            f"What the change set says is in {root} now, in {files}: {_what(stored)}.",
+            f"Review and commit it. {_databases(stored)}",
+            data={noun: stored.job_id, "root": str(root), "files": len(stored.change_set.files)},
         )
     return Outcome(
-        f"Baseline {revision} committed on {written.branch}",
+        f"{noun.capitalize()} {revision} committed on {written.branch}",
         f"Commit {written.commit[:12]} changes {files}, and {root} has that branch checked out now. Before it was at "
         f"{written.previous.removeprefix('refs/heads/')}.",
-        f"Review it, push it, and merge it: `git show {written.commit[:12]}`. Databases that have the old migrations "
-        "are not touched: their rows have to be exchanged.",
+        f"Review it, push it, and merge it: `git show {written.commit[:12]}`. {_databases(stored)}",
         data={
-            "baseline": stored.job_id,
+            noun: stored.job_id,
             "root": str(root),
             "files": len(stored.change_set.files),
             "branch": written.branch,
@@ -115,7 +110,26 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
     )
 
 
-def _message(stored: StoredBaseline, job: int) -> str:
+def _what(stored: StoredChangeSet) -> str:
+    if isinstance(stored, StoredBaseline):
+        return "one migration, and the old ones where their archive is"
+    return f"one migration that follows {', '.join(stored.merge.heads)}"
+
+
+def _databases(stored: StoredChangeSet) -> str:
+    if isinstance(stored, StoredBaseline):
+        return "Databases that have the old migrations are not touched: their rows have to be exchanged."
+    return "A database gets it with its next migrate."
+
+
+def _message(stored: StoredChangeSet, job: int) -> str:
+    jobs = f"Clean Start, jobs {stored.job_id} and {job}\n"
+    if not isinstance(stored, StoredBaseline):
+        ways = words.plural(len(stored.merge.orders), "order")
+        return (
+            f"Merge the heads {', '.join(stored.merge.heads)}\n\nIn {ways} of the branches, and from nothing, scratch "
+            f"databases\nhave the same schema after it.\n\n{jobs}"
+        )
     count = words.plural(len(stored.manifest["migrations"]), "migration")
     kept = next((each["kept"] for each in stored.manifest["migrations"] if each["kept"]), None)
     where = (
@@ -125,7 +139,7 @@ def _message(stored: StoredBaseline, job: int) -> str:
     )
     return (
         f"Replace {count} by the baseline {stored.baseline.revision}\n\n{where} From nothing it gives exactly "
-        f"{stored.source},\nas a scratch database showed.\n\nClean Start, jobs {stored.job_id} and {job}\n"
+        f"{stored.source},\nas a scratch database showed.\n\n{jobs}"
     )
 
 
@@ -140,8 +154,8 @@ async def require_named(
     environment: Environment | None,
     parameters: WriteBaselineParameters,
 ) -> None:
-    """The baseline is there, proven, and may be written. Raises NotFound, Conflict, OperationNotAllowed."""
-    await writable_baseline(store, project, parameters.baseline)
+    """The change set is there, proven, and may be written. Raises NotFound, Conflict, OperationNotAllowed."""
+    await writable_change_set(store, project, baseline=parameters.baseline, merge=parameters.merge)
 
 
 _CATCHES_UP = (
@@ -150,8 +164,12 @@ _CATCHES_UP = (
 )
 
 
-async def warns(store: AsyncConnection, project: Project) -> tuple[tuple[str, str], ...]:
-    """Databases that do not have all of the history: what they lack comes from the archive afterwards."""
+async def warns(
+    store: AsyncConnection, project: Project, chosen: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Databases that do not have all of what a baseline replaces: what they lack comes from the archive afterwards."""
+    if chosen.get("merge"):
+        return ()
     records = await read_records(store, project.name)
     source = await load_history(store, project.name)
     found = []
@@ -171,17 +189,24 @@ async def warns(store: AsyncConnection, project: Project) -> tuple[tuple[str, st
 
 
 def told(job: JobRecord) -> Told:
-    """The baseline's page says where it is written, and has the way back."""
-    number = (job.outcome or {}).get("data", {}).get("baseline")
-    if not isinstance(number, int):
-        return Told()
-    return Told(onward=(Onward("See the baseline", addresses.baseline(number), "scroll-text"),))
+    """The page of what was written says where, and has the way back."""
+    return Told(onward=onward_of((job.outcome or {}).get("data", {})))
+
+
+def onward_of(data: Mapping[str, Any]) -> tuple[Onward, ...]:
+    """The way to the page of a change set, which the data of a job's end name by its sort."""
+    pages = (("baseline", addresses.baseline), ("merge", addresses.merge))
+    return tuple(
+        Onward(f"See the {noun}", page(number), "scroll-text")
+        for noun, page in pages
+        if isinstance(number := data.get(noun), int)
+    )
 
 
 WRITE_BASELINE = Operation(
     name="write-baseline",
-    title="Writing of a baseline",
-    verb="Write the baseline into the source of",
+    title="Writing of a change set",
+    verb="Write the change set into the source of",
     parameters=WriteBaselineParameters,
     permission="baseline",
     mutating=False,
@@ -193,14 +218,20 @@ WRITE_BASELINE = Operation(
     ),
     run=run,
     reconcile=reconcile,
-    noun="writing of a baseline",
+    noun="writing of a change set",
     icon="git-branch",
-    help="Write a baseline's change set into a source that is declared writable; in git as a commit on a branch.",
+    help=(
+        "Write the change set of a baseline, or of a merge of heads, into a source that is declared writable; in git "
+        "as a commit on a branch."
+    ),
     lead=(
         "The change set is written into the project's source, all of it or nothing. In a git repository it becomes a "
         "commit on a branch of its own, which is checked out; nothing is pushed. No database is touched."
     ),
-    offers=(Offer("proven baseline", "Write it into the source…"),),
+    offers=(
+        Offer("proven baseline", "Write it into the source…"),
+        Offer("proven merge", "Write it into the source…"),
+    ),
     tells=told,
     require_named=require_named,
     warns=warns,

@@ -1,29 +1,27 @@
-"""`/jobs/{id}/baseline`: the baseline that a job wrote, with its proof; `…/change-set/{form}`: its patch or zip."""
+"""`/jobs/{id}/baseline`: the baseline that a job wrote, with its proof."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
-from web.dashboard import Board, Dashboard, Id, OneJob, Store, on_job
+from web.dashboard import Board, Id, OneJob, Store, on_job
 from web.errors import NotFound
 from web.jobs.reading import JobRecord
+from web.pages.change_sets import source_actions, where_written
 from web.pages.differences import Sides, groups, portion
 from web.pages.jobs import project_link
-from web.pages.presenting import project_actions
-from web.pages.shell import Frame, Framed
+from web.pages.shell import Framed
 from web.pages.views.baseline import BaselinePage, LookupTable, ReplacedMigration, RowsForm
-from web.pages.views.marks import Action, Check, Link, Mark
+from web.pages.views.marks import Check, Link, Mark
 from web.remedies.baseline import Baseline
 from web.remedies.stored_baselines import StoredBaseline, baseline_of
 
 router = APIRouter()
-
-TYPES = {"patch": "text/x-diff", "zip": "application/zip"}
 
 
 @router.get("/jobs/{job}/baseline", dependencies=[on_job("view")])
@@ -56,8 +54,8 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob, page: Id 
         pages=pages,
         left=tuple(f"{each.kind} {each.object}: {reason}" for each, reason in baseline.left),
         rows=_rows(found, job),
-        written=_written(found),
-        actions=_actions(board, frame, found),
+        written=where_written(found),
+        actions=source_actions(board, frame, found),
     )
     return frame.show(
         "baselines/show.html",
@@ -73,49 +71,11 @@ async def show(board: Board, store: Store, frame: Framed, job: OneJob, page: Id 
     )
 
 
-@router.get("/jobs/{job}/change-set/{form}", dependencies=[on_job("view")])
-async def download(store: Store, job: OneJob, form: str) -> Response:
-    """The change set, to be applied to the repository."""
-    if form not in TYPES:
-        raise NotFound(f"A change set is a patch or a zip file, not “{form[:50]}”.")
-    change = (await _baseline(store, job)).change_set
-    return Response(
-        change.patch() if form == "patch" else change.zip(),
-        media_type=TYPES[form],
-        headers={"Content-Disposition": f'attachment; filename="baseline.{form}"'},
-    )
-
-
 async def _baseline(store: AsyncConnection, job: JobRecord) -> StoredBaseline:
     found = await baseline_of(store, job.id)
     if found is None:
         raise NotFound(f"Job {job.id} wrote no baseline.", hint="Make one from the project's page.")
     return found
-
-
-def _written(found: StoredBaseline) -> str | None:
-    if found.written is None:
-        return None
-    commit = found.written.commit
-    if commit is None:
-        return "It is written into the project's source."
-    return f"It is in the project's source: commit {commit.commit[:12]} on the branch {commit.branch}."
-
-
-def _actions(board: Dashboard, frame: Frame, found: StoredBaseline) -> tuple[Action, ...]:
-    """Write it into the source, or take it back; where that is declared writable."""
-    project = board.configuration.projects.get(found.project)
-    if project is None or not project.clean_start.write or not found.baseline.proven:
-        return ()
-    written = found.written is not None
-    return project_actions(
-        board.kinds,
-        "written baseline" if written else "proven baseline",
-        frame.who,
-        found.project,
-        primary=not written,
-        baseline=found.job_id,
-    )
 
 
 def _rows(found: StoredBaseline, job: JobRecord) -> RowsForm | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -12,7 +13,7 @@ from web.answers.gate import Condition
 from web.answers.summary import Summary
 from web.answers.verdict import Verdict
 from web.config import Configuration, Environment
-from web.errors import CleanStartError
+from web.errors import CleanStartError, SeveralHeads
 from web.jobs.reading import JobRecord
 from web.observation.records import JobGlance, Record
 from web.pages.views.errors import ErrorView
@@ -192,6 +193,17 @@ def error_view(error: CleanStartError) -> ErrorView:
     if job is not None:
         links = (Link(f"Open job {job}", addresses.job(job)),)
     return ErrorView(error.status, error.title, str(error), error.hint, links=links)
+
+
+def several_heads(
+    kinds: Operations, who: Principal, project: str, heads: Sequence[str], *, separate: bool
+) -> ErrorView:
+    """The refusal of a history with several heads, with the ways to join them where they share a base."""
+    refusal = error_view(SeveralHeads(heads, separate=separate))
+    if separate:
+        return refusal
+    ways = project_actions(kinds, "several heads", who, project)
+    return replace(refusal, links=tuple(Link(each.words, each.path) for each in ways if each.closed is None))
 
 
 def stored_error(stored: Mapping[str, str], status: int = 503) -> ErrorView:

@@ -10,11 +10,10 @@ from fastapi.responses import HTMLResponse
 from web import addresses
 from web.clean_start.since import read_since
 from web.dashboard import Board, InProject, Store, in_project
-from web.errors import SeveralHeads
 from web.jobs.reading import list_jobs
 from web.pages.builds import build_rows, register_command
 from web.pages.overview import cell_view
-from web.pages.presenting import environments, error_view, job_row, project_actions, stored_error
+from web.pages.presenting import environments, job_row, project_actions, several_heads, stored_error
 from web.pages.shell import FreshlyFramed, now
 from web.pages.since import since_panel
 from web.pages.views.marks import Fact, Link, Mark
@@ -57,7 +56,11 @@ async def show(board: Board, store: Store, frame: FreshlyFramed, project: InProj
         facts.append(Fact("Read", moment=row.source.read_at))
     refusals = [stored_error(row.source.error, 422)] if row.source and row.source.error else []
     if history is not None and history.is_ambiguous:
-        refusals.append(error_view(SeveralHeads(history.heads, separate=not history.share_a_base)))
+        refusals.append(
+            several_heads(
+                board.kinds, frame.who, project.name, history.heads, separate=not history.share_a_base
+            )
+        )
     moment = now()
     view = ProjectPage(
         name=project.name,

@@ -163,7 +163,8 @@ async def _dialog(
 ) -> Dialog:
     hidden = ((STEP, chosen[STEP]),) if chosen.get(STEP) else ()
     if isinstance(where, Project):
-        dialog = await read_project_dialog(store, await prepare_for_project(store, kind, where, who), chosen)
+        prepared_for = await prepare_for_project(store, kind, where, who, chosen)
+        dialog = await read_project_dialog(store, prepared_for, chosen)
         return replace(dialog, hidden=(*dialog.hidden, *hidden))
     prepared = await prepare(
         store, board.configuration, kind, where, who, key=board.key, histories=board.histories

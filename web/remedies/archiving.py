@@ -61,7 +61,7 @@ def change_set(
     project: Project, history: History, baseline: Baseline, archive: Archive
 ) -> tuple[ChangeSet, dict[str, Any]]:
     """What a repository has to change, with paths from its root, and the manifest that goes into the archive."""
-    prefix = _from_root(checkout(project, None))
+    prefix = from_root(checkout(project, None))
     made = manifest_of(project, history, baseline, archive)
     files = [(f"{prefix}{old}", f"{prefix}{new}", content) for old, new, content in archive.files]
     changed: list[ChangedFile] = []
@@ -77,6 +77,11 @@ def change_set(
         changed += [ChangedFile(old, content, None) for old, _, content in files]
     changed.append(ChangedFile(f"{prefix}{baseline.path}", None, baseline.text.encode()))
     return ChangeSet(tuple(changed)), made
+
+
+def added(project: Project, path: str, text: str) -> ChangeSet:
+    """One new file, with its path from the repository's root. Blocking."""
+    return ChangeSet((ChangedFile(f"{from_root(checkout(project, None))}{path}", None, text.encode()),))
 
 
 def manifest_of(project: Project, history: History, baseline: Baseline, archive: Archive) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def manifest_of(project: Project, history: History, baseline: Baseline, archive:
 
 def from_source(project: Project, change: ChangeSet) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """What a change set takes away and what it brings, by paths relative to the project's source. Blocking."""
-    prefix = _from_root(checkout(project, None))
+    prefix = from_root(checkout(project, None))
     gone, come = {}, {}
     for each in change.files:
         path = each.path.removeprefix(prefix)
@@ -142,7 +147,7 @@ def _below(home: str, path: str) -> str:
     return str(whole.relative_to(inner)) if whole.is_relative_to(inner) else path
 
 
-def _from_root(source: Path) -> str:
+def from_root(source: Path) -> str:
     """The source's path from its repository's root, with a slash at the end; empty where it is the root itself."""
     real = source.resolve()
     for each in (real, *real.parents):

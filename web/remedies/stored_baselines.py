@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, null, select, update
+from sqlalchemy import Select, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.remedies.archiving import files_as_json
 from web.remedies.baseline import Baseline
 from web.remedies.change_set import ChangeSet
-from web.remedies.git_branch import Written
+from web.remedies.written_into import WrittenInto, read_written
 from web.schema.difference import Difference
 from web.store.tables import BaselineRow
 
@@ -33,16 +33,6 @@ class OldHead:
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenInto:
-    """A change set that is in the project's source."""
-
-    #: The job that wrote it.
-    job_id: int
-    #: None: the files alone.
-    commit: Written | None
-
-
-@dataclass(frozen=True, slots=True)
 class StoredBaseline:
     """A baseline, what it replaces, and what a repository has to change."""
 
@@ -57,6 +47,16 @@ class StoredBaseline:
     made_at: datetime
     #: Where it is in the project's source; None: it is not written there.
     written: WrittenInto | None = None
+
+    @property
+    def revision(self) -> str:
+        """What the change set brings."""
+        return self.baseline.revision
+
+    @property
+    def proven(self) -> bool:
+        """Whether it may be written into the source."""
+        return self.baseline.proven
 
     def to_json(self) -> dict[str, object]:
         """JSON of API and CLI."""
@@ -155,22 +155,5 @@ async def _one(connection: AsyncConnection, query: Select[Any]) -> StoredBaselin
         row.manifest,
         ChangeSet.unpack(row.change_set),
         row.made_at,
-        _written(row.written) if row.written is not None else None,
+        read_written(row.written),
     )
-
-
-async def store_written(
-    connection: AsyncConnection, baseline: int, job_id: int | None, commit: Written | None
-) -> None:
-    """Remember which job wrote a baseline into the source; without one, that it is not there any more."""
-    written = WrittenInto(job_id, commit) if job_id is not None else None
-    await connection.execute(
-        update(BaselineRow)
-        .where(BaselineRow.job_id == baseline)
-        .values(written=asdict(written) if written is not None else null())
-    )
-
-
-def _written(content: Mapping[str, Any]) -> WrittenInto:
-    commit = content["commit"]
-    return WrittenInto(content["job_id"], Written(**commit) if commit is not None else None)

@@ -31,6 +31,8 @@ ButtonPlace = Literal[
     #: The head of a project's page, for the kinds that belong to one, and of its survey.
     "project",
     "surveyed project",
+    #: The refusal of a project's history with several heads, where these share a base.
+    "several heads",
     #: The page of a project's clean start, where none is open.
     "clean start",
     #: What a cut-over of a project found.
@@ -51,6 +53,9 @@ ButtonPlace = Literal[
     #: A project's baseline (`baseline`): that may be written into the source, that is in it.
     "proven baseline",
     "written baseline",
+    #: A merge of its heads (`merge`), likewise.
+    "proven merge",
+    "written merge",
     #: A database whose version rows are of an archived history.
     "archived history",
     #: The same, of which migrations are left to be applied.
@@ -135,7 +140,9 @@ async def nothing_before(store: AsyncConnection, seen: View) -> Before:
     return Before()
 
 
-async def nothing_to_warn_of(store: AsyncConnection, project: Project) -> tuple[tuple[str, str], ...]:
+async def nothing_to_warn_of(
+    store: AsyncConnection, project: Project, chosen: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
     """Of a kind that has nothing to add."""
     return ()
 
@@ -203,8 +210,11 @@ class Operation(JobKind[P]):
     reason: str = ""
     #: By the name of a condition of a gate: what the link to its dialog says that has it met; None: not by this now.
     meets: Mapping[str, Callable[[View], str | None]] = field(default_factory=lambda: MappingProxyType({}))
-    #: Of a kind of a project: what else a person has to know before it starts, each with a title and a sentence.
-    warns: Callable[[AsyncConnection, Project], Awaitable[tuple[tuple[str, str], ...]]] = nothing_to_warn_of
+    #: Of a kind of a project: what else a person has to know before it starts, each with a title and a sentence; what
+    #: the page with the button gave is among the parameters that are chosen already.
+    warns: Callable[[AsyncConnection, Project, Mapping[str, str]], Awaitable[tuple[tuple[str, str], ...]]] = (
+        nothing_to_warn_of
+    )
     #: Its dialog shows the environment's database: it is connected to.
     connects: bool = True
     #: The project's code runs in an empty database, prelude and all, whatever the environment's holds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,15 +211,19 @@ class ProjectPreparation:
 
 
 async def prepare_for_project(
-    connection: AsyncConnection, kind: AnyOperation, project: Project, who: Principal
+    connection: AsyncConnection,
+    kind: AnyOperation,
+    project: Project,
+    who: Principal,
+    chosen: Mapping[str, str],
 ) -> ProjectPreparation:
-    """Read what a person is told before a job of the whole project starts."""
+    """Read what a person is told before a job of the whole project starts, with these parameters chosen already."""
     return ProjectPreparation(
         kind,
         project,
         tuple(_not_allowed(kind, project.name, who)),
         await live_workers(connection),
-        (*_warnings(kind, project, fresh=True), *await kind.warns(connection, project)),
+        (*_warnings(kind, project, fresh=True), *await kind.warns(connection, project, chosen)),
     )
 
 

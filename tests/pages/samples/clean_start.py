@@ -24,6 +24,7 @@ from web.pages.views.clean_start import (
 )
 from web.pages.views.cut_over import CutOverPage, FoundGroup, FoundPlace, ShownFile, ShownTask
 from web.pages.views.marks import Action, Check, EnvironmentRef, Fact, Link, Mark, Option
+from web.pages.views.merge import MergedEnvironment, MergePage
 from web.pages.views.survey import SurveyedRow, SurveyPage
 
 
@@ -217,6 +218,60 @@ def baseline(*, proven: bool = True) -> BaselinePage:
             "4 tables held rows in clinic@head. Tick those that every database needs: countries, roles, states. "
             "The rows of 2 tables are not in this baseline.",
         ),
+    )
+
+
+def merge(*, proven: bool = True) -> MergePage:
+    """A merge of two heads."""
+    heads = (REVISIONS[-1], REVISIONS[-2])
+    forth, back = ", then ".join(heads), ", then ".join(reversed(heads))
+    return MergePage(
+        1044,
+        "clinic",
+        "7c0d1f2e9b34",
+        heads,
+        "backend/migrations/versions/7c0d1f2e9b34_merge.py",
+        "def upgrade() -> None:\n    pass",
+        Mark("ok", "Proven in scratch databases") if proven else Mark("failed", "Not proven"),
+        "On PostgreSQL 17 the schema is the same whichever of its branches comes first, from nothing, and before it."
+        if proven
+        else f"The branches do not commute: {back} gives another schema than {forth}, 4 differences, beginning with "
+        "the column public.patient.note.",
+        before(minutes=2),
+        (
+            Check(Mark("ok", f"{forth}, then the merge"), end="4.2 s"),
+            Check(
+                Mark("ok", f"{back}, then the merge: the same")
+                if proven
+                else Mark("failed", f"{back}, then the merge: 4 differences"),
+                end="4.4 s",
+            ),
+            Check(Mark("ok", "From nothing to the merge"), end="3.9 s"),
+            Check(Mark("ok", "Down to the heads, and up again"))
+            if proven
+            else Check(Mark("warn", "No way down"), account="The project's own template has no downgrade."),
+        ),
+        (
+            MergedEnvironment("dev", DEV.path, heads[:1], before(minutes=3), (heads[1], "7c0d1f2e9b34")),
+            MergedEnvironment("staging", STAGING.path, heads, before(minutes=3), ("7c0d1f2e9b34",)),
+            MergedEnvironment("production", PRODUCTION.path, (), None, (), "It was not seen yet."),
+        ),
+        remarks=()
+        if proven
+        else ("It does not follow c, which another branch depends on: it is applied with that one.",),
+        unlike="" if proven else "What the order of the branches changes",
+        groups=() if proven else drift().groups,
+        count=0 if proven else 4,
+        actions=(
+            Action(
+                "Write it into the source…",
+                addresses.new_project_job("clinic", "write-baseline", merge=1044),
+                "git-branch",
+                primary=True,
+            ),
+        )
+        if proven
+        else (),
     )
 
 

@@ -12,6 +12,7 @@ from tests.pages.samples.clean_start import (
     clean_start,
     clean_start_rehearsal,
     cut_over,
+    merge,
     no_clean_start,
     proof,
     report,
@@ -194,6 +195,8 @@ def pages() -> dict[str, Sample]:
         "cut-over-done": Sample("cut_overs/show.html", cut_over(done=True), job_shell(DEV, 1043)),
         "baseline": Sample("baselines/show.html", baseline(), job_shell(DEV, 1042)),
         "baseline-not-proven": Sample("baselines/show.html", baseline(proven=False), job_shell(DEV, 1042)),
+        "merge": Sample("merges/show.html", merge(), job_shell(DEV, 1044)),
+        "merge-not-proven": Sample("merges/show.html", merge(proven=False), job_shell(DEV, 1044)),
         "approvals": Sample(
             "approvals/index.html", request_list(), shell("/approvals", section="approvals", here="Approvals")
         ),

@@ -7,11 +7,10 @@ from web.access.permissions import Principal
 from web.answers.environment import View
 from web.answers.verdict import Verdict
 from web.dashboard import Dashboard
-from web.errors import SeveralHeads
 from web.pages.environment.head import actions_at
 from web.pages.graph import lay_out
 from web.pages.planned import hazards_of, planned_of, statements_of
-from web.pages.presenting import error_view, stored_error
+from web.pages.presenting import several_heads, stored_error
 from web.pages.shell import now
 from web.pages.views.environment.migrations import MigrationRow, MigrationsTab
 from web.pages.views.errors import ErrorView
@@ -94,7 +93,7 @@ def migrations(board: Dashboard, who: Principal, seen: View) -> MigrationsTab:
         pending=len(seen.to_apply.pending),
         unknown=len(verdict.unknown),
         heads=verdict.heads,
-        refusals=tuple(_refusals(seen)),
+        refusals=tuple(_refusals(board, who, seen)),
         problems=history.problems if history else (),
         rehearsal=_rehearsal(seen) if seen.to_apply.pending else None,
         actions=_actions(board, who, seen),
@@ -115,13 +114,17 @@ def _actions(board: Dashboard, who: Principal, seen: View) -> tuple[Action, ...]
     return (*pending, *(actions_at(board.kinds, "at a baseline", who, seen) if seen.is_at_a_baseline else ()))
 
 
-def _refusals(seen: View) -> list[ErrorView]:
+def _refusals(board: Dashboard, who: Principal, seen: View) -> list[ErrorView]:
     found = []
     if seen.source and seen.source.error:
         found.append(stored_error(seen.source.error, 422))
     holds = {seen.verdict.standing, *seen.verdict.also}
     if "several heads" in holds:
-        found.append(error_view(SeveralHeads(seen.verdict.heads, separate=seen.verdict.separate)))
+        found.append(
+            several_heads(
+                board.kinds, who, seen.project.name, seen.verdict.heads, separate=seen.verdict.separate
+            )
+        )
     if seen.verdict.standing == "before the clean start":
         found.append(
             ErrorView(

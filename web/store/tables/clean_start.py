@@ -1,4 +1,7 @@
-"""What a clean start is made of: surveys, baselines with change sets and proofs, and the runs that lead through it."""
+"""What a clean start is made of: surveys, baselines with change sets and proofs, and the runs that lead through it.
+
+Merges are kept as baselines are, for the same ways into a source.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,25 @@ class BaselineRow(Base):
     #: Every file of the change set with its content before and after, compressed: `remedies.change_set` owns the shape.
     change_set: Mapped[bytes]
     #: The job that wrote it into the source, with the commit: `remedies.stored_baselines` owns the shape.
+    written: Mapped[dict[str, Any] | None]
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class MergeRow(Base):
+    """The migration that joins a history's heads, with what running it in scratch showed, and its change set."""
+
+    __tablename__ = "merge_of_heads"
+    __table_args__ = (Index(None, "project"),)
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    project: Mapped[str]
+    #: The file and its proof: `remedies.stored_merges` owns the shape.
+    content: Mapped[dict[str, Any]]
+    #: As in `baseline`.
+    change_set: Mapped[bytes]
+    #: As in `baseline`.
     written: Mapped[dict[str, Any] | None]
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
