@@ -158,7 +158,7 @@ def test_rehearsed_and_committed(visit: Open) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("clinic/production lacks 3 migrations")
     expect(dialog).to_contain_text("They are applied from the archive afterwards")
-    answer(page, "Write the baseline into the source of Clinic")
+    answer(page, "Write the change set into the source of Clinic")
     at(page, "apply")
     assert git(visitor, "status", "--porcelain") == ""
     assert git(visitor, "branch", "--show-current").startswith("clean-start/")

@@ -337,6 +337,23 @@ async def test_into_the_source_and_back(site: Site) -> None:
     assert said(site.folder, "symbolic-ref", "HEAD") == "refs/heads/main"
 
 
+async def test_a_merge_of_what_was_there_before_is_not_written(site: Site) -> None:
+    """The patch would apply, and the history would have two heads again."""
+    writable(site)
+    site.write(d=ROOMS)
+    stored = await merged(site)
+    for more in ({"e": migration("e", "d")}, {"d": ROOMS.replace("rooms", "halls")}):
+        site.write(**more)
+        written = await site.run(WRITE_BASELINE, merge=stored.job_id)
+        assert "The migrations are not those that were merged." in outcome(written)["account"]
+        (site.folder / "migrations" / "versions" / "e.py").unlink(missing_ok=True)
+    site.write(d=ROOMS)
+    (site.folder / stored.merge.path).write_text("somebody's")
+    written = await site.run(WRITE_BASELINE, merge=stored.job_id)
+    assert written.state == "failed"
+    assert (site.folder / stored.merge.path).read_text() == "somebody's"
+
+
 async def test_a_change_set_is_one_jobs(site: Site) -> None:
     writable(site)
     site.write(d=ROOMS)

@@ -265,7 +265,7 @@ def _migration_conditions(
         ", ".join(verdict.heads),
         "Say with `follow` which heads are meant."
         if verdict.separate
-        else "Merge the heads and register the new build.",
+        else "Merge the heads, with `cleanstart merge-heads` or by hand, and register the new build.",
     )
     yield judge(
         "revision known",

@@ -19,6 +19,7 @@ from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.observation.records import Record, read_records
+from web.observation.stored_history import load_history
 from web.operations.parameters import Parameters, one_line
 from web.postgres.scratch import ScratchServers
 from web.remedies.archiving import added
@@ -72,13 +73,18 @@ async def run(work: Work[MergeHeadsParameters]) -> Outcome:
         heads = _mergeable(history)
         async with work.store.connect() as store:
             records = await read_records(store, project.name)
+            source = await load_history(store, project.name)
         ground = Ground(work.resources.scratch, _major(project, records, work.resources.scratch))
     message = job.parameters.message or default_message(heads)
     async with work.progress.step("write"):
         await work.progress.log(f"Writing “{message}” in the project's own form")
         async with joined(project, history, heads, message) as made:
             merge = await prove(ground, made, heads, work.progress.log)
-            merge = replace(merge, environments=tuple(_reached(project, made.after, records)))
+            merge = replace(
+                merge,
+                history=source.digest if source is not None else "",
+                environments=tuple(_reached(project, made.after, records)),
+            )
         change = await asyncio.to_thread(added, project, merge.path, merge.text)
         async with work.writing() as store:
             await store_merge(store, job.id, project.name, merge, change)

@@ -28,6 +28,7 @@ from web.remedies.git_branch import Written, commit_on_branch, free_branch, head
 from web.remedies.source_files import require_before, write
 from web.remedies.stored_baselines import StoredBaseline
 from web.remedies.stored_change_sets import StoredChangeSet, noun_of, store_written
+from web.remedies.stored_merges import StoredMerge
 from web.starting.operation import Offer, Onward, Operation, Told
 
 
@@ -58,6 +59,8 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
         noun, revision = noun_of(stored), stored.revision
         if stored.written is not None:
             raise Conflict(f"{noun.capitalize()} {revision} is written already.")
+        if isinstance(stored, StoredMerge):
+            await _require_merged(work, stored)
         root, in_git = root_of(job.project)
         await asyncio.to_thread(require_before, root, stored.change_set)
         await work.progress.log(f"{root} is what the change set of job {stored.job_id} stands on")
@@ -108,6 +111,13 @@ async def _write(work: Work[WriteBaselineParameters]) -> Outcome:
             "previous": written.previous,
         },
     )
+
+
+async def _require_merged(work: Work[WriteBaselineParameters], stored: StoredMerge) -> None:
+    """One new file fits anywhere; what was proven of it stands on the migrations that it joins. Raises Conflict."""
+    source = await refresh_history(work.store, work.job.project)
+    if source.digest != stored.merge.history:
+        raise Conflict("The migrations are not those that were merged.", hint="Merge the heads again.")
 
 
 def _what(stored: StoredChangeSet) -> str:

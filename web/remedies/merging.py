@@ -86,6 +86,8 @@ class Merge:
     text: str
     #: The major of the scratch databases.
     major: int
+    #: Digest of the project's history as it was read (`observation.stored_history`).
+    history: str = ""
     orders: tuple[Order, ...] = ()
     #: Whether these are all orders that there are.
     every_order: bool = True
