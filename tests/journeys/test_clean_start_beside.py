@@ -82,7 +82,7 @@ def test_it_is_rehearsed_and_written(visit: Open) -> None:
     told(page, "rehearsal")
     step.get_by_role("button", name="Rehearse", exact=True).click()
     expect(step).to_contain_text("clinic/production was rehearsed")
-    ask(page, "Write it into the source…", "Write the baseline into the source of Clinic")
+    ask(page, "Write it into the source…", "Write the change set into the source of Clinic")
 
 
 def test_dev_is_reset_and_production_gets_another_database(visit: Open) -> None:
