@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 
 import psutil
 import pytest
@@ -190,3 +191,50 @@ def test_at_the_end_everything_agrees(visit: Open) -> None:
     page.wait_for_url(re.compile("/report"))
     expect(page.locator("main")).to_contain_text("Done")
     see(visitor, page.url.removeprefix(visitor.demo.address), RUN)
+
+
+#: A migration beside the newest ones: the history has two heads with it.
+BRANCH = """
+revision = "0f0f0f0f0f0f"
+down_revision = "c4a19e70d86f"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    from alembic import op
+
+    op.execute("CREATE TABLE rooms (id int PRIMARY KEY, number text NOT NULL)")
+
+
+def downgrade():
+    from alembic import op
+
+    op.execute("DROP TABLE rooms")
+"""
+
+
+def test_two_heads_become_one(visit: Open) -> None:
+    visitor = visit()
+    page = visitor.page
+    source = visitor.demo.directory / "clinic"
+    file = source / "backend" / "alembic" / "versions" / "0f0f0f0f0f0f_rooms.py"
+    file.write_text(BRANCH)
+    for command in (("add", str(file)), ("commit", "--quiet", "--message", "Rooms")):
+        author = ("-c", "user.name=Joy Okafor", "-c", "user.email=joy@clinic.example")
+        subprocess.run(["git", *author, *command], cwd=source, check=True)
+    visitor.demo.run("observe", "clinic/dev")
+    visitor.go("/projects/clinic")
+    expect(page.locator("main")).to_contain_text("The history has several heads")
+    page.get_by_role("link", name="Merge the heads…").click()
+    page.get_by_role("button", name="Merge the heads of Clinic").click()
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
+    page.get_by_role("link", name="See the merge").click()
+    expect(page.locator("main")).to_contain_text("Proven in scratch databases")
+    see(visitor, page.url.removeprefix(visitor.demo.address))
+    page.get_by_role("link", name="Write it into the source…").click()
+    page.get_by_role("button", name=re.compile("^Write the change set")).click()
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
+    expect(page.locator("#job-head[data-ended]")).to_have_attribute("data-status", "ok")
+    visitor.go("/projects/clinic")
+    expect(page.locator("main")).not_to_contain_text("The history has several heads")
