@@ -13,7 +13,19 @@ from web.observation.timeline import Ran
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def job(number: int, before: str | None, after: str | None, *, pinned: bool = False) -> Ran:
+def minute(number: float) -> datetime:
+    return NOON + timedelta(minutes=number)
+
+
+def job(
+    number: int,
+    before: str | None,
+    after: str | None,
+    *,
+    began: float = 2,
+    ended: float = 3,
+    pinned: bool = False,
+) -> Ran:
     """A job that saw these version rows before and after; None: it could not see them."""
 
     def seen(rows: str | None) -> SchemaSeen:
@@ -25,8 +37,8 @@ def job(number: int, before: str | None, after: str | None, *, pinned: bool = Fa
         "succeeded",
         "ada",
         "clinic/dev",
-        NOON,
-        NOON + timedelta(minutes=1),
+        minute(began),
+        minute(ended),
         seen(before),
         seen(after),
         pinned,
@@ -52,8 +64,24 @@ def job(number: int, before: str | None, after: str | None, *, pinned: bool = Fa
         pytest.param("a", "b", [job(1, "a", "b"), job(2, "b", None)], "job", [1], id="the chain is whole"),
         pytest.param("a", "b", [job(1, None, None, pinned=True)], "job", [1], id="another database"),
         pytest.param("", "b", [job(1, "", "b")], "job", [1], id="from nothing"),
+        pytest.param(
+            "a", "b", [job(1, "z", "a", ended=1), job(2, "a", "b")], "job", [2], id="one was over before"
+        ),
+        pytest.param(
+            "a", "b", [job(1, "a", "b", ended=0.95)], "job", [1], id="the look before was slower than it"
+        ),
+        pytest.param(
+            "a", "b", [job(1, "a", "b"), job(2, "b", "c", began=5.1)], "job", [1], id="one has begun after"
+        ),
+        pytest.param(
+            "a", "c", [job(1, "a", "c", began=4.9)], "job", [1], id="the look saw what it had just done"
+        ),
+        pytest.param(
+            "a", "b", [job(1, "a", "b"), job(2, "b", "c")], "nobody", [], id="led back from the last one"
+        ),
     ],
 )
 def test_who(before: str, after: str, jobs: list[Ran], cause: Cause, by: list[int]) -> None:
-    found, who = told(before.split(), after.split(), jobs)
+    # Between the looks of the first minute and the fifth.
+    found, who = told(before.split(), after.split(), jobs, minute(1), minute(5))
     assert (found, [each.id for each in who]) == (cause, by)

@@ -110,7 +110,7 @@ async def _jobs_between(connection: AsyncConnection, changes: Sequence[Any]) -> 
                 each.id,
                 each.system_identifier,
                 each.database_oid,
-                each.revisions_seen_until,
+                each.revisions_seen_until - OBSERVING_TAKES,
                 each.first_observed_at + OBSERVING_TAKES,
             )
             for each in changes
@@ -153,39 +153,46 @@ async def _jobs_between(connection: AsyncConnection, changes: Sequence[Any]) -> 
 
 
 def _told(row: Any, jobs: Sequence[Ran]) -> RevisionChange:
-    cause, by = told(row.revisions_before, row.revisions, jobs)
-    return RevisionChange(
-        tuple(row.revisions_before),
-        tuple(row.revisions),
-        row.revisions_seen_until,
-        row.first_observed_at,
-        cause,
-        by,
-    )
+    since, at = row.revisions_seen_until, row.first_observed_at
+    cause, by = told(row.revisions_before, row.revisions, jobs, since, at)
+    return RevisionChange(tuple(row.revisions_before), tuple(row.revisions), since, at, cause, by)
 
 
-def told(before: Iterable[str], after: Iterable[str], jobs: Sequence[Ran]) -> tuple[Cause, tuple[Ran, ...]]:
-    """Who led from these version rows to those; `jobs` in the order in which they ran.
+def told(
+    before: Iterable[str], after: Iterable[str], jobs: Sequence[Ran], since: datetime, at: datetime
+) -> tuple[Cause, tuple[Ran, ...]]:
+    """Who led from the version rows of `since` to those of `at`; `jobs` in the order in which they ran.
 
-    Only an unbroken chain from one job to the next leaves nobody else.
+    Only an unbroken chain from one job to the next leaves nobody else. A look takes time: a job that had just ended at
+    `since`, or that began around `at`, may be a part of it or not.
     """
     if pins := tuple(job for job in jobs if job.pinned):
         return "job", pins[-1:]
+    rows, goal = sorted(before), sorted(after)
+    ended = sum(job.ended is not None and job.ended <= since for job in jobs)
+    begun = sum(job.began >= at - OBSERVING_TAKES for job in jobs)
+    for first in range(ended + 1):
+        for last in range(len(jobs), len(jobs) - begun - 1, -1):
+            if by := _chain(rows, goal, jobs[first:last]):
+                return "job", by
     unseen = tuple(job for job in jobs if not _exact(job))
-    at: list[str] | None = sorted(before)
-    changed: list[Ran] = []
+    return ("not known", unseen) if unseen else ("nobody", ())
+
+
+def _chain(rows: list[str], goal: list[str], jobs: Sequence[Ran]) -> tuple[Ran, ...]:
+    """The jobs that changed something on an unbroken way; none where it is broken."""
+    at: list[str] | None = rows
+    changed = []
     for job in jobs:
-        if job in unseen:
+        if not _exact(job):
             continue
         was, became = _sides(job)
         if was != at:
-            return ("not known", unseen) if unseen else ("nobody", ())
+            return ()
         if became != was:
             changed.append(job)
         at = became
-    if at != sorted(after):
-        return ("not known", unseen) if unseen else ("nobody", ())
-    return "job", tuple(changed)
+    return tuple(changed) if at == goal else ()
 
 
 def _exact(job: Ran) -> bool:
