@@ -14,6 +14,47 @@ def road(straight: str, roundabout: str) -> tuple[str, str]:
 
 #: One schema by two roads, straight and roundabout.
 ROADS = (
+    # Lists whose order means nothing.
+    road(
+        "create table t (a int); create index i on t (a) with (fillfactor = 70, deduplicate_items = off)",
+        "create table t (a int); create index i on t (a) with (deduplicate_items = off, fillfactor = 70)",
+    ),
+    road(
+        "create table t (a int, primary key (a) with (fillfactor = 70, deduplicate_items = off))",
+        "create table t (a int, primary key (a) with (deduplicate_items = off, fillfactor = 70))",
+    ),
+    road(
+        "create table t (a int); alter table t alter a set (n_distinct = 5, n_distinct_inherited = 6)",
+        "create table t (a int); alter table t alter a set (n_distinct_inherited = 6, n_distinct = 5)",
+    ),
+    road(
+        "create table t (a int) with (fillfactor = 70, autovacuum_enabled = off, toast.autovacuum_enabled = off)",
+        "create table t (a int) with (toast.autovacuum_enabled = off, autovacuum_enabled = off, fillfactor = 70)",
+    ),
+    road(
+        "create view v with (security_barrier, security_invoker) as select 1 as a",
+        "create view v with (security_invoker, security_barrier) as select 1 as a",
+    ),
+    road(
+        "create table t (a int, b int); create function f() returns trigger language plpgsql as "
+        "'begin return new; end'; create trigger g before update of a, b on t execute function f()",
+        "create table t (a int, b int); create function f() returns trigger language plpgsql as "
+        "'begin return new; end'; create trigger g before update of b, a on t execute function f()",
+    ),
+    road(
+        "create function f() returns int language sql set work_mem = '1MB' set search_path = public as 'select 1'",
+        "create function f() returns int language sql set search_path = public set work_mem = '1MB' as 'select 1'",
+    ),
+    road(
+        "create table t (a int, b int); create statistics s on (a + 1), (b + 1) from t",
+        "create table t (a int, b int); create statistics s on (b + 1), (a + 1) from t",
+    ),
+    road(
+        "create table t (a int); create table u (a int); create publication p for table t, u "
+        "with (publish = 'insert, update')",
+        "create table t (a int); create table u (a int); create publication p for table u, t "
+        "with (publish = 'update, insert')",
+    ),
     road(
         "create table t (a int, b text, c int); create index on t (b)",
         "create table t (a int, x int, b text); alter table t drop x; alter table t add c int; "

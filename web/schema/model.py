@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import ClassVar, get_args, get_type_hints
 
+from web.schema import listings
 from web.schema.names import qualified, quote
 from web.schema.objects import CatalogObject, Grant
 from web.schema.relations import (
@@ -178,6 +179,9 @@ class Function(CatalogObject):
     grants: tuple[Grant, ...] = ()
     comment: str | None = None
 
+    def __post_init__(self) -> None:
+        listings.put(self, "definition", listings.function(self.definition))
+
     @property
     def identity(self) -> str:
         return f"{qualified(self.schema, self.name)}({self.arguments})"
@@ -214,6 +218,9 @@ class Publication(CatalogObject):
     schemas: tuple[str, ...]
     owner: str | None = None
     comment: str | None = None
+
+    def __post_init__(self) -> None:
+        listings.put(self, "tables", tuple(sorted(map(listings.published, self.tables))))
 
 
 @dataclass(frozen=True, slots=True)

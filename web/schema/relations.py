@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from web.schema import listings
 from web.schema.objects import CatalogObject, Grant
 from web.schema.severity import Severity
 
@@ -37,6 +38,9 @@ class Column(CatalogObject):
     not_null_name: str | None = None
     grants: tuple[Grant, ...] = ()
     comment: str | None = None
+
+    def __post_init__(self) -> None:
+        listings.put(self, "options", tuple(sorted(self.options)))
 
 
 @lru_cache(maxsize=16384)
@@ -72,6 +76,9 @@ class Constraint(CatalogObject):
     enabled: str = "origin"
     comment: str | None = None
 
+    def __post_init__(self) -> None:
+        listings.put(self, "index_options", tuple(sorted(self.index_options)))
+
 
 @dataclass(frozen=True, slots=True)
 class Index(CatalogObject):
@@ -89,6 +96,9 @@ class Index(CatalogObject):
     statistics_target: str | None = None
     comment: str | None = None
 
+    def __post_init__(self) -> None:
+        listings.put(self, "definition", listings.index(self.definition))
+
 
 @dataclass(frozen=True, slots=True)
 class Trigger(CatalogObject):
@@ -103,6 +113,9 @@ class Trigger(CatalogObject):
     #: `origin`, `disabled`, `replica` or `always`.
     enabled: str = "origin"
     comment: str | None = None
+
+    def __post_init__(self) -> None:
+        listings.put(self, "definition", listings.trigger(self.definition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +159,9 @@ class Statistics(CatalogObject):
     statistics_target: int | None = None
     owner: str | None = None
     comment: str | None = None
+
+    def __post_init__(self) -> None:
+        listings.put(self, "definition", listings.statistics(self.definition))
 
 
 @dataclass(frozen=True, slots=True)
