@@ -21,9 +21,14 @@ def upgrade() -> None:
         ["environment_id", "id"],
         postgresql_where=sa.text("revisions_before IS NOT NULL"),
     )
+    # Those that may have changed them, by when they ran.
+    op.create_index(
+        "job_mutating_idx", "job", ["environment_id", "started_at"], postgresql_where=sa.text("mutating")
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("job_mutating_idx", table_name="job")
     op.drop_index("observation_revisions_changed_idx", table_name="observation")
     op.drop_column("observation", "revisions_seen_until")
     op.drop_column("observation", "revisions_before")

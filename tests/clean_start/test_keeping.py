@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import ANY
 
 from tests.clean_start.test_run import PROJECT, RUN, Guided, guided
 from tests.operations.test_endings import page
+from tests.tools.written import execute, migration
 from web.operations.survey import SURVEY
-from web.remedies.adoption import adoption_of
+from web.remedies.adoption import Adoption, adoption_of
 
 __all__ = ["guided"]
 
@@ -16,6 +18,16 @@ async def kept(guided: Guided, **strategies: str) -> None:
     assert (await guided.site.run(SURVEY)).state == "succeeded"
     await guided.ask("POST", RUN, 201, way="keep", strategies=strategies)
     await guided.through("back-up")
+
+
+async def written(guided: Guided) -> Adoption:
+    """The migration that the newest adoption wrote."""
+    jobs = (await guided.ask("GET", "/api/v1/jobs", 200))["jobs"]
+    made = next(each["id"] for each in jobs if each["kind"] == "adopt")
+    async with guided.site.store.connect() as store:
+        found = await adoption_of(store, made)
+    assert found is not None
+    return found[0]
 
 
 async def one_by_one(guided: Guided) -> dict[str, dict[str, Any]]:
@@ -78,17 +90,13 @@ async def test_one_becomes_a_migration_and_the_rest_is_reverted(guided: Guided) 
     await guided.begin_act(
         "apply", found["The column public.users.extra is in none of the migrations"]["adopt"]
     )
-    jobs = (await guided.ask("GET", "/api/v1/jobs", 200))["jobs"]
-    made = next(each["id"] for each in jobs if each["kind"] == "adopt")
-    async with site.store.connect() as store:
-        adoption = await adoption_of(store, made)
-    assert adoption is not None
-    revision, path = adoption[0].revision, adoption[0].path
+    adoption = await written(guided)
+    revision, path = adoption.revision, adoption.path
     (said,) = [each for each in await guided.titles("apply") if "is not in the source" in each]
     assert (
         said == f"The migration {revision} is not in the source yet. Put {path} there, then check clinic/dev."
     )
-    (site.folder / path).write_text(adoption[0].text)
+    (site.folder / path).write_text(adoption.text)
     await site.observe()
     (said,) = [each for each in await guided.titles("apply") if "besides it" in each]
     assert said.startswith(f"The migration {revision} is in the source, and 2 differences besides it")
@@ -104,6 +112,37 @@ async def test_one_becomes_a_migration_and_the_rest_is_reverted(guided: Guided) 
     assert site.revisions == [revision]
     assert (await guided.states())["apply"] == "proven"
     await guided.through("proof")
+
+
+async def test_all_of_it_becomes_a_migration(guided: Guided) -> None:
+    site = guided.site
+    site.query("ALTER TABLE users ADD COLUMN extra text")
+    site.query("CREATE INDEX by_hand ON users (email)")
+    await site.observe()
+    await kept(guided, dev="adopt")
+    await guided.act("apply")
+    adoption = await written(guided)
+    # One migration at a time: another would follow the same head.
+    assert await one_by_one(guided) == {
+        "The column public.users.extra is in none of the migrations": ANY,
+        "The index public.by_hand is in none of the migrations": ANY,
+    }
+    assert all("adopt" not in ways for ways in (await one_by_one(guided)).values())
+    (site.folder / adoption.path).write_text(adoption.text)
+    await site.observe()
+    # It is pending now, and there already: it is not applied but recorded.
+    await guided.act("apply")
+    assert site.revisions == [adoption.revision]
+    assert (await guided.states())["apply"] == "proven"
+    # What comes after it is nothing of the old one's.
+    site.write(z=migration("z", adoption.revision, execute("CREATE TABLE later (id int)")))
+    await site.observe()
+    site.query("CREATE TABLE later (id int)")
+    site.query("UPDATE alembic_version SET version_num = 'z'")
+    site.query("CREATE INDEX again ON users (tenant)")
+    await site.observe()
+    acts = (await guided.steps())["apply"]["acts"]
+    assert [each["kind"] for each in acts] == ["adopt"]
 
 
 async def test_what_a_proof_offers_is_asked_of_the_step(guided: Guided) -> None:

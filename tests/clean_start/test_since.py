@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import func, update
+
 from tests.clean_start.test_run import RUN, Guided, guided, overview
 from tests.operations.test_endings import page
+from tests.remedies.test_ignoring import add, rule
 from tests.tools.written import execute, migration
 from web.operations.migrate import MIGRATE
 from web.operations.survey import SURVEY
+from web.store.tables import EnvironmentRow, IgnoreRuleRow
 
 __all__ = ["guided"]
 
@@ -82,6 +86,18 @@ async def test_who_changed_the_revision_since_then(guided: Guided) -> None:
     assert BY_NOBODY not in await overview(guided)
 
 
+async def test_another_database_is_nobodys_change(guided: Guided) -> None:
+    site = guided.site
+    await done(guided)
+    site.query("UPDATE alembic_version SET version_num = 'another'")
+    async with site.store.begin() as store:
+        await store.execute(update(EnvironmentRow).values(pinned_at=func.now()))
+    await site.observe()
+    assert (await since(guided))["environments"][0]["revision_change"]["cause"] == "pinned"
+    assert "Another database was pinned" in await page(guided.client, "/projects/clinic")
+    assert BY_NOBODY not in await overview(guided)
+
+
 async def test_days_without_drift_and_seconds_from_empty(guided: Guided) -> None:
     site = guided.site
     await done(guided)
@@ -93,6 +109,12 @@ async def test_days_without_drift_and_seconds_from_empty(guided: Guided) -> None
         None,
     )
     assert "Drifted" in await page(guided.client, "/projects/clinic")
+    # What somebody answers for now counts for nothing, then as now.
+    await add(site, rule(pattern="public.users.by_hand"))
+    await site.observe()
+    assert (await since(guided))["environments"][0]["without_drift_since"] == found["done_at"]
+    async with site.store.begin() as store:
+        await store.execute(update(IgnoreRuleRow).values(removed_at=func.now(), removed_by="ada"))
     site.query("ALTER TABLE users DROP COLUMN by_hand")
     await site.observe()
     again = (await since(guided))["environments"][0]

@@ -24,7 +24,6 @@ def job(
     *,
     began: float = 2,
     ended: float = 3,
-    pinned: bool = False,
 ) -> Ran:
     """A job that saw these version rows before and after; None: it could not see them."""
 
@@ -41,7 +40,6 @@ def job(
         minute(ended),
         seen(before),
         seen(after),
-        pinned,
     )
 
 
@@ -62,7 +60,6 @@ def job(
         pytest.param("a", "b", [job(1, "a", None)], "not known", [1], id="its end was not seen"),
         pytest.param("a", "b", [job(1, None, "b")], "not known", [1], id="its beginning was not seen"),
         pytest.param("a", "b", [job(1, "a", "b"), job(2, "b", None)], "job", [1], id="the chain is whole"),
-        pytest.param("a", "b", [job(1, None, None, pinned=True)], "job", [1], id="another database"),
         pytest.param("", "b", [job(1, "", "b")], "job", [1], id="from nothing"),
         pytest.param(
             "a", "b", [job(1, "z", "a", ended=1), job(2, "a", "b")], "job", [2], id="one was over before"
@@ -78,6 +75,27 @@ def job(
         ),
         pytest.param(
             "a", "b", [job(1, "a", "b"), job(2, "b", "c")], "nobody", [], id="led back from the last one"
+        ),
+        # A look that was taken in the middle of a reset, or between two migrations.
+        pytest.param(
+            "", "a", [job(1, "a", "a", began=0.5, ended=3)], "job", [1], id="the look before saw its middle"
+        ),
+        pytest.param("a", "", [job(1, "a", "a", began=4, ended=6)], "job", [1], id="the look saw its middle"),
+        pytest.param(
+            "b",
+            "c",
+            [job(1, "a", "c", began=0.5, ended=3)],
+            "job",
+            [1],
+            id="the look before saw a part of it",
+        ),
+        pytest.param(
+            "b",
+            "d",
+            [job(1, "a", "c", began=0.5, ended=3)],
+            "nobody",
+            [],
+            id="somebody after the one whose middle was seen",
         ),
     ],
 )

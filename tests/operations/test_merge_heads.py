@@ -330,6 +330,10 @@ async def test_into_the_source_and_back(site: Site) -> None:
         shown = await page(client, f"/jobs/{stored.job_id}/merge")
         assert "It is in the project's source: commit" in shown
         asked = await page(client, f"/projects/clinic/jobs/new/take-back-baseline?merge={stored.job_id}")
+        # What is no number of a job names none.
+        for wrong in ("9" * 20, "9" * 5000, "-1", "one"):
+            told = await client.get(f"/projects/clinic/jobs/new/take-back-baseline?merge={wrong}")
+            assert told.status_code < 500, told.text
         assert f"clinic/dev is at {stored.revision}" in asked
         assert "/jobs/" in await page(client, f"/jobs/{written.id}")
     back = await site.run(TAKE_BACK_BASELINE, merge=stored.job_id)

@@ -26,6 +26,13 @@ SELECT j, n, now() - interval '4 days', (ARRAY['progress', 'log', 'step', 'state
 INSERT INTO observation (environment_id, digest, first_observed_at, last_observed_at, reachable)
 SELECT 1, n::text, now() - interval '1 year', now() - n * interval '1 day', true
   FROM unnest(ARRAY[300, 200, 181, 179, 1]) n;
+INSERT INTO observation (environment_id, digest, first_observed_at, last_observed_at, reachable, drift_state,
+                         revisions_before)
+SELECT 1, digest, now() - interval '1 year', now() - interval '200 days', true, drift,
+       CASE WHEN changed THEN ARRAY['a'] END
+  FROM (VALUES ('drifted, older', 'drifted', false), ('drifted last', 'drifted', false),
+               ('changed, older', 'none', true), ('changed last', 'none', true), ('after', 'none', false))
+       old (digest, drift, changed);
 INSERT INTO environment_state (environment_id, observation_id, observed_at) VALUES (1, 1, now());
 INSERT INTO sign_in_failure (key, failures, at)
 SELECT n::text, 1, now() - n * interval '1 hour' FROM unnest(ARRAY[1, 23, 25, 50]) n;
@@ -42,7 +49,7 @@ VALUES ('looks', 't', '{"job_id": 1}', 'doing'), ('looks', 't', '{"job_id": 999}
 GONE = {
     "measures": 10,
     "rehearsals": 1,
-    "observations": 2,
+    "observations": 5,
     "failed sign-ins": 2,
     "sessions": 1,
     "workers": 1,
@@ -52,7 +59,13 @@ LEFT = {
     "SELECT DISTINCT job_id FROM job_event WHERE kind = 'progress' ORDER BY 1": [2, 3],
     "SELECT count(*) FROM job_event WHERE job_id = 1 AND kind <> 'progress'": [30],
     "SELECT id FROM job ORDER BY 1": [1, 2, 3, 5, 6],
-    "SELECT digest FROM observation ORDER BY id": ["300", "179", "1"],
+    "SELECT digest FROM observation ORDER BY id": [
+        "300",
+        "179",
+        "1",
+        "drifted last",
+        "changed last",
+    ],
     "SELECT count(*) FROM sign_in_failure": [2],
     "SELECT digest FROM session": ["open"],
     "SELECT name FROM worker": ["here"],

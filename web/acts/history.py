@@ -6,7 +6,7 @@ from typing import Any
 
 from web.errors import SeveralHeads, SourceInvalid
 from web.jobs.work import Work
-from web.observation.stored_history import refresh_history
+from web.observation.stored_history import StoredHistory, refresh_history
 from web.tools.history import History
 
 
@@ -15,6 +15,11 @@ async def history_that_runs(work: Work[Any]) -> History:
 
     Raises SourceInvalid.
     """
+    return (await source_that_runs(work))[1]
+
+
+async def source_that_runs(work: Work[Any]) -> tuple[StoredHistory, History]:
+    """The same, with the reading of the source that it is of. Raises SourceInvalid."""
     source = await refresh_history(work.store, work.job.project)
     history = source.history
     if history is None:
@@ -26,7 +31,7 @@ async def history_that_runs(work: Work[Any]) -> History:
     history = history.followed(follow_of(work))
     if history.problems:
         raise SourceInvalid(f"The migrations would not run: {' '.join(history.problems)}")
-    return history
+    return source, history
 
 
 def require_one_head(history: History) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import words
@@ -19,7 +20,7 @@ from web.access.permissions import Principal
 from web.clean_start.evidence import Evidence, read_evidence
 from web.clean_start.replacing import set_id
 from web.clean_start.report import report_of
-from web.clean_start.runs import Run, accept, end, newest_run, note, open_run
+from web.clean_start.runs import Run, accept, end, is_open, note, open_run
 from web.clean_start.step import Proof, Step
 from web.clean_start.steps import steps_of
 from web.config import Configuration, Environment, Project
@@ -51,13 +52,15 @@ class OfStep:
     environment: str | None = None
     kind: str = ""
 
-    async def require(self, connection: AsyncConnection, kind: AnyOperation, where: Where) -> None:
+    async def require(
+        self, connection: AsyncConnection, kind: AnyOperation, where: Where, parameters: BaseModel
+    ) -> None:
         """Refuse what the step does not want now, and keep what was proven until here.
 
         Raises NotFound, Invalid, OperationNotAllowed, JobAlreadyRunning.
         """
         if self.step is None:
-            await self._find(connection, kind, where)
+            await self._find(connection, kind, where, parameters)
             return
         run = await open_run(connection, project_of(where), lock=True)
         evidence = await read_evidence(connection, self.configuration, run, histories=self.histories)
@@ -72,7 +75,7 @@ class OfStep:
             raise OperationNotAllowed(
                 f"“{step.title}” is not open yet. {step.closed}", hint=first_missing(steps)
             )
-        if not step.wants(kind.name, self.environment):
+        if not step.wants(kind.name, self.environment, parameters):
             if (job := evidence.running(kind.name, self.environment)) is not None:
                 raise JobAlreadyRunning(job.id, job.kind, job.label)
             label = where.label if isinstance(where, Environment) else project_of(where)
@@ -83,15 +86,17 @@ class OfStep:
             )
         await keep_proven(connection, run, steps, self.who)
 
-    async def _find(self, connection: AsyncConnection, kind: AnyOperation, where: Where) -> None:
+    async def _find(
+        self, connection: AsyncConnection, kind: AnyOperation, where: Where, parameters: BaseModel
+    ) -> None:
         if kind.observes:
             return
-        run = await newest_run(connection, project_of(where))
-        if run is None or not run.is_open:
+        if not await is_open(connection, project_of(where)):
             return
+        run = await open_run(connection, project_of(where), lock=True)
         evidence = await read_evidence(connection, self.configuration, run, histories=self.histories)
         steps, name = steps_of(evidence), where.name if isinstance(where, Environment) else None
-        wanted = next((each for each in steps if each.wants(kind.name, name)), None)
+        wanted = next((each for each in steps if each.wants(kind.name, name, parameters)), None)
         if wanted is not None:
             self.run, self.kind, self.environment, self.step = run, kind.name, name, wanted.name
             await keep_proven(connection, run, steps, self.who)

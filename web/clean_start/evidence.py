@@ -113,11 +113,7 @@ async def read_evidence(
         else None,
         await _differences(connection, views) if run.way == "keep" and run.is_open else {},
         # A merge of heads that is written into the source is none of it.
-        [
-            each
-            for each in await newest_jobs(connection, project.name, run.begun_at)
-            if not each.parameters.get("merge")
-        ],
+        await newest_jobs(connection, project.name, run.begun_at, without="merge"),
     )
 
 

@@ -11,6 +11,7 @@ from web.clean_start.judge import Judge, Judged
 from web.clean_start.runs import StepName
 from web.clean_start.step import Act, Proof, running
 from web.comparison.ignore_rules import expression
+from web.jobs.reading import JobRecord
 from web.operations.adopt import ADOPT
 from web.operations.observe import OBSERVE
 from web.operations.plan_revert import PLAN_REVERT
@@ -107,7 +108,7 @@ class Keeping(Judge):
         observation = view.observation
         if observation is None or view.record is None or view.record.unseen is not None:
             yield Act(OBSERVE.name, f"Check {name}", name)
-        elif observation.drift.state == "drifted" and not (strategy == "adopt" and view.verdict.pending):
+        elif observation.drift.state == "drifted" and not (strategy == "adopt" and self._pending(name)):
             yield from self._repair(name, strategy)
         elif view.verdict.pending:
             yield from self._catch_up(name)
@@ -117,24 +118,24 @@ class Keeping(Judge):
     def _repair(self, name: str, strategy: str) -> Judged:
         """All that differs at once as it was chosen, or one after the other in whatever order people want."""
         differences = self._evidence.differences.get(name, ())
-        written = list(self._written(name, differences))
-        yield from written
+        yield from self._written(name, differences)
+        may_write = self._adopted(name) is None and not self._pending(name)
         yield from self._reverting(name, plan=strategy == "repair")
-        if strategy == "adopt" and not written:
+        if strategy == "adopt" and may_write:
             yield Act(ADOPT.name, f"Write a migration for {name}", name, asks=True)
         if len(differences) > 1:
             ordered = sorted(differences, key=_missing_first)
             for each in ordered[:LISTED]:
-                yield self._one(name, each)
+                yield self._one(name, each, may_write=may_write)
             if (more := len(ordered) - LISTED) > 0:
                 label = self._evidence.views[name].environment.label
                 more_of = f"{words.plural(more, 'more difference')} of {label}"
                 yield Proof(more_of, "not met", "They are on its page of drift.", name)
 
-    def _one(self, name: str, each: Difference) -> Proof:
-        """One difference, with what can be done about it alone; a migration is written at the head only."""
+    def _one(self, name: str, each: Difference, *, may_write: bool) -> Proof:
+        """One difference, with what can be done about it alone."""
         kinds = [(PLAN_REVERT.name, "Revert only this")]
-        if not self._evidence.views[name].verdict.pending:
+        if may_write:
             kinds.append((ADOPT.name, "Write a migration for this"))
         have = [
             f"{where} {side}"
@@ -150,20 +151,31 @@ class Keeping(Judge):
             acts=tuple(Act(kind, said, name, {"only": each.object}, asks=True) for kind, said in kinds),
         )
 
+    def _adopted(self, name: str) -> JobRecord | None:
+        """The job that wrote a migration which the database is not recorded at yet; None: there is none."""
+        made, source = self._evidence.last(ADOPT.name, name), self._evidence.source
+        observation = self._evidence.views[name].observation
+        revision = _revision(made)
+        if revision is None or observation is None:
+            return None
+        history = source.history if source is not None else None
+        return made if history is None or revision not in history.implied(observation.revisions) else None
+
+    def _pending(self, name: str) -> bool:
+        """Whether something has to be applied first: what was written for the database is there already."""
+        revision = _revision(self._adopted(name))
+        return any(step.revision != revision for step in self._evidence.views[name].verdict.pending)
+
     def _written(self, name: str, differences: Sequence[Difference]) -> Judged:
         """What comes next of a migration that was written for what is there."""
-        view, source = self._evidence.views[name], self._evidence.source
-        label = view.environment.label
-        made = self._evidence.last(ADOPT.name, name)
-        data = (
-            (made.outcome or {}).get("data") or {} if made is not None and made.state == "succeeded" else {}
-        )
-        revision = data.get("revision")
-        if made is None or revision is None or revision in view.verdict.revisions:
+        made, source = self._adopted(name), self._evidence.source
+        label, revision = self._evidence.views[name].environment.label, _revision(made)
+        if made is None or revision is None:
             return
         if source is None or source.history is None or revision not in source.history:
+            path = ((made.outcome or {}).get("data") or {}).get("path")
             title = f"The migration {revision} is not in the source yet"
-            yield Proof(title, "not met", f"Put {data.get('path')} there, then check {label}.", name, made.id)
+            yield Proof(title, "not met", f"Put {path} there, then check {label}.", name, made.id)
             yield Act(OBSERVE.name, f"Check {name}", name)
             return
         chosen = expression(str(made.parameters.get("only") or "").strip() or "*")
@@ -242,6 +254,14 @@ class Keeping(Judge):
             if (each.kind, each.environment) in started and each.finished_at
         ]
         return max(ends, default=self._evidence.run.begun_at)
+
+
+def _revision(made: JobRecord | None) -> str | None:
+    """The migration that an adoption wrote and proved."""
+    if made is None or made.state != "succeeded":
+        return None
+    revision: str | None = ((made.outcome or {}).get("data") or {}).get("revision")
+    return revision
 
 
 def _missing_first(each: Difference) -> tuple[int, str, str]:

@@ -276,6 +276,12 @@ async def note(
     await announce_change(connection, None)
 
 
+async def is_open(connection: AsyncConnection, project: str) -> bool:
+    """Whether a run of a project goes on."""
+    query = select(RunRow.id).where(RunRow.project == project, RunRow.ended_at.is_(None))
+    return await connection.scalar(query) is not None
+
+
 async def open_run(connection: AsyncConnection, project: str, *, lock: bool = False) -> Run:
     """The run that goes on; with `lock` nobody else changes it until this transaction ends. Raises NotFound."""
     query = select(RunRow.id).where(RunRow.project == project, RunRow.ended_at.is_(None))

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.answers.stored_surveys import newest_survey
+from web.comparison.ignore_rules import rules_by_environment, sort_out
+from web.comparison.stored_differences import read_all_differences
 from web.config import Project
 from web.observation.records import DriftState, Record
 from web.observation.revision_changes import RevisionChange, changed_since_clean_start
@@ -121,41 +123,52 @@ async def _environments(
     connection: AsyncConnection, project: Project, done_at: datetime, records: Mapping[str, Record | None]
 ) -> Iterator[EnvironmentSince]:
     changes = await changed_since_clean_start(connection, project.name)
-    differed = await _last_differed(connection, [each for each in records.values() if each is not None])
+    differed = await _last_differed(connection, project, done_at, records)
 
     def told(name: str, record: Record | None) -> EnvironmentSince:
         observation = record.observation if record else None
         change = changes.get((project.name, name))
         if record is None or observation is None:
             return EnvironmentSince(name, None, None, change)
-        last = differed.get(record.environment_id, done_at)
-        since = max(last, done_at) if observation.drift.state == "none" else None
+        since = differed.get(name, done_at) if observation.drift.state == "none" else None
         return EnvironmentSince(name, observation.drift.state, since, change)
 
     return (told(name, record) for name, record in records.items())
 
 
-async def _last_differed(connection: AsyncConnection, records: list[Record]) -> Mapping[int, datetime]:
-    """When looks found a difference last, by the environment's number.
-
-    What ignore rules leave out of account now is left out of account then: the very same two schemas.
-    """
+async def _last_differed(
+    connection: AsyncConnection, project: Project, done_at: datetime, records: Mapping[str, Record | None]
+) -> Mapping[str, datetime]:
+    """When a look found a difference last since then, by environment; not counting what an ignore rule covers now."""
+    names = {
+        record.environment_id: name
+        for name, record in records.items()
+        if record is not None and record.observation is not None and record.observation.drift.state == "none"
+    }
     row = ObservationRow
-    asked = []
-    for record in records:
-        observation = record.observation
-        if observation is None or observation.drift.state != "none":
-            continue
-        now = and_(
-            row.expected_fingerprint == observation.drift.expected_fingerprint,
-            row.fingerprint == observation.fingerprint,
-        )
-        asked.append(and_(row.environment_id == record.environment_id, func.coalesce(now, False).is_(False)))
-    if not asked:
-        return {}
     query = (
-        select(row.environment_id, func.max(row.last_observed_at).label("at"))
-        .where(row.drift_state == "drifted", or_(*asked))
-        .group_by(row.environment_id)
+        select(
+            row.environment_id,
+            row.expected_fingerprint,
+            row.fingerprint,
+            func.max(row.last_observed_at).label("at"),
+        )
+        .where(row.environment_id.in_(names), row.drift_state == "drifted", row.last_observed_at > done_at)
+        .group_by(row.environment_id, row.expected_fingerprint, row.fingerprint)
+        .order_by(func.max(row.last_observed_at))
     )
-    return {row.environment_id: row.at for row in await connection.execute(query)}
+    looks = [
+        (names[each.environment_id], (each.expected_fingerprint, each.fingerprint), each.at)
+        for each in await connection.execute(query)
+    ]
+    if not looks:
+        return {}
+    rules = await rules_by_environment(connection, {(project.name, name) for name, _, _ in looks})
+    ruled = {pair for name, pair, _ in looks if rules[project.name, name]}
+    differences = await read_all_differences(connection, ruled) if ruled else {}
+    return {
+        name: at
+        for name, pair, at in looks
+        # What cannot be told any more counts.
+        if pair not in differences or sort_out(differences[pair], rules[project.name, name]).differences
+    }

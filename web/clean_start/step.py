@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from pydantic import BaseModel
+
 from web.clean_start.runs import Acceptance, StepName
 from web.jobs.reading import JobRecord
 
@@ -95,10 +97,22 @@ class Step:
     #: What it waits for.
     closed: str = ""
 
-    def wants(self, kind: str, environment: str | None) -> bool:
-        """Whether such a job can be started for it, or for one of its proofs alone; nothing while it waits."""
+    def wants(self, kind: str, environment: str | None, parameters: BaseModel) -> bool:
+        """Whether such a job can be started for it, or for one of its proofs alone; nothing while it waits.
+
+        How is for people to choose; what it is about (the number of a job, such as a baseline's) is not.
+        """
         acts = (*self.acts, *(act for each in self.proofs for act in each.acts))
-        return any(each.kind == kind and each.environment == environment for each in acts)
+        return any(
+            each.kind == kind
+            and each.environment == environment
+            and all(
+                getattr(parameters, name, value) == value
+                for name, value in each.parameters.items()
+                if isinstance(value, int)
+            )
+            for each in acts
+        )
 
     @property
     def held(self) -> int:

@@ -308,6 +308,7 @@ def _by_whom(change: Json | None) -> str:
         "job": f"by {jobs}",
         "nobody": "by nobody we know",
         "not known": f"not known by whom, perhaps {jobs}",
+        "pinned": "as another database was pinned",
     }
     to = ", ".join(change["after"]) or "no revision"
     return f"led to {to} {ago(change['at'])}, {by[change['cause']]}"

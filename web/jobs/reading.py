@@ -207,12 +207,28 @@ async def list_jobs(
     return tuple(_record(row) for row in await connection.execute(query))
 
 
-async def newest_jobs(connection: AsyncConnection, project: str, since: datetime) -> tuple[JobRecord, ...]:
+async def newest_jobs(
+    connection: AsyncConnection, project: str, since: datetime, *, without: str
+) -> tuple[JobRecord, ...]:
     """Of a project's jobs since then those that have not ended, and of each kind on each environment the last that has.
 
-    Newest first; those that only look are left out.
+    Newest first; those that only look are left out, and those that were given a value for the parameter `without`.
     """
-    asked = JobRow.project == project, JobRow.requested_at >= since, ~JobRow.observes
+    # Numbers rise with time: what is older is not gone through.
+    older = (
+        select(JobRow.id)
+        .where(JobRow.project == project, JobRow.requested_at < since)
+        .order_by(JobRow.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    asked = (
+        JobRow.project == project,
+        JobRow.id > func.coalesce(older, 0),
+        JobRow.requested_at >= since,
+        ~JobRow.observes,
+        JobRow.parameters[without].astext.is_(None),
+    )
     ended = (
         select(func.max(JobRow.id))
         .where(*asked, JobRow.state.in_(FINISHED))

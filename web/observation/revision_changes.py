@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, DateTime, Text, column, exists, func, or_, select, values
+from sqlalchemy import BigInteger, DateTime, Text, column, false, func, select, values
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
-from web.observation.timeline import OBSERVING_TAKES, PINNED, Ran, ran
-from web.store.tables import EnvironmentRow, JobRow, JobSchemaRow, JobTargetRow, ObservationRow, RunRow
+from web.observation.timeline import OBSERVING_TAKES, Ran, ran
+from web.store.tables import EnvironmentRow, JobRow, JobSchemaRow, ObservationRow, RunRow
 
-#: `not known`: jobs were at work, and what they left was not seen.
-Cause = Literal["job", "nobody", "not known"]
+#: `not known`: jobs were at work, and what they left was not seen; `pinned`: it is another database since.
+Cause = Literal["job", "nobody", "not known", "pinned"]
+#: No job runs longer.
+LONGEST = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ async def changed_since_clean_start(
             EnvironmentRow.id,
             EnvironmentRow.system_identifier,
             EnvironmentRow.database_oid,
+            EnvironmentRow.pinned_at,
             ObservationRow.revisions_before,
             ObservationRow.revisions,
             ObservationRow.revisions_seen_until,
@@ -96,7 +100,7 @@ async def changed_since_clean_start(
 
 
 async def _jobs_between(connection: AsyncConnection, changes: Sequence[Any]) -> Mapping[int, Sequence[Ran]]:
-    """The jobs that were at work on each database between its two looks, or pinned it then; by environment's number."""
+    """The jobs that were at work on each database between its two looks; by environment's number."""
     seen = values(
         column("environment_id", BigInteger),
         column("system_identifier", Text),
@@ -116,13 +120,8 @@ async def _jobs_between(connection: AsyncConnection, changes: Sequence[Any]) -> 
             for each in changes
         ]
     )
-    mine = JobRow.environment_id == seen.c.environment_id
     # Through whichever environment: on one target they run one at a time.
-    same = exists().where(
-        JobTargetRow.job_id == JobRow.id,
-        JobTargetRow.system_identifier == seen.c.system_identifier,
-        JobTargetRow.database_oid == seen.c.database_oid,
-    )
+    through = aliased(EnvironmentRow)
     query = (
         select(
             seen.c.environment_id.label("seen_by"),
@@ -130,18 +129,23 @@ async def _jobs_between(connection: AsyncConnection, changes: Sequence[Any]) -> 
             JobRow.kind,
             JobRow.state,
             JobRow.requested_by,
-            (EnvironmentRow.project + "/" + EnvironmentRow.name).label("environment"),
+            (through.project + "/" + through.name).label("environment"),
             JobRow.started_at,
             JobRow.finished_at,
-            PINNED.label("pinned"),
+            false().label("pinned"),
             *(each for each in JobSchemaRow.__table__.columns if each.name != "job_id"),
         )
         .select_from(seen)
-        .join(JobRow, or_(JobRow.mutating & or_(mine, same), mine & PINNED))
-        .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
+        .join(
+            through,
+            (through.system_identifier == seen.c.system_identifier)
+            & (through.database_oid == seen.c.database_oid),
+        )
+        .join(JobRow, JobRow.mutating & (JobRow.environment_id == through.id))
         .outerjoin(JobSchemaRow, JobSchemaRow.job_id == JobRow.id)
         .where(
             JobRow.started_at < seen.c.at,
+            JobRow.started_at > seen.c.since - LONGEST,
             func.coalesce(JobRow.finished_at, func.now()) > seen.c.since,
         )
         .order_by(JobRow.started_at)
@@ -154,8 +158,11 @@ async def _jobs_between(connection: AsyncConnection, changes: Sequence[Any]) -> 
 
 def _told(row: Any, jobs: Sequence[Ran]) -> RevisionChange:
     since, at = row.revisions_seen_until, row.first_observed_at
-    cause, by = told(row.revisions_before, row.revisions, jobs, since, at)
-    return RevisionChange(tuple(row.revisions_before), tuple(row.revisions), since, at, cause, by)
+    rows = tuple(row.revisions_before), tuple(row.revisions)
+    if row.pinned_at is not None and since - OBSERVING_TAKES <= row.pinned_at <= at + OBSERVING_TAKES:
+        return RevisionChange(*rows, since, at, "pinned")
+    cause, by = told(*rows, jobs, since, at)
+    return RevisionChange(*rows, since, at, cause, by)
 
 
 def told(
@@ -164,35 +171,43 @@ def told(
     """Who led from the version rows of `since` to those of `at`; `jobs` in the order in which they ran.
 
     Only an unbroken chain from one job to the next leaves nobody else. A look takes time: a job that had just ended at
-    `since`, or that began around `at`, may be a part of it or not.
+    `since`, or that began around `at`, may be a part of it or not. What a look saw in the middle of a job binds nobody.
     """
-    if pins := tuple(job for job in jobs if job.pinned):
-        return "job", pins[-1:]
     rows, goal = sorted(before), sorted(after)
     ended = sum(job.ended is not None and job.ended <= since for job in jobs)
     begun = sum(job.began >= at - OBSERVING_TAKES for job in jobs)
     for first in range(ended + 1):
         for last in range(len(jobs), len(jobs) - begun - 1, -1):
-            if by := _chain(rows, goal, jobs[first:last]):
+            if by := _chain(rows, goal, jobs[first:last], since, at):
                 return "job", by
     unseen = tuple(job for job in jobs if not _exact(job))
     return ("not known", unseen) if unseen else ("nobody", ())
 
 
-def _chain(rows: list[str], goal: list[str], jobs: Sequence[Ran]) -> tuple[Ran, ...]:
+def _chain(
+    rows: list[str], goal: list[str], jobs: Sequence[Ran], since: datetime, at: datetime
+) -> tuple[Ran, ...]:
     """The jobs that changed something on an unbroken way; none where it is broken."""
-    at: list[str] | None = rows
-    changed = []
+    here: list[str] | None = rows
+    changed: list[Ran] = []
     for job in jobs:
         if not _exact(job):
             continue
         was, became = _sides(job)
-        if was != at:
+        if _in_the_middle(job, since):
+            was = here
+        if was != here:
             return ()
+        if _in_the_middle(job, at):
+            return (*changed, job)
         if became != was:
             changed.append(job)
-        at = became
-    return tuple(changed) if at == goal else ()
+        here = became
+    return tuple(changed) if here == goal else ()
+
+
+def _in_the_middle(job: Ran, moment: datetime) -> bool:
+    return job.began < moment and (job.ended is None or job.ended > moment)
 
 
 def _exact(job: Ran) -> bool:

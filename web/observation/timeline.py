@@ -212,7 +212,7 @@ async def _read_looks(
 
 
 #: Whether a job pinned a database: the identity is in its outcome.
-PINNED = (JobRow.state == "succeeded") & JobRow.outcome[("data", "identity")].astext.is_not(None)
+_PINNED = (JobRow.state == "succeeded") & JobRow.outcome[("data", "identity")].astext.is_not(None)
 
 
 async def _read_jobs(
@@ -239,7 +239,7 @@ async def _read_jobs(
             (EnvironmentRow.project + "/" + EnvironmentRow.name).label("environment"),
             JobRow.started_at,
             JobRow.finished_at,
-            PINNED.label("pinned"),
+            _PINNED.label("pinned"),
             *(each for each in JobSchemaRow.__table__.columns if each.name != "job_id"),
         )
         .join(EnvironmentRow, EnvironmentRow.id == JobRow.environment_id)
@@ -248,7 +248,7 @@ async def _read_jobs(
             JobRow.started_at.is_not(None),
             # One that began right after a look may have been seen by it.
             *([JobRow.started_at < upper + OBSERVING_TAKES] if upper else []),
-            or_(touched, mine & PINNED),
+            or_(touched, mine & _PINNED),
         )
         .order_by(JobRow.started_at.desc())
         .limit(rows)

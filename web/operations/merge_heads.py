@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from web import addresses, words
-from web.acts.history import history_that_runs
+from web.acts.history import source_that_runs
 from web.config import Project
 from web.errors import Conflict, NotSupported, OperationFailed, ScratchUnavailable
 from web.jobs.events import announce_change
@@ -19,7 +19,6 @@ from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.observation.records import Record, read_records
-from web.observation.stored_history import load_history
 from web.operations.parameters import Parameters, one_line
 from web.postgres.scratch import ScratchServers
 from web.remedies.archiving import added
@@ -69,11 +68,10 @@ async def run(work: Work[MergeHeadsParameters]) -> Outcome:
         raise NotSupported(tool.title, "merge")
     async with work.progress.step("read"):
         _require_one_meant(project)
-        history = await history_that_runs(work)
+        source, history = await source_that_runs(work)
         heads = _mergeable(history)
         async with work.store.connect() as store:
             records = await read_records(store, project.name)
-            source = await load_history(store, project.name)
         ground = Ground(work.resources.scratch, _major(project, records, work.resources.scratch))
     message = job.parameters.message or default_message(heads)
     async with work.progress.step("write"):
@@ -82,7 +80,7 @@ async def run(work: Work[MergeHeadsParameters]) -> Outcome:
             merge = await prove(ground, made, heads, work.progress.log)
             merge = replace(
                 merge,
-                history=source.digest if source is not None else "",
+                history=source.digest,
                 environments=tuple(_reached(project, made.after, records)),
             )
         change = await asyncio.to_thread(added, project, merge.path, merge.text)
@@ -169,8 +167,15 @@ def _reached(
     for each in project.environments.values():
         record = records.get((project.name, each.name))
         seen = record.observation if record is not None else None
-        if seen is None or seen.version_table is None:
-            found.append(Reached(each.name, remark="It was not seen yet."))
+        if seen is None or not seen.reachable or seen.version_table is None:
+            remark = (
+                "It was not seen yet."
+                if seen is None
+                else "It could not be reached."
+                if not seen.reachable
+                else "Its version table could not be read."
+            )
+            found.append(Reached(each.name, remark=remark))
             continue
         rows, at = seen.revisions, seen.observed_at.isoformat()
         if strange := history.unknown(rows):

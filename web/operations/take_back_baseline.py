@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web.acts.in_source import alone_in_source, put_back, root_of, writable_change_set
@@ -22,7 +23,7 @@ from web.remedies.git_branch import go_back, head_of
 from web.remedies.source_files import require_before, write
 from web.remedies.stored_baselines import StoredBaseline
 from web.remedies.stored_change_sets import noun_of, store_written
-from web.remedies.stored_merges import merge_of
+from web.remedies.stored_merges import StoredMerge, merge_of
 from web.starting.operation import Offer, Operation, Told
 
 
@@ -81,6 +82,16 @@ async def require_named(
     await writable_change_set(store, project, baseline=parameters.baseline, merge=parameters.merge)
 
 
+async def _merge(store: AsyncConnection, project: Project, number: str) -> StoredMerge | None:
+    """The project's merge of this number, as a query of the page may name it; what is no number names none."""
+    try:
+        wanted = OfChangeSet.model_validate({"merge": number or None}).merge
+    except ValidationError:
+        return None
+    found = await merge_of(store, wanted) if wanted is not None else None
+    return found if found is not None and found.project == project.name else None
+
+
 async def warns(
     store: AsyncConnection, project: Project, chosen: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
@@ -88,7 +99,7 @@ async def warns(
     records = await read_records(store, project.name)
     source = await load_history(store, project.name)
     history = source.history if source is not None else None
-    merge = await merge_of(store, int(number)) if (number := chosen.get("merge", "")).isdecimal() else None
+    merge = await _merge(store, project, chosen.get("merge", ""))
     if history is None or not (merge is not None or history.archives):
         return ()
     # After a baseline all of the history comes after it.

@@ -125,7 +125,10 @@ def _proofs(found: StoredBaseline) -> Iterator[Check]:
     if baseline.no_downgrade is None and baseline.proven:
         yield Check(Mark("ok", "Down to empty, types included, and up again"))
     elif baseline.no_downgrade is not None:
-        yield Check(Mark("warn", "No way down"), account=f"{baseline.no_downgrade.capitalize()}.")
+        yield Check(
+            Mark("warn", "No way down"),
+            account=f"{baseline.no_downgrade[:1].upper()}{baseline.no_downgrade[1:]}.",
+        )
     if baseline.rows and baseline.refusal is None:
         total = words.plural(sum(count for _, count in baseline.rows), "row")
         tables = words.plural(len(baseline.rows), "look-up table")

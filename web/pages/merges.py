@@ -96,7 +96,9 @@ def _proofs(merge: Merge) -> Iterator[Check]:
         mark = Mark("failed" if merge.remaining else "ok", "From nothing to the merge")
         yield Check(mark, end=_count(merge.remaining) if merge.remaining else _took(merge.seconds))
     if merge.no_downgrade is not None:
-        yield Check(Mark("warn", "No way down"), account=f"{merge.no_downgrade.capitalize()}.")
+        yield Check(
+            Mark("warn", "No way down"), account=f"{merge.no_downgrade[:1].upper()}{merge.no_downgrade[1:]}."
+        )
     elif merge.refusal is None:
         yield Check(Mark("ok", "Down to the heads, and up again"))
 

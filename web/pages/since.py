@@ -75,5 +75,7 @@ def _by_whom(change: RevisionChange) -> Mark:
             return Mark("drift", "By nobody we know")
         case "not known":
             return Mark("unknown", "Not known by whom")
+        case "pinned":
+            return Mark("warn", "Another database was pinned")
         case "job":
             return Mark("ok", f"By {person(change.jobs[-1].requested_by)}")

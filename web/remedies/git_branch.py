@@ -293,7 +293,7 @@ async def _entries_after(repository: Repository, change: ChangeSet, parent: str)
         raise Conflict(
             f"Not everything is committed: {', '.join(loose[:NAMED])}"
             f"{f' and {len(loose) - NAMED} more' if len(loose) > NAMED else ''}.",
-            hint="Commit it, then make the baseline again.",
+            hint="Commit it, then make the change set again.",
         )
     entries: dict[str, _Entry | None] = {}
     for each in change.files:

@@ -60,7 +60,7 @@ def require_before(root: Path, change: ChangeSet) -> None:
         more = f" and {len(differing) - NAMED} more" if len(differing) > NAMED else ""
         raise Conflict(
             f"The source is not what it was when this was made. Changed since: {', '.join(differing[:NAMED])}{more}.",
-            hint="Make the baseline again from the source as it is now.",
+            hint="Make the change set again from the source as it is now.",
         )
 
 

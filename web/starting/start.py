@@ -53,7 +53,9 @@ class Wish:
 class Within(Protocol):
     """What a job is started for: asked in the transaction of the start, and told of the job."""
 
-    async def require(self, connection: AsyncConnection, kind: AnyOperation, where: Where) -> None:
+    async def require(
+        self, connection: AsyncConnection, kind: AnyOperation, where: Where, parameters: BaseModel
+    ) -> None:
         """Raise where it does not want this job now."""
 
     async def started(self, connection: AsyncConnection, job_id: int) -> None:
@@ -133,7 +135,7 @@ async def _start(
     async with store.begin() as connection:
         environment = None if isinstance(where, Project) else where
         if within is not None:
-            await within.require(connection, kind, where)
+            await within.require(connection, kind, where, parameters)
         if kind.require_named is not None:
             project = configuration.project(project_of(where))
             await kind.require_named(connection, project, environment, parameters)

@@ -49,7 +49,8 @@ FORGOTTEN: Mapping[str, tuple[timedelta, str]] = {
              LIMIT :batch)
         """,
     ),
-    # The newest one of each environment stays, however old.
+    # The newest one of each environment stays, however old; so do its last change of revisions and its last drift, by
+    # which a project's page says what became of it since a clean start.
     "observations": (
         OBSERVATIONS,
         """
@@ -57,6 +58,14 @@ FORGOTTEN: Mapping[str, tuple[timedelta, str]] = {
             SELECT o.id FROM observation o
              WHERE o.last_observed_at < now() - :age
                AND NOT EXISTS (SELECT FROM environment_state s WHERE s.observation_id = o.id)
+               AND (o.revisions_before IS NULL
+                    OR EXISTS (SELECT FROM observation n
+                                WHERE n.environment_id = o.environment_id AND n.id > o.id
+                                  AND n.revisions_before IS NOT NULL))
+               AND (o.drift_state <> 'drifted'
+                    OR EXISTS (SELECT FROM observation n
+                                WHERE n.environment_id = o.environment_id AND n.id > o.id
+                                  AND n.drift_state = 'drifted'))
              LIMIT :batch)
         """,
     ),

@@ -40,6 +40,7 @@ class JobRow(Base):
         ),
         Index(None, "environment_id", "id"),
         Index(None, "project", "id"),
+        Index("job_mutating_idx", "environment_id", "started_at", postgresql_where=text("mutating")),
         Index(
             "job_unfinished_idx",
             "state",
