@@ -223,7 +223,7 @@ def test_two_heads_become_one(visit: Open) -> None:
     for command in (("add", str(file)), ("commit", "--quiet", "--message", "Rooms")):
         author = ("-c", "user.name=Joy Okafor", "-c", "user.email=joy@clinic.example")
         subprocess.run(["git", *author, *command], cwd=source, check=True)
-    visitor.demo.run("observe", "clinic/dev")
+    visitor.demo.run("observe", "clinic/dev", "--wait")
     visitor.go("/projects/clinic")
     expect(page.locator("main")).to_contain_text("The history has several heads")
     page.get_by_role("link", name="Merge the heads…").click()
