@@ -1,6 +1,6 @@
 """The overview: every environment of every project at a glance, and what needs a person first.
 
-Seven store queries, whatever the number of environments; one more where requests wait for approval, where a database is
+Six store queries, whatever the number of environments; one more where requests wait for approval, where a database is
 ahead of its source, and where revisions changed since a clean start.
 """
 
