@@ -80,6 +80,33 @@ def _prefect(made: Foreign, folder: Path) -> AlembicSettings:
     )
 
 
+def _keystone(made: Foreign, folder: Path) -> AlembicSettings:
+    """Its own command configures it, and says where the versions are: a folder for each release and branch."""
+    theirs = made.packages / "keystone" / "common" / "sql" / "migrations"
+    folders = sorted({each.parent for each in (theirs / "versions").rglob("*.py")})
+    place = folder / "keystone"
+    place.mkdir()
+    (place / "script.py.mako").write_text((theirs / "script.py.mako").read_text())
+    (place / "env.py").write_text(
+        "import runpy\n\nimport keystone.conf\n\nkeystone.conf.configure()\n"
+        f"runpy.run_path({str(theirs / 'env.py')!r})\n"
+    )
+    places = "".join(f"    {each}\n" for each in folders)
+    ini = folder / "keystone.ini"
+    ini.write_text(
+        # With its loggers, which its env.py reads.
+        (theirs.parent / "alembic.ini")
+        .read_text()
+        .replace(
+            "%(here)s/migrations", f"{place}\npath_separator = newline\nversion_locations =\n{places}", 1
+        )
+    )
+    return AlembicSettings(config=ini, python=made.python, url_driver="postgresql+psycopg2")
+
+
+#: Its history has two branches and two heads, which are meant.
+KEYSTONE = Real("keystone", "keystone", "keystone", _keystone, ("keystone.common.sql.core:ModelBase",))
+
 REAL = (
     Real("optuna", "optuna", "optuna", _optuna, ("optuna.storages._rdb.models:BaseModel",)),
     Real(
