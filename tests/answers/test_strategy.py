@@ -43,7 +43,8 @@ PRODUCTION = replace(DEV, environment="production", tier="production", may_reset
         (replace(PRODUCTION, drift="unknown"), "leave-out", "is not known"),
         (replace(PRODUCTION, drift="not compared"), "leave-out", "is not known"),
         (replace(DEV, drift="unknown"), "reset", "policy allows a reset"),
-        (replace(DEV, unknown=("x",)), "leave-out", "It is at x, which no migration has"),
+        (replace(DEV, unknown=("x",)), "reset", "It is at x, which no migration has"),
+        (replace(DEV, unknown=("x",), may_reset=False), "leave-out", "It is at x, which no migration has"),
         (replace(DEV, reachable=False, sentence="It is away."), "leave-out", "it is away."),
     ],
 )

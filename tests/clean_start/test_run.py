@@ -18,6 +18,7 @@ from tests.operations.test_endings import page, surfaces
 from tests.operations.test_write_baseline import writable
 from tests.tools.written import execute, migration
 from web.clean_start.runs import STEP_NAMES
+from web.config import ResetPolicy
 from web.config.values import CleanStartPolicy
 from web.jobs.queue import withdraw
 from web.operations.backup import BACKUP
@@ -400,6 +401,23 @@ async def test_another_backup_takes_nothing_from_a_proven_one(guided: Guided) ->
     await guided.through("back-up")
     await guided.ask("POST", f"{ON_DEV}/jobs/backup", 201)
     assert (await guided.states())["baseline"] == "current"
+
+
+async def test_a_database_ahead_of_its_files_is_made_anew(guided: Guided) -> None:
+    """Nobody has the file of its revision any more, and it may be reset."""
+    site = guided.site
+    site.change(reset=ResetPolicy())
+    site.query("UPDATE alembic_version SET version_num = 'lost'")
+    site.query("CREATE TABLE of_the_lost (id int)")
+    await site.observe()
+    async with surfaces(site) as client:
+        ahead = Guided(site, client)
+        assert (await site.run(SURVEY)).state == "succeeded"
+        run = await ahead.ask("POST", RUN, 201)
+        assert run["strategies"] == {"dev": "reset"}
+        await ahead.through("back-up", "baseline", "proof", "rehearsal", "apply")
+        assert site.query("SELECT to_regclass('of_the_lost') IS NULL") == [(True,)]
+        assert site.revisions == [(await ahead.ask("GET", f"{RUN}/report", 200))["after"]["baseline"]]
 
 
 async def test_rows_that_the_baseline_leaves_are_taken_along_or_answered_for(guided: Guided) -> None:

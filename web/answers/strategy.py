@@ -83,6 +83,11 @@ def recommend(seen: Surveyed) -> Recommended:
     """The strategy for an environment: data are kept unless policy and tier say that they can be made again."""
     if not seen.reachable:
         return Recommended("leave-out", (f"Nothing is known about it: {_lowered(seen.sentence)}",))
+    if seen.tier == "development" and seen.may_reset:
+        return Recommended(
+            "reset",
+            ("It is a development database, and its policy allows a reset.", *_lost(seen), *_costs(seen)),
+        )
     if seen.unknown:
         return Recommended(
             "leave-out",
@@ -90,10 +95,6 @@ def recommend(seen: Surveyed) -> Recommended:
                 f"It is at {', '.join(seen.unknown)}, which no migration has: what it should look like is not known.",
                 "Stamp it at a known revision first, or bring the file back.",
             ),
-        )
-    if seen.tier == "development" and seen.may_reset:
-        return Recommended(
-            "reset", ("It is a development database, and its policy allows a reset.", *_costs(seen))
         )
     if seen.tier == "production" and seen.own_rows == 0:
         return Recommended(
@@ -135,6 +136,11 @@ def _behind(seen: Surveyed) -> Iterator[str]:
         verb = "is" if seen.pending == 1 else "are"
         count = words.plural(seen.pending, "migration")
         yield f"{count} {verb} pending: it is brought to the old head first."
+
+
+def _lost(seen: Surveyed) -> Iterator[str]:
+    if seen.unknown:
+        yield f"It is at {', '.join(seen.unknown)}, which no migration has."
 
 
 def _costs(seen: Surveyed) -> Iterator[str]:
