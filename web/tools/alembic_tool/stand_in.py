@@ -187,7 +187,9 @@ def _mirror(layout: _Layout, folder: Path, target: Path, moved: _Moved, *, whole
     """Make `target` like `folder`; `whole`: with its Python copied, all the way down."""
     target.mkdir()
     whole = whole or folder in layout.whole
-    for entry in os.scandir(folder):
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
         path, copy = Path(entry.path), target / entry.name
         if layout.without and path.resolve() in layout.without:
             continue
