@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import pytest
 from tests.operations.conftest import Site, outcome
 from tests.operations.test_endings import page, surfaces
 from tests.operations.test_write_baseline import writable
-from tests.tools.written import execute, migration
+from tests.tools.written import env, execute, migration, write_project
 from web.clean_start.runs import STEP_NAMES
-from web.config import ResetPolicy
+from web.config import AlembicSettings, ResetPolicy
 from web.config.values import CleanStartPolicy
 from web.jobs.queue import withdraw
 from web.operations.backup import BACKUP
@@ -418,6 +418,33 @@ async def test_a_database_ahead_of_its_files_is_made_anew(guided: Guided) -> Non
         await ahead.through("back-up", "baseline", "proof", "rehearsal", "apply")
         assert site.query("SELECT to_regclass('of_the_lost') IS NULL") == [(True,)]
         assert site.revisions == [(await ahead.ask("GET", f"{RUN}/report", 200))["after"]["baseline"]]
+
+
+async def test_another_applications_version_table_is_left_alone(site: Site) -> None:
+    """Two version tables in one database: the project's own is the one that it names."""
+    writable(site)
+    project = site.configuration.project("clinic")
+    assert isinstance(project.tool, AlembicSettings)
+    tool = replace(project.tool, version_table="clinic_versions")
+    site.configuration = replace(site.configuration, projects={"clinic": replace(project, tool=tool)})
+    write_project(site.folder, {}, env_py=env(version_table="'clinic_versions'"))
+    await site.at_head()
+    site.query("CREATE TABLE alembic_version (version_num text PRIMARY KEY)")
+    site.query("INSERT INTO alembic_version VALUES ('theirs')")
+    await site.observe()
+    async with surfaces(site) as client:
+        guided = Guided(site, client)
+        await guided.begin(dev="stamp")
+        await guided.through("back-up", "baseline")
+        await guided.act("proof")
+        (difference,) = (await guided.ask("GET", RUN, 200))["differences"]
+        assert difference["object"] == "public.alembic_version"
+        await guided.accept(difference["id"], "Another application's.")
+        await site.observe()
+        await guided.through("survey", "proof", "rehearsal", "apply")
+        baseline = (await guided.ask("GET", f"{RUN}/report", 200))["after"]["baseline"]
+    assert site.query("SELECT version_num FROM alembic_version") == [("theirs",)]
+    assert site.query("SELECT version_num FROM clinic_versions") == [(baseline,)]
 
 
 async def test_rows_that_the_baseline_leaves_are_taken_along_or_answered_for(guided: Guided) -> None:
