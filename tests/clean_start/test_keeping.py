@@ -128,6 +128,14 @@ async def test_all_of_it_becomes_a_migration(guided: Guided) -> None:
         "The index public.by_hand is in none of the migrations": ANY,
     }
     assert all("adopt" not in ways for ways in (await one_by_one(guided)).values())
+    acts = [each["kind"] for each in (await guided.steps())["apply"]["acts"]]
+    assert acts == ["observe", "adopt"]
+    # More differs by now: it is written anew, in place of the one that nobody has put there.
+    site.query("CREATE INDEX more ON users (id, email)")
+    await site.observe()
+    await guided.act("apply", at=1)
+    adoption = await written(guided)
+    assert "more" in adoption.text
     (site.folder / adoption.path).write_text(adoption.text)
     await site.observe()
     # It is pending now, and there already: it is not applied but recorded.

@@ -131,7 +131,7 @@ class Applying(Judge):
             f"The application of {label} may fail at its next restart",
             "not met",
             f"{' '.join(why)} Old code that migrates when it starts would not find its revision. "
-            "What is to be done follows once somebody answers for that.",
+            "Put that right, or accept it with a reason to go on.",
             name,
             risky=True,
         )

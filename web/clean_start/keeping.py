@@ -123,6 +123,9 @@ class Keeping(Judge):
         yield from self._reverting(name, plan=strategy == "repair")
         if strategy == "adopt" and may_write:
             yield Act(ADOPT.name, f"Write a migration for {name}", name, asks=True)
+        elif strategy == "adopt" and not self._in_source(name):
+            # What differs may be another by now; it takes the place of the one that nobody has put there.
+            yield Act(ADOPT.name, f"Write it anew for {name}", name, asks=True)
         if len(differences) > 1:
             ordered = sorted(differences, key=_missing_first)
             for each in ordered[:LISTED]:
@@ -161,6 +164,16 @@ class Keeping(Judge):
         history = source.history if source is not None else None
         return made if history is None or revision not in history.implied(observation.revisions) else None
 
+    def _in_source(self, name: str) -> bool:
+        """Whether the migration that was written for the database is in the source."""
+        revision, source = _revision(self._adopted(name)), self._evidence.source
+        return (
+            revision is not None
+            and source is not None
+            and source.history is not None
+            and revision in source.history
+        )
+
     def _pending(self, name: str) -> bool:
         """Whether something has to be applied first: what was written for the database is there already."""
         revision = _revision(self._adopted(name))
@@ -168,11 +181,11 @@ class Keeping(Judge):
 
     def _written(self, name: str, differences: Sequence[Difference]) -> Judged:
         """What comes next of a migration that was written for what is there."""
-        made, source = self._adopted(name), self._evidence.source
+        made = self._adopted(name)
         label, revision = self._evidence.views[name].environment.label, _revision(made)
         if made is None or revision is None:
             return
-        if source is None or source.history is None or revision not in source.history:
+        if not self._in_source(name):
             path = ((made.outcome or {}).get("data") or {}).get("path")
             title = f"The migration {revision} is not in the source yet"
             yield Proof(title, "not met", f"Put {path} there, then check {label}.", name, made.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,6 +24,19 @@ GIVEN: Final[dict[str, JsonValue]] = {"given": True}
 LONGEST_NAME: Final = 63
 
 
+#: Which baseline a kind is about.
+BaselineJob = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        lt=2**63,
+        title="Baseline",
+        description="The job that made it; left empty, the project's newest.",
+        json_schema_extra=GIVEN,
+    ),
+]
+
+
 class Parameters(BaseModel):
     """Parameters of a kind; those of kinds that take none."""
 
@@ -33,14 +46,7 @@ class Parameters(BaseModel):
 class OfChangeSet(Parameters):
     """Of kinds that are about a change set in a project's source: which one."""
 
-    baseline: int | None = Field(
-        default=None,
-        ge=1,
-        lt=2**63,
-        title="Baseline",
-        description="The job that made it; left empty, the project's newest.",
-        json_schema_extra=GIVEN,
-    )
+    baseline: BaselineJob = None
     merge: int | None = Field(
         default=None,
         ge=1,

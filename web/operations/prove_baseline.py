@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from web import addresses, words
@@ -26,7 +25,7 @@ from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.observation.stored_history import load_history
-from web.operations.parameters import GIVEN, Parameters
+from web.operations.parameters import BaselineJob, Parameters
 from web.remedies.baseline import Ground
 from web.remedies.proving import Chains, Ran, both_chains, down_and_up, run_chain
 from web.remedies.stored_baselines import StoredBaseline, baseline_of, newest_baseline
@@ -44,14 +43,7 @@ AT_ONCE = 4
 class ProveBaselineParameters(Parameters):
     """What a proof takes."""
 
-    baseline: int | None = Field(
-        default=None,
-        ge=1,
-        lt=2**63,
-        title="Baseline",
-        description="The job that made it; left empty, the project's newest.",
-        json_schema_extra=GIVEN,
-    )
+    baseline: BaselineJob = None
 
 
 class ProofFailed(OperationFailed):

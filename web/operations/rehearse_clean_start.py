@@ -35,7 +35,7 @@ from web.jobs.job import Outcome, Reconciled, StepTitle
 from web.jobs.reading import JobRecord
 from web.jobs.work import Evidence, Work
 from web.observation.records import record_of
-from web.operations.parameters import GIVEN, Parameters
+from web.operations.parameters import GIVEN, BaselineJob, Parameters
 from web.postgres.connections import Connection
 from web.postgres.identity import read_identity
 from web.postgres.scratch import ScratchDatabase
@@ -71,14 +71,7 @@ def _pairs(given: object) -> object:
 class RehearseCleanStartParameters(Parameters):
     """What the rehearsal of a clean start takes."""
 
-    baseline: int | None = Field(
-        default=None,
-        ge=1,
-        lt=2**63,
-        title="Baseline",
-        description="The job that made it; left empty, the project's newest.",
-        json_schema_extra=GIVEN,
-    )
+    baseline: BaselineJob = None
     strategies: Annotated[tuple[str, ...], BeforeValidator(_pairs)] = Field(
         default=(),
         max_length=500,
