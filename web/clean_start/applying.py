@@ -186,7 +186,7 @@ class Applying(Judge):
             yield Act(PIN.name, f"Pin {data['name']}", name, {"identity": answered}, asks=True)
             return
         yield Proof(
-            f"The secret of {label} still leads to {data['beside']}",
+            f"When it was last checked, the secret of {label} led to {data['beside']}",
             "not met",
             f"Change {view.environment.url} to {data['name']}, then check {label}.",
             name,

@@ -302,7 +302,7 @@ def _write_since(call: Invocation, since: Json) -> None:
 
 def _by_whom(change: Json | None) -> str:
     if change is None:
-        return "at the revision of then"
+        return "its revision has not changed since"
     jobs = ", ".join(f"job {each['id']} ({each['kind']}, {each['requested_by']})" for each in change["jobs"])
     by = {
         "job": f"by {jobs}",

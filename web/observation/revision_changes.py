@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, DateTime, Text, column, false, func, select, values
+from sqlalchemy import ARRAY, BigInteger, DateTime, Text, cast, column, false, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
@@ -23,6 +23,7 @@ from web.store.tables import EnvironmentRow, JobRow, JobSchemaRow, ObservationRo
 Cause = Literal["job", "nobody", "not known", "pinned"]
 #: No job runs longer.
 LONGEST = timedelta(days=7)
+_MOMENT = DateTime(timezone=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +102,24 @@ async def changed_since_clean_start(
 
 async def _jobs_between(connection: AsyncConnection, changes: Sequence[Any]) -> Mapping[int, Sequence[Ran]]:
     """The jobs that were at work on each database between its two looks; by environment's number."""
-    seen = values(
-        column("environment_id", BigInteger),
-        column("system_identifier", Text),
-        column("database_oid", BigInteger),
-        column("since", DateTime(timezone=True)),
-        column("at", DateTime(timezone=True)),
-        name="seen",
-    ).data(
-        [
-            (
-                each.id,
-                each.system_identifier,
-                each.database_oid,
-                each.revisions_seen_until - OBSERVING_TAKES,
-                each.first_observed_at + OBSERVING_TAKES,
-            )
-            for each in changes
-        ]
+    # As arrays: the statement is the same, and kept, however many there are.
+    seen = (
+        func.unnest(
+            cast([each.id for each in changes], ARRAY(BigInteger)),
+            cast([each.system_identifier for each in changes], ARRAY(Text)),
+            cast([each.database_oid for each in changes], ARRAY(BigInteger)),
+            cast([each.revisions_seen_until - OBSERVING_TAKES for each in changes], ARRAY(_MOMENT)),
+            cast([each.first_observed_at + OBSERVING_TAKES for each in changes], ARRAY(_MOMENT)),
+        )
+        .table_valued(
+            column("environment_id", BigInteger),
+            column("system_identifier", Text),
+            column("database_oid", BigInteger),
+            column("since", _MOMENT),
+            column("at", _MOMENT),
+            name="seen",
+        )
+        .render_derived()
     )
     # Through whichever environment: on one target they run one at a time.
     through = aliased(EnvironmentRow)

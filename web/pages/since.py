@@ -63,7 +63,9 @@ def _shown(each: EnvironmentSince, kinds: Operations, project: Project, moment: 
 def _drift(each: EnvironmentSince, moment: datetime) -> Mark:
     if each.without_drift_since is not None:
         days = (moment - each.without_drift_since).days
-        return Mark("ok", f"{words.plural(days, 'day')} without drift" if days else "No drift since today")
+        return Mark(
+            "ok", f"{words.plural(days, 'day')} without drift" if days else "Under a day without drift"
+        )
     if each.drift == "drifted":
         return Mark("drift", "Drifted")
     return Mark("unknown", "Drift not known")

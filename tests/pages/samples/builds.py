@@ -155,7 +155,7 @@ def project_page() -> ProjectPage:
                 ),
                 EnvironmentSince(
                     Link("production", addresses.environment("clinic", "production")),
-                    Mark("ok", "No drift since today"),
+                    Mark("ok", "Under a day without drift"),
                     Mark("drift", "By nobody we know"),
                     f"{REVISIONS[11]} to {HEAD}",
                     before(hours=3),
